@@ -1,0 +1,125 @@
+/** Plain numbers of every room, read at scrape time. Counters only rise; all durations are milliseconds. */
+
+export interface SwimStats {
+  membersAlive: number;
+  membersSuspect: number;
+  membersDead: number;
+  membersLeft: number;
+  /** Lifeguard's local health multiplier, 0 is best. */
+  healthScore: number;
+  incarnation: number;
+  probes: number;
+  probesFailed: number;
+  indirectProbes: number;
+  suspicions: number;
+  refutations: number;
+  pushPulls: number;
+  pushPullsFailed: number;
+  packetsSent: number;
+  packetsReceived: number;
+  bytesSent: number;
+  bytesReceived: number;
+  streamsOpened: number;
+  /** By reason. */
+  dropped: Record<string, number>;
+  broadcastsQueued: number;
+}
+
+export interface SerfStats {
+  membersFailed: number;
+  membersLeft: number;
+  memberClock: number;
+  eventClock: number;
+  queryClock: number;
+  intentsQueued: number;
+}
+
+export interface RaftStats {
+  term: number;
+  isLeader: boolean;
+  commitIndex: number;
+  appliedIndex: number;
+  lastIndex: number;
+  durableIndex: number;
+  snapshotIndex: number;
+  voters: number;
+  learners: number;
+  electionsStarted: number;
+  electionsWon: number;
+  stepDowns: number;
+  messagesSent: number;
+  messagesReceived: number;
+  messagesDropped: number;
+  proposals: number;
+  proposalsRefused: number;
+  logBytes: number;
+  /** Per voter or learner, on the leader: entries it lacks. Keyed by node id. */
+  lag: Record<string, number>;
+}
+
+export interface ShardingStats {
+  shardCount: number;
+  shardsOwned: number;
+  mapVersion: number;
+  mapCommittedAt: number;
+  proposals: number;
+  commits: number;
+  proposalsVoided: number;
+  shardsMoved: number;
+  grantsGiven: number;
+  grantsRefused: number;
+  renewalsSent: number;
+  leaseLosses: number;
+  holdersGone: number;
+  acknowledgementsOverdue: number;
+}
+
+export interface LivenessStats {
+  watched: number;
+  alive: number;
+  checksSent: number;
+  echoesReceived: number;
+  deaths: number;
+  dropped: number;
+}
+
+export interface StorageStats {
+  batches: number;
+  bytesWritten: number;
+  /** Sum and count of write-and-sync durations. */
+  syncMsSum: number;
+  syncCount: number;
+  snapshots: number;
+  /** Upper bounds in milliseconds, ascending, and how many syncs were at or below each. */
+  syncBuckets: readonly { readonly le: number; readonly count: number }[];
+}
+
+export interface PeerStats {
+  links: number;
+  messagesSent: number;
+  messagesReceived: number;
+  messagesDropped: number;
+  bytesSent: number;
+  bytesReceived: number;
+  reconnects: number;
+}
+
+export interface LoopStats {
+  turns: number;
+  inputs: number;
+  /** p99 of event-loop delay over the last 10 s. */
+  delayP99Ms: number;
+  inboxDropped: number;
+}
+
+export interface NodeStats {
+  readonly swim: Readonly<SwimStats>;
+  readonly serf: Readonly<SerfStats>;
+  /** Undefined on a node without a log. */
+  readonly raft: Readonly<RaftStats> | undefined;
+  readonly sharding: Readonly<ShardingStats>;
+  readonly liveness: Readonly<LivenessStats>;
+  readonly storage: Readonly<StorageStats> | undefined;
+  readonly peers: Readonly<PeerStats>;
+  readonly loop: Readonly<LoopStats>;
+}

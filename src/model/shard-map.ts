@@ -1,0 +1,29 @@
+/** Who owns which shard, as agreed. Immutable once published; typed arrays are never written to afterwards. */
+import type { Boot, LogIndex, NodeId, ShardId } from './ids.ts';
+
+export interface Owner {
+  readonly node: NodeId;
+  /** The start of the owner's process: a restarted process is another owner. */
+  readonly boot: Boot;
+  /** 2 to 16383, handed out upward: clusterfunk's worker id. */
+  readonly workerId: number;
+}
+
+export interface ShardMap {
+  /** Log index of the `ShardPropose` it came from. */
+  readonly version: LogIndex;
+  /** Log index of the `ShardCommit` that made it active. 0 while it is only proposed. */
+  readonly committedAt: LogIndex;
+  readonly shardCount: number;
+  /** Distinct owners, sorted by node id. */
+  readonly owners: readonly Owner[];
+  /** Per shard: index into `owners`. Length is `shardCount`. */
+  readonly ownerOf: Uint16Array;
+  /** Per shard: the fencing token, the log index of the commit that gave it to its owner. Length is `shardCount`. */
+  readonly epochs: Float64Array;
+}
+
+export interface Ownership {
+  readonly shard: ShardId;
+  readonly epoch: LogIndex;
+}

@@ -1,0 +1,23 @@
+/** The well-known gossip tags. Values of `ep.*` are `host:port`. */
+
+export const TAG_SERVICE_NAME = 'meta.serviceName';
+/** Cluster id in base64url; absent while a node is undecided. */
+export const TAG_CLUSTER_ID = 'fn.cid';
+/** `voter`, `non-voter` or `non-member`. */
+export const TAG_ROLE = 'fn.role';
+/** The stamp of the node's data directory: with its id the Raft member it is. */
+export const TAG_STAMP = 'fn.stamp';
+export const TAG_ZONE = 'zone';
+
+export const TAG_EP_SERF = 'ep.serf';
+export const TAG_EP_RAFT = 'ep.raft';
+export const TAG_EP_LIVENESS = 'ep.liveness';
+export const TAG_EP_HTTP = 'ep.http';
+/** The name that clusterfunk's last control tool looks for; ours is answered from it. */
+export const TAG_EP_MANAGEMENT = 'ep.clusterfunk.management';
+
+/** Names that are answered from another tag unless they are published themselves (product.md, Endpoints). */
+export const ENDPOINT_ALIASES: Readonly<Record<string, string>> = {
+  'ep.management': TAG_EP_MANAGEMENT,
+  'ep.metrics': TAG_EP_HTTP,
+};

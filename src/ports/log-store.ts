@@ -1,0 +1,21 @@
+import type { PersistBatch, RecoveredLog, SnapshotMeta } from '../model/log.ts';
+import type { ClusterId } from '../model/ids.ts';
+
+/**
+ * Where a voter's promises live. Batches are written in `batchSeq` order, one at a time, each ended by one successful
+ * `fdatasync`. A failed write or sync is final: the store is dead and the node must stop (raft.md 11.6).
+ */
+export interface LogStore extends AsyncDisposable {
+  /** What was found when the store was opened. */
+  readonly recovered: RecoveredLog;
+  /** The cluster this directory belongs to; undefined while it belongs to none. */
+  readonly clusterId: ClusterId | undefined;
+  /** Makes the cluster id durable. Only once in the life of a directory. */
+  identify(clusterId: ClusterId): Promise<void>;
+  /** Resolves when the batch is durable; rejects once, with the first failure, for this and all later batches. */
+  persist(batch: PersistBatch): Promise<void>;
+  /** Writes a snapshot and its reference, then drops log and snapshots that nobody needs. `keepFrom` is the first index to keep. */
+  saveSnapshot(meta: SnapshotMeta, bytes: Uint8Array, keepFrom: number): Promise<void>;
+  /** Replaces the whole log by a snapshot received from a leader (raft.md 10.4). */
+  installSnapshot(meta: SnapshotMeta, bytes: Uint8Array): Promise<void>;
+}

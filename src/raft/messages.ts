@@ -1,0 +1,122 @@
+/** The vocabulary of the Raft core. raft.md sections 2 and 3 (docs/raft-notes.md). */
+import type { LogIndex, MemberId, RequestId, Term } from '../model/ids.ts';
+import type { Configuration, Entry, LogId, PersistBatch, SnapshotMeta } from '../model/log.ts';
+
+/** `from`, `to` and the cluster id travel in the peer envelope; `term` is the sender's. */
+export type RaftMessage =
+  | { readonly kind: 'preVoteReq'; readonly term: Term; readonly nextTerm: Term; readonly lastLog: LogId }
+  | { readonly kind: 'preVoteResp'; readonly term: Term; readonly nextTerm: Term; readonly granted: boolean; readonly reason: string }
+  | { readonly kind: 'voteReq'; readonly term: Term; readonly lastLog: LogId; readonly transferSeq: number }
+  | { readonly kind: 'voteResp'; readonly term: Term; readonly granted: boolean; readonly reason: string }
+  | {
+      readonly kind: 'appendReq';
+      readonly term: Term;
+      readonly prev: LogId;
+      readonly entries: readonly Entry[];
+      readonly commit: LogIndex;
+      readonly readSeq: number;
+      readonly cancelledTransfers: number;
+    }
+  | { readonly kind: 'appendOk'; readonly term: Term; readonly match: LogIndex; readonly readSeq: number }
+  | { readonly kind: 'appendRejected'; readonly term: Term; readonly rejectedPrev: LogIndex; readonly hint: LogId; readonly readSeq: number }
+  | { readonly kind: 'heartbeat'; readonly term: Term; readonly commit: LogIndex; readonly readSeq: number; readonly cancelledTransfers: number }
+  | { readonly kind: 'heartbeatResp'; readonly term: Term; readonly readSeq: number; readonly durableLast: LogIndex }
+  | { readonly kind: 'timeoutNow'; readonly term: Term; readonly transferSeq: number }
+  | { readonly kind: 'readIndexReq'; readonly term: Term; readonly id: number }
+  | { readonly kind: 'readIndexResp'; readonly term: Term; readonly id: number; readonly index: LogIndex; readonly ok: boolean };
+
+/** One step of membership. One voter per step; the joint form comes later with the same entries. */
+export type MembershipChange =
+  | { readonly kind: 'addLearner'; readonly member: MemberId }
+  | { readonly kind: 'promote'; readonly member: MemberId }
+  | { readonly kind: 'demote'; readonly member: MemberId }
+  | { readonly kind: 'remove'; readonly member: MemberId };
+
+export type RaftInput =
+  | { readonly kind: 'message'; readonly from: MemberId; readonly message: RaftMessage }
+  | { readonly kind: 'propose'; readonly requestId: RequestId; readonly items: readonly Uint8Array[] }
+  | { readonly kind: 'changeMembers'; readonly requestId: RequestId; readonly change: MembershipChange }
+  | { readonly kind: 'readIndex'; readonly requestId: RequestId }
+  /** No target: the best voter. */
+  | { readonly kind: 'transferLeader'; readonly requestId: RequestId; readonly target?: MemberId }
+  | { readonly kind: 'persisted'; readonly batchSeq: number }
+  | { readonly kind: 'persistFailed'; readonly reason: string }
+  /** The state machine has finished through `index`. */
+  | { readonly kind: 'applied'; readonly index: LogIndex }
+  /** A snapshot up to `meta.lastLog` is durable here; the log before `firstIndex` may go. */
+  | { readonly kind: 'compacted'; readonly meta: SnapshotMeta; readonly firstIndex: LogIndex }
+  /** A complete, verified snapshot has come from the leader of `term`. */
+  | { readonly kind: 'snapshotReceived'; readonly from: MemberId; readonly term: Term; readonly meta: SnapshotMeta }
+  /** The install that `installSnapshot` asked for is durable. */
+  | { readonly kind: 'snapshotInstalled'; readonly meta: SnapshotMeta }
+  /** The transport gave up on a peer (advice only). */
+  | { readonly kind: 'peerUnreachable'; readonly peer: MemberId }
+  | { readonly kind: 'snapshotStatus'; readonly peer: MemberId; readonly ok: boolean }
+  /** Event-loop lateness, p99 of the last 10 s: the core stretches its own election timeout by it (12.3). */
+  | { readonly kind: 'loopDelay'; readonly p99Ms: number }
+  /** Forward jump of wall minus monotonic: shortens the leader lease (7.4 rule 4). */
+  | { readonly kind: 'clockJumped'; readonly byMs: number };
+
+export type RaftEffect =
+  | { readonly kind: 'persist'; readonly batch: PersistBatch }
+  | { readonly kind: 'send'; readonly to: MemberId; readonly message: RaftMessage }
+  /** These entries may be applied now, in order. Never beyond min(commit, durable). */
+  | { readonly kind: 'commit'; readonly entries: readonly Entry[] }
+  | { readonly kind: 'reply'; readonly requestId: RequestId; readonly outcome: RaftOutcome }
+  /** Send the newest snapshot (at or above `minIndex`) to a peer; answered by `snapshotStatus`. */
+  | { readonly kind: 'streamSnapshot'; readonly to: MemberId; readonly minIndex: LogIndex }
+  /** Make the received snapshot durable in place of the log; answered by `snapshotInstalled`. */
+  | { readonly kind: 'installSnapshot'; readonly meta: SnapshotMeta }
+  | { readonly kind: 'notify'; readonly event: RaftEvent }
+  | { readonly kind: 'stop'; readonly reason: string };
+
+export type RaftOutcome =
+  /** Every item is committed; `indexes` are theirs, in order. The state machine may not have applied them yet. */
+  | { readonly kind: 'committed'; readonly term: Term; readonly indexes: readonly LogIndex[] }
+  | { readonly kind: 'changed'; readonly configuration: Configuration }
+  | { readonly kind: 'readReady'; readonly index: LogIndex }
+  | { readonly kind: 'transferred'; readonly to: MemberId }
+  /** Refused before anything was appended. */
+  | { readonly kind: 'refused'; readonly code: RaftRefusal; readonly reason: string; readonly leader: MemberId | undefined }
+  /** Appended, and then leadership was lost: it may commit or not. */
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+export type RaftRefusal = 'NOT_LEADER' | 'NOT_READY' | 'BUSY' | 'TOO_LARGE' | 'CONFIG_PENDING' | 'TRANSFER_IN_PROGRESS' | 'INVALID_CHANGE' | 'TIMED_OUT' | 'STOPPED';
+
+export type RaftRole = 'follower' | 'preCandidate' | 'candidate' | 'leader';
+
+export type RaftEvent =
+  | { readonly kind: 'roleChanged'; readonly role: RaftRole; readonly term: Term }
+  | {
+      readonly kind: 'becameLeader';
+      readonly term: Term;
+      /** `now` of the step that counted the last needed vote (ownership.md O-14). */
+      readonly electedAt: number;
+      /**
+       * The leader of the term of the last entry before our noop, if we heard from it, in that term, a commit index at or
+       * above an entry of that term (ownership.md O-15, both halves); else undefined.
+       */
+      readonly restedOnLease: MemberId | undefined;
+      readonly noopIndex: LogIndex;
+    }
+  | { readonly kind: 'steppedDown'; readonly term: Term; readonly reason: string }
+  | { readonly kind: 'leaderChanged'; readonly leader: MemberId | undefined; readonly term: Term }
+  /** The newest configuration in the log, committed or not. */
+  | { readonly kind: 'configurationChanged'; readonly configuration: Configuration; readonly index: LogIndex; readonly committed: boolean }
+  | { readonly kind: 'learnerCaughtUp'; readonly member: MemberId }
+  /** A heartbeat's commit is beyond our log: we have lost data that the leader knows we had (R-2). */
+  | { readonly kind: 'dataLost'; readonly reason: string };
+
+/** What the door also offers, read by `cluster/` in the same turn. All are plain reads. */
+export interface RaftReadings {
+  readonly term: Term;
+  readonly role: RaftRole;
+  readonly leader: MemberId | undefined;
+  readonly configuration: Configuration;
+  readonly commitIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** Own noop of this term is committed. */
+  readonly isReady: boolean;
+  /** Monotonic ms until which this node is certainly the only leader; -Infinity when it is none (raft.md 7.4). */
+  readonly leaderLeaseUntil: number;
+}

@@ -1,0 +1,49 @@
+/** The one way into a running node. Message-shaped: everything is a value or a promise, so the core may live elsewhere. */
+import type { Endpoint } from '../model/endpoint.ts';
+import type { NodeId, ShardId } from '../model/ids.ts';
+import type { NodeEvent } from '../model/node-event.ts';
+import type { NodeView } from '../model/node-view.ts';
+import type { Ownership } from '../model/shard-map.ts';
+import type { NodeStats } from '../model/node-stats.ts';
+
+export interface CallOptions {
+  /** Aborting rejects the promise; what was asked for may still happen. */
+  readonly signal?: AbortSignal;
+}
+
+export interface NodeHandle {
+  /** The newest view. Cheap; the same object until something changes. */
+  view(): NodeView;
+  stats(): NodeStats;
+  /** Monotonic milliseconds, the clock of all instants in views. */
+  now(): number;
+  /** Events in order, from now on. Returns the function that ends it. A listener must not throw. */
+  subscribe(listener: (event: NodeEvent) => void): () => void;
+  /** Whether this node serves `shard` at this very instant, reading both clocks (O-1, O-2); undefined when not. */
+  owns(shard: ShardId): Ownership | undefined;
+  /** The application has stopped serving what `shardsReleasing` of this version named. Without a call, a node with no hook releases at once. */
+  released(version: number): void;
+  /** Push/pull with these; resolves with how many answered. Rejects with {@link JoinFailedError} when none did. */
+  join(addresses: readonly Endpoint[], options?: CallOptions): Promise<number>;
+  /** Sets or removes (undefined) tags of this node, all at once. Rejects with {@link TagsTooLargeError}: nothing changed. */
+  setTags(tags: ReadonlyMap<string, string | undefined>, options?: CallOptions): Promise<void>;
+  /** Makes `node` a voter, by way of a learner. Leader only. Rejects: NotLeaderError, UnknownNodeError, AlreadyMemberError, RefusedError. */
+  addNode(node: NodeId, options?: CallOptions): Promise<void>;
+  /** Takes `node` out of the Raft group and off the map, whether gossip knows it or not. Leader only. Same refusals. */
+  removeNode(node: NodeId, options?: CallOptions): Promise<void>;
+  /** Hands leadership to another voter. Leader only. Resolves when the other leads. */
+  stepDown(options?: CallOptions): Promise<void>;
+  /** Moves this node's shards away, then resolves. */
+  drain(options?: CallOptions): Promise<void>;
+  /** An acknowledgement of a shard map that came by clusterfunk's RPC. */
+  confirmShardMap(node: NodeId, version: number): { readonly success: boolean; readonly currentIndex: number };
+  /** Tells of found nodes (mDNS, DNS): undecided nodes decide by them who founds. */
+  discovered(found: Discovered): void;
+}
+
+export interface Discovered {
+  /** Gossip endpoints of nodes of this cluster's name, ourselves excluded. */
+  readonly gossip: readonly Endpoint[];
+  /** The search has run long enough that silence means absence. */
+  readonly searched: boolean;
+}

@@ -1,0 +1,49 @@
+/** The vocabulary of the Serf core: what it is told and what it answers. It owns a `Swim` and passes packets down to it. */
+import type { Endpoint } from '../model/endpoint.ts';
+import type { RequestId, StreamId } from '../model/ids.ts';
+import type { Member } from '../model/member.ts';
+
+export type SerfInput =
+  | { readonly kind: 'datagram'; readonly from: Endpoint; readonly bytes: Uint8Array }
+  /** A peer opened a TCP stream to us. */
+  | { readonly kind: 'streamAccepted'; readonly stream: StreamId; readonly from: Endpoint }
+  /** A stream that we asked for is open. */
+  | { readonly kind: 'streamOpened'; readonly stream: StreamId }
+  | { readonly kind: 'streamBytes'; readonly stream: StreamId; readonly bytes: Uint8Array }
+  /** The peer closed its side, or the stream failed (dial included). Nothing more comes. */
+  | { readonly kind: 'streamClosed'; readonly stream: StreamId; readonly error: string | undefined }
+  /** Push/pull with each address; the reply says how many succeeded. The runtime has resolved names already. */
+  | { readonly kind: 'join'; readonly requestId: RequestId; readonly addresses: readonly Endpoint[] }
+  /** Replaces all tags of this node at once and spreads them. */
+  | { readonly kind: 'setTags'; readonly tags: ReadonlyMap<string, string> }
+  /** Orderly leave: intent, broadcast, propagation delay; replied to when done or when its time is up. */
+  | { readonly kind: 'leave'; readonly requestId: RequestId }
+  | { readonly kind: 'forceLeave'; readonly requestId: RequestId; readonly node: string; readonly prune: boolean }
+  /**
+   * Another layer has an opinion on a member. `heard`: proof of life that gossip did not bring (ignored unless it is news);
+   * `suspect`: start a suspicion of it now, by gossip's own rules.
+   */
+  | { readonly kind: 'hint'; readonly node: string; readonly hint: 'suspect' };
+
+export type SerfEffect =
+  | { readonly kind: 'sendDatagram'; readonly to: Endpoint; readonly bytes: Uint8Array }
+  | { readonly kind: 'openStream'; readonly stream: StreamId; readonly to: Endpoint }
+  | { readonly kind: 'sendStream'; readonly stream: StreamId; readonly bytes: Uint8Array }
+  /** Sends what was given before, then closes. */
+  | { readonly kind: 'closeStream'; readonly stream: StreamId }
+  | { readonly kind: 'reply'; readonly requestId: RequestId; readonly outcome: SerfOutcome }
+  | { readonly kind: 'notify'; readonly event: SerfEvent };
+
+export type SerfOutcome =
+  | { readonly kind: 'joined'; readonly count: number; readonly errors: readonly string[] }
+  | { readonly kind: 'left' }
+  | { readonly kind: 'forcedLeave' }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+export type SerfEvent =
+  | { readonly kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped'; readonly member: Member }
+  /** A name that another process bears too (memberlist's conflict). */
+  | { readonly kind: 'nameConflict'; readonly name: string; readonly ours: Endpoint; readonly theirs: Endpoint }
+  /** The merge of a push/pull was refused by the merge rule given in the configuration. */
+  | { readonly kind: 'mergeRefused'; readonly reason: string }
+  | { readonly kind: 'dropped'; readonly reason: string; readonly from: Endpoint | undefined };

@@ -1,0 +1,100 @@
+/** The vocabulary of shard ownership. Rules: docs/ownership.md (`O-n`). */
+import type { Boot, LogIndex, NodeId, ShardId, Term } from '../model/ids.ts';
+import type { ShardMap } from '../model/shard-map.ts';
+
+/** What travels between a holder and the leader; `wire/sharding/lease.ts` has the bytes. */
+export type LeaseMessage =
+  | {
+      readonly kind: 'renew';
+      readonly node: NodeId;
+      readonly boot: Boot;
+      readonly seq: number;
+      readonly appliedIndex: LogIndex;
+      /** The newest proposal whose losses this holder has released; 0 for none. */
+      readonly releasedVersion: LogIndex;
+      /** The node holds the lock of its data directory: an older boot of it is proven dead (O-13). */
+      readonly dirLocked: boolean;
+      /** False with `--no-shards` and while draining: the plan gives it nothing. */
+      readonly wantsShards: boolean;
+    }
+  | { readonly kind: 'grant'; readonly node: NodeId; readonly boot: Boot; readonly seq: number; readonly term: Term; readonly leaderNow: number }
+  | { readonly kind: 'refusal'; readonly node: NodeId; readonly boot: Boot; readonly seq: number; readonly reason: 'behind' | 'leftOut' | 'idInUse' }
+  /** "This process will never serve again" (orderly stop). */
+  | { readonly kind: 'release'; readonly node: NodeId; readonly boot: Boot };
+
+/** The two log entries of the shard map; `wire/sharding/map-entry.ts` has the bytes. */
+export type ShardCommand =
+  | {
+      readonly kind: 'shardPropose';
+      /** The term its author led: dropped by the state machine when the entry's term differs. */
+      readonly term: Term;
+      readonly shardCount: number;
+      readonly owners: readonly { readonly node: NodeId; readonly boot: Boot; readonly workerId: number }[];
+      /** Per shard: index into `owners`. */
+      readonly ownerOf: Uint16Array;
+    }
+  /** Does nothing unless `version` is the pending one. */
+  | { readonly kind: 'shardCommit'; readonly term: Term; readonly version: LogIndex };
+
+export type ShardingInput =
+  /** The Raft role changed. `ready`: own noop is applied. */
+  | {
+      readonly kind: 'leadership';
+      readonly isLeader: boolean;
+      readonly isReady: boolean;
+      readonly term: Term;
+      readonly electedAt: number;
+      /** O-15: the predecessor that certainly rested on its leader lease and never held a grant here; else undefined. */
+      readonly restedOnLease: NodeId | undefined;
+      /** The predecessor, whatever is known of its lease (O-19 gives it 150 ms). */
+      readonly predecessor: NodeId | undefined;
+    }
+  /** The leader lease reaches further, or has ended (-Infinity). */
+  | { readonly kind: 'leaderLease'; readonly until: number }
+  /** Granting and own shards stop when `TimeoutNow` leaves (O-4, O-9). */
+  | { readonly kind: 'transferring'; readonly active: boolean }
+  /** Whom to send renewals to; undefined when no leader is known. */
+  | { readonly kind: 'leaderKnown'; readonly leader: NodeId | undefined; readonly term: Term }
+  /** Everything in the log is applied (O-22), or not. Told whenever it changes while leading. */
+  | { readonly kind: 'logSettled'; readonly settled: boolean }
+  /** A shard command at `index` was applied. */
+  | { readonly kind: 'applied'; readonly index: LogIndex; readonly term: Term; readonly command: ShardCommand }
+  /** The state machine has applied everything through `index`, whatever it was. Comes after `applied`. */
+  | { readonly kind: 'appliedTo'; readonly index: LogIndex }
+  /** A snapshot replaced the map state by this image (O-7, C-20). */
+  | { readonly kind: 'imageInstalled'; readonly index: LogIndex; readonly image: Uint8Array }
+  | { readonly kind: 'received'; readonly message: LeaseMessage }
+  /** What the liveness checker believes; hastens planning, never makes anyone gone (O-19). */
+  | { readonly kind: 'livenessChanged'; readonly node: NodeId; readonly alive: boolean }
+  /** The voters of the newest configuration: `dirLocked` counts for them only (O-13). */
+  | { readonly kind: 'votersChanged'; readonly nodes: readonly NodeId[] }
+  /** The application has released what `release` of this version asked for. */
+  | { readonly kind: 'released'; readonly version: LogIndex }
+  | { readonly kind: 'clockJumped'; readonly byMs: number }
+  /** Give this node's shards away (O-23). */
+  | { readonly kind: 'drain' }
+  /** Orderly stop: send `release` after the last request; serve nothing from now on. */
+  | { readonly kind: 'stopping' };
+
+export type ShardingEffect =
+  /** To the leader; `cluster/` finds the way (directly, or through the voter whose stream we follow). */
+  | { readonly kind: 'sendToLeader'; readonly message: LeaseMessage }
+  /** To a holder. */
+  | { readonly kind: 'sendToHolder'; readonly node: NodeId; readonly message: LeaseMessage }
+  /** Leader only: put this in the log. It may be refused; the coordinator asks again by its own deadlines. */
+  | { readonly kind: 'append'; readonly command: ShardCommand }
+  /** New work on these shards has stopped; the application drains and `released{version}` comes back. */
+  | { readonly kind: 'release'; readonly shards: readonly ShardId[]; readonly version: LogIndex; readonly deadline: number }
+  | { readonly kind: 'start'; readonly shards: readonly ShardId[]; readonly epoch: LogIndex }
+  /** What `owns()` reads: served while `now + jump < until`. -Infinity: no lease. */
+  | { readonly kind: 'publishLease'; readonly until: number }
+  | { readonly kind: 'notify'; readonly event: ShardingEvent };
+
+export type ShardingEvent =
+  | { readonly kind: 'mapProposed'; readonly version: LogIndex }
+  | { readonly kind: 'mapChanged'; readonly map: ShardMap }
+  | { readonly kind: 'proposalVoided'; readonly version: LogIndex }
+  | { readonly kind: 'leaseGained' | 'leaseLost' }
+  | { readonly kind: 'refused'; readonly reason: 'behind' | 'leftOut' | 'idInUse' }
+  | { readonly kind: 'holderGone'; readonly node: NodeId; readonly boot: Boot }
+  | { readonly kind: 'drained' };
