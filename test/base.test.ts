@@ -55,7 +55,14 @@ describe('base', () => {
   });
 
   it('gives the same chance for the same seed', () => {
-    const draw = (seed: number): number[] => Array.from({ length: 5 }, ((r) => () => r.next())(new SeededRandom(seed)));
+    const draw = (seed: number): number[] =>
+      Array.from(
+        { length: 5 },
+        (
+          (r) => () =>
+            r.next()
+        )(new SeededRandom(seed)),
+      );
     assert.deepEqual(draw(7), draw(7));
     assert.notDeepEqual(draw(7), draw(8));
     assert.ok(draw(9).every((x) => x >= 0 && x < 1));
@@ -65,7 +72,8 @@ describe('base', () => {
     assert.deepEqual(parseEndpoint('10.0.0.1:80'), { host: '10.0.0.1', port: 80 });
     assert.deepEqual(parseEndpoint('[fe80::1]:80'), { host: 'fe80::1', port: 80 });
     assert.deepEqual(parseEndpoint('seed.example', 7946), { host: 'seed.example', port: 7946 });
-    for (const bad of ['', ':80', 'a:b', 'a:70000', 'fe80::1:80', 'a b:1']) assert.equal(parseEndpoint(bad), undefined, bad);
+    for (const bad of ['', ':80', 'a:b', 'a:70000', 'fe80::1:80', 'a b:1'])
+      assert.equal(parseEndpoint(bad), undefined, bad);
     assert.equal(formatEndpoint({ host: 'fe80::1', port: 80 }), '[fe80::1]:80');
   });
 });

@@ -6,7 +6,14 @@ const tables: readonly Uint32Array[] = buildTables();
 /** The checksum of `bytes`, continuing from `seed` (the checksum of what came before; 0 at the start). */
 export function crc32c(bytes: Uint8Array, seed = 0): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as readonly [
-    Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
   ];
   let crc = ~seed;
   let i = 0;

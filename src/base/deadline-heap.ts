@@ -107,8 +107,7 @@ export class DeadlineHeap<Key> {
       const left = position * 2 + 1;
       if (left >= this.#heap.length) return;
       const right = left + 1;
-      const smaller =
-        right < this.#heap.length && this.#before(this.#slot(right), this.#slot(left)) ? right : left;
+      const smaller = right < this.#heap.length && this.#before(this.#slot(right), this.#slot(left)) ? right : left;
       if (!this.#before(this.#slot(smaller), this.#slot(position))) return;
       this.#swap(position, smaller);
       position = smaller;

@@ -10,8 +10,17 @@ export type NodeEvent =
   | { readonly kind: 'roleChanged'; readonly from: NodeRole; readonly to: NodeRole; readonly term: Term }
   | { readonly kind: 'leaderChanged'; readonly leader: NodeId; readonly term: Term }
   | { readonly kind: 'leaderLost'; readonly leader: NodeId; readonly term: Term }
-  | { readonly kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped'; readonly member: Member }
-  | { readonly kind: 'endpointChanged'; readonly change: 'added' | 'changed' | 'removed'; readonly node: string; readonly name: string; readonly endpoint: Endpoint }
+  | {
+      readonly kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped';
+      readonly member: Member;
+    }
+  | {
+      readonly kind: 'endpointChanged';
+      readonly change: 'added' | 'changed' | 'removed';
+      readonly node: string;
+      readonly name: string;
+      readonly endpoint: Endpoint;
+    }
   | { readonly kind: 'clusterFounded' | 'clusterJoined'; readonly clusterId: ClusterId }
   | { readonly kind: 'clusterConflict'; readonly ours: ClusterId; readonly theirs: ClusterId; readonly node: NodeId }
   | { readonly kind: 'clusterDissolved'; readonly ours: ClusterId; readonly into: ClusterId }
@@ -19,7 +28,12 @@ export type NodeEvent =
   | { readonly kind: 'shardMapProposed'; readonly version: LogIndex }
   | { readonly kind: 'shardMapChanged'; readonly map: ShardMap }
   /** The application must stop serving these; it calls back when it is done or the deadline (monotonic ms) has passed. */
-  | { readonly kind: 'shardsReleasing'; readonly shards: readonly ShardId[]; readonly version: LogIndex; readonly deadline: number }
+  | {
+      readonly kind: 'shardsReleasing';
+      readonly shards: readonly ShardId[];
+      readonly version: LogIndex;
+      readonly deadline: number;
+    }
   | { readonly kind: 'shardsStarted'; readonly shards: readonly ShardId[]; readonly epoch: LogIndex }
   | { readonly kind: 'leaseGained' | 'leaseLost' }
   | { readonly kind: 'livenessChanged'; readonly node: NodeId; readonly alive: boolean }

@@ -5,7 +5,13 @@ import type { Configuration, Entry, LogId, PersistBatch, SnapshotMeta } from '..
 /** `from`, `to` and the cluster id travel in the peer envelope; `term` is the sender's. */
 export type RaftMessage =
   | { readonly kind: 'preVoteReq'; readonly term: Term; readonly nextTerm: Term; readonly lastLog: LogId }
-  | { readonly kind: 'preVoteResp'; readonly term: Term; readonly nextTerm: Term; readonly granted: boolean; readonly reason: string }
+  | {
+      readonly kind: 'preVoteResp';
+      readonly term: Term;
+      readonly nextTerm: Term;
+      readonly granted: boolean;
+      readonly reason: string;
+    }
   | { readonly kind: 'voteReq'; readonly term: Term; readonly lastLog: LogId; readonly transferSeq: number }
   | { readonly kind: 'voteResp'; readonly term: Term; readonly granted: boolean; readonly reason: string }
   | {
@@ -18,12 +24,30 @@ export type RaftMessage =
       readonly cancelledTransfers: number;
     }
   | { readonly kind: 'appendOk'; readonly term: Term; readonly match: LogIndex; readonly readSeq: number }
-  | { readonly kind: 'appendRejected'; readonly term: Term; readonly rejectedPrev: LogIndex; readonly hint: LogId; readonly readSeq: number }
-  | { readonly kind: 'heartbeat'; readonly term: Term; readonly commit: LogIndex; readonly readSeq: number; readonly cancelledTransfers: number }
+  | {
+      readonly kind: 'appendRejected';
+      readonly term: Term;
+      readonly rejectedPrev: LogIndex;
+      readonly hint: LogId;
+      readonly readSeq: number;
+    }
+  | {
+      readonly kind: 'heartbeat';
+      readonly term: Term;
+      readonly commit: LogIndex;
+      readonly readSeq: number;
+      readonly cancelledTransfers: number;
+    }
   | { readonly kind: 'heartbeatResp'; readonly term: Term; readonly readSeq: number; readonly durableLast: LogIndex }
   | { readonly kind: 'timeoutNow'; readonly term: Term; readonly transferSeq: number }
   | { readonly kind: 'readIndexReq'; readonly term: Term; readonly id: number }
-  | { readonly kind: 'readIndexResp'; readonly term: Term; readonly id: number; readonly index: LogIndex; readonly ok: boolean };
+  | {
+      readonly kind: 'readIndexResp';
+      readonly term: Term;
+      readonly id: number;
+      readonly index: LogIndex;
+      readonly ok: boolean;
+    };
 
 /** One step of membership. One voter per step; the joint form comes later with the same entries. */
 export type MembershipChange =
@@ -77,11 +101,25 @@ export type RaftOutcome =
   | { readonly kind: 'readReady'; readonly index: LogIndex }
   | { readonly kind: 'transferred'; readonly to: MemberId }
   /** Refused before anything was appended. */
-  | { readonly kind: 'refused'; readonly code: RaftRefusal; readonly reason: string; readonly leader: MemberId | undefined }
+  | {
+      readonly kind: 'refused';
+      readonly code: RaftRefusal;
+      readonly reason: string;
+      readonly leader: MemberId | undefined;
+    }
   /** Appended, and then leadership was lost: it may commit or not. */
   | { readonly kind: 'unknown'; readonly reason: string };
 
-export type RaftRefusal = 'NOT_LEADER' | 'NOT_READY' | 'BUSY' | 'TOO_LARGE' | 'CONFIG_PENDING' | 'TRANSFER_IN_PROGRESS' | 'INVALID_CHANGE' | 'TIMED_OUT' | 'STOPPED';
+export type RaftRefusal =
+  | 'NOT_LEADER'
+  | 'NOT_READY'
+  | 'BUSY'
+  | 'TOO_LARGE'
+  | 'CONFIG_PENDING'
+  | 'TRANSFER_IN_PROGRESS'
+  | 'INVALID_CHANGE'
+  | 'TIMED_OUT'
+  | 'STOPPED';
 
 export type RaftRole = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
@@ -102,7 +140,12 @@ export type RaftEvent =
   | { readonly kind: 'steppedDown'; readonly term: Term; readonly reason: string }
   | { readonly kind: 'leaderChanged'; readonly leader: MemberId | undefined; readonly term: Term }
   /** The newest configuration in the log, committed or not. */
-  | { readonly kind: 'configurationChanged'; readonly configuration: Configuration; readonly index: LogIndex; readonly committed: boolean }
+  | {
+      readonly kind: 'configurationChanged';
+      readonly configuration: Configuration;
+      readonly index: LogIndex;
+      readonly committed: boolean;
+    }
   | { readonly kind: 'learnerCaughtUp'; readonly member: MemberId }
   /** A heartbeat's commit is beyond our log: we have lost data that the leader knows we had (R-2). */
   | { readonly kind: 'dataLost'; readonly reason: string };

@@ -7,7 +7,9 @@ export class NotLeaderError extends FunkError {
   readonly code = 'FUNK_NOT_LEADER';
   readonly leader: NodeId | undefined;
   constructor(leader: NodeId | undefined) {
-    super(leader === undefined ? 'this node does not lead, and knows no leader' : `this node does not lead; ${leader} does`);
+    super(
+      leader === undefined ? 'this node does not lead, and knows no leader' : `this node does not lead; ${leader} does`,
+    );
     this.leader = leader;
   }
 }

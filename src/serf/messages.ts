@@ -41,7 +41,10 @@ export type SerfOutcome =
   | { readonly kind: 'refused'; readonly reason: string };
 
 export type SerfEvent =
-  | { readonly kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped'; readonly member: Member }
+  | {
+      readonly kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped';
+      readonly member: Member;
+    }
   /** A name that another process bears too (memberlist's conflict). */
   | { readonly kind: 'nameConflict'; readonly name: string; readonly ours: Endpoint; readonly theirs: Endpoint }
   /** The merge of a push/pull was refused by the merge rule given in the configuration. */

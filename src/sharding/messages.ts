@@ -17,8 +17,21 @@ export type LeaseMessage =
       /** False with `--no-shards` and while draining: the plan gives it nothing. */
       readonly wantsShards: boolean;
     }
-  | { readonly kind: 'grant'; readonly node: NodeId; readonly boot: Boot; readonly seq: number; readonly term: Term; readonly leaderNow: number }
-  | { readonly kind: 'refusal'; readonly node: NodeId; readonly boot: Boot; readonly seq: number; readonly reason: 'behind' | 'leftOut' | 'idInUse' }
+  | {
+      readonly kind: 'grant';
+      readonly node: NodeId;
+      readonly boot: Boot;
+      readonly seq: number;
+      readonly term: Term;
+      readonly leaderNow: number;
+    }
+  | {
+      readonly kind: 'refusal';
+      readonly node: NodeId;
+      readonly boot: Boot;
+      readonly seq: number;
+      readonly reason: 'behind' | 'leftOut' | 'idInUse';
+    }
   /** "This process will never serve again" (orderly stop). */
   | { readonly kind: 'release'; readonly node: NodeId; readonly boot: Boot };
 
@@ -84,7 +97,12 @@ export type ShardingEffect =
   /** Leader only: put this in the log. It may be refused; the coordinator asks again by its own deadlines. */
   | { readonly kind: 'append'; readonly command: ShardCommand }
   /** New work on these shards has stopped; the application drains and `released{version}` comes back. */
-  | { readonly kind: 'release'; readonly shards: readonly ShardId[]; readonly version: LogIndex; readonly deadline: number }
+  | {
+      readonly kind: 'release';
+      readonly shards: readonly ShardId[];
+      readonly version: LogIndex;
+      readonly deadline: number;
+    }
   | { readonly kind: 'start'; readonly shards: readonly ShardId[]; readonly epoch: LogIndex }
   /** What `owns()` reads: served while `now + jump < until`. -Infinity: no lease. */
   | { readonly kind: 'publishLease'; readonly until: number }
