@@ -1,0 +1,10 @@
+// Original file: proto/funk/v1/node.proto
+
+
+export interface GetShardMapRequest {
+  'ownersOnly'?: (boolean);
+}
+
+export interface GetShardMapRequest__Output {
+  'ownersOnly': (boolean);
+}

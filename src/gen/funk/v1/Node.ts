@@ -1,0 +1,39 @@
+// Original file: proto/funk/v1/node.proto
+
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { AddNodeRequest as _funk_v1_AddNodeRequest, AddNodeRequest__Output as _funk_v1_AddNodeRequest__Output } from '../../funk/v1/AddNodeRequest.ts';
+import type { AddNodeResponse as _funk_v1_AddNodeResponse, AddNodeResponse__Output as _funk_v1_AddNodeResponse__Output } from '../../funk/v1/AddNodeResponse.ts';
+import type { DrainRequest as _funk_v1_DrainRequest, DrainRequest__Output as _funk_v1_DrainRequest__Output } from '../../funk/v1/DrainRequest.ts';
+import type { DrainResponse as _funk_v1_DrainResponse, DrainResponse__Output as _funk_v1_DrainResponse__Output } from '../../funk/v1/DrainResponse.ts';
+import type { GetShardMapRequest as _funk_v1_GetShardMapRequest, GetShardMapRequest__Output as _funk_v1_GetShardMapRequest__Output } from '../../funk/v1/GetShardMapRequest.ts';
+import type { GetShardMapResponse as _funk_v1_GetShardMapResponse, GetShardMapResponse__Output as _funk_v1_GetShardMapResponse__Output } from '../../funk/v1/GetShardMapResponse.ts';
+import type { GetStatusRequest as _funk_v1_GetStatusRequest, GetStatusRequest__Output as _funk_v1_GetStatusRequest__Output } from '../../funk/v1/GetStatusRequest.ts';
+import type { GetStatusResponse as _funk_v1_GetStatusResponse, GetStatusResponse__Output as _funk_v1_GetStatusResponse__Output } from '../../funk/v1/GetStatusResponse.ts';
+import type { JoinRequest as _funk_v1_JoinRequest, JoinRequest__Output as _funk_v1_JoinRequest__Output } from '../../funk/v1/JoinRequest.ts';
+import type { JoinResponse as _funk_v1_JoinResponse, JoinResponse__Output as _funk_v1_JoinResponse__Output } from '../../funk/v1/JoinResponse.ts';
+import type { ListEndpointsRequest as _funk_v1_ListEndpointsRequest, ListEndpointsRequest__Output as _funk_v1_ListEndpointsRequest__Output } from '../../funk/v1/ListEndpointsRequest.ts';
+import type { ListEndpointsResponse as _funk_v1_ListEndpointsResponse, ListEndpointsResponse__Output as _funk_v1_ListEndpointsResponse__Output } from '../../funk/v1/ListEndpointsResponse.ts';
+import type { ListMembersRequest as _funk_v1_ListMembersRequest, ListMembersRequest__Output as _funk_v1_ListMembersRequest__Output } from '../../funk/v1/ListMembersRequest.ts';
+import type { ListMembersResponse as _funk_v1_ListMembersResponse, ListMembersResponse__Output as _funk_v1_ListMembersResponse__Output } from '../../funk/v1/ListMembersResponse.ts';
+import type { OwnsRequest as _funk_v1_OwnsRequest, OwnsRequest__Output as _funk_v1_OwnsRequest__Output } from '../../funk/v1/OwnsRequest.ts';
+import type { OwnsResponse as _funk_v1_OwnsResponse, OwnsResponse__Output as _funk_v1_OwnsResponse__Output } from '../../funk/v1/OwnsResponse.ts';
+import type { RemoveNodeRequest as _funk_v1_RemoveNodeRequest, RemoveNodeRequest__Output as _funk_v1_RemoveNodeRequest__Output } from '../../funk/v1/RemoveNodeRequest.ts';
+import type { RemoveNodeResponse as _funk_v1_RemoveNodeResponse, RemoveNodeResponse__Output as _funk_v1_RemoveNodeResponse__Output } from '../../funk/v1/RemoveNodeResponse.ts';
+import type { StepDownRequest as _funk_v1_StepDownRequest, StepDownRequest__Output as _funk_v1_StepDownRequest__Output } from '../../funk/v1/StepDownRequest.ts';
+import type { StepDownResponse as _funk_v1_StepDownResponse, StepDownResponse__Output as _funk_v1_StepDownResponse__Output } from '../../funk/v1/StepDownResponse.ts';
+import type { WatchRequest as _funk_v1_WatchRequest, WatchRequest__Output as _funk_v1_WatchRequest__Output } from '../../funk/v1/WatchRequest.ts';
+import type { WatchResponse as _funk_v1_WatchResponse, WatchResponse__Output as _funk_v1_WatchResponse__Output } from '../../funk/v1/WatchResponse.ts';
+
+export interface NodeDefinition {
+  AddNode: MethodDefinition<_funk_v1_AddNodeRequest, _funk_v1_AddNodeResponse, _funk_v1_AddNodeRequest__Output, _funk_v1_AddNodeResponse__Output>
+  Drain: MethodDefinition<_funk_v1_DrainRequest, _funk_v1_DrainResponse, _funk_v1_DrainRequest__Output, _funk_v1_DrainResponse__Output>
+  GetShardMap: MethodDefinition<_funk_v1_GetShardMapRequest, _funk_v1_GetShardMapResponse, _funk_v1_GetShardMapRequest__Output, _funk_v1_GetShardMapResponse__Output>
+  GetStatus: MethodDefinition<_funk_v1_GetStatusRequest, _funk_v1_GetStatusResponse, _funk_v1_GetStatusRequest__Output, _funk_v1_GetStatusResponse__Output>
+  Join: MethodDefinition<_funk_v1_JoinRequest, _funk_v1_JoinResponse, _funk_v1_JoinRequest__Output, _funk_v1_JoinResponse__Output>
+  ListEndpoints: MethodDefinition<_funk_v1_ListEndpointsRequest, _funk_v1_ListEndpointsResponse, _funk_v1_ListEndpointsRequest__Output, _funk_v1_ListEndpointsResponse__Output>
+  ListMembers: MethodDefinition<_funk_v1_ListMembersRequest, _funk_v1_ListMembersResponse, _funk_v1_ListMembersRequest__Output, _funk_v1_ListMembersResponse__Output>
+  Owns: MethodDefinition<_funk_v1_OwnsRequest, _funk_v1_OwnsResponse, _funk_v1_OwnsRequest__Output, _funk_v1_OwnsResponse__Output>
+  RemoveNode: MethodDefinition<_funk_v1_RemoveNodeRequest, _funk_v1_RemoveNodeResponse, _funk_v1_RemoveNodeRequest__Output, _funk_v1_RemoveNodeResponse__Output>
+  StepDown: MethodDefinition<_funk_v1_StepDownRequest, _funk_v1_StepDownResponse, _funk_v1_StepDownRequest__Output, _funk_v1_StepDownResponse__Output>
+  Watch: MethodDefinition<_funk_v1_WatchRequest, _funk_v1_WatchResponse, _funk_v1_WatchRequest__Output, _funk_v1_WatchResponse__Output>
+}

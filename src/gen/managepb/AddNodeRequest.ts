@@ -1,0 +1,10 @@
+// Original file: proto/clusterfunk/management.proto
+
+
+export interface AddNodeRequest {
+  'nodeId'?: (string);
+}
+
+export interface AddNodeRequest__Output {
+  'nodeId': (string);
+}

@@ -1,0 +1,8 @@
+// Original file: proto/clusterfunk/management.proto
+
+
+export interface GetStatusRequest {
+}
+
+export interface GetStatusRequest__Output {
+}

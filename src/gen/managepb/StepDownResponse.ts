@@ -1,0 +1,13 @@
+// Original file: proto/clusterfunk/management.proto
+
+import type { Error as _managepb_Error, Error__Output as _managepb_Error__Output } from '../managepb/Error.ts';
+
+export interface StepDownResponse {
+  'nodeId'?: (string);
+  'error'?: (_managepb_Error | null);
+}
+
+export interface StepDownResponse__Output {
+  'nodeId': (string);
+  'error': (_managepb_Error__Output | null);
+}
