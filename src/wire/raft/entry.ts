@@ -76,7 +76,8 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const voting = new Set<string>([...voters, ...votersOutgoing]);
   if (learners.some((member) => voting.has(member))) throw new DecodeError('a learner is not a voter as well');
   const outgoing = new Set<string>(votersOutgoing);
-  if (learnersNext.some((member) => !outgoing.has(member))) throw new DecodeError('a coming learner is an outgoing voter');
+  if (learnersNext.some((member) => !outgoing.has(member)))
+    throw new DecodeError('a coming learner is an outgoing voter');
   return { voters, votersOutgoing, learners, learnersNext, autoLeave };
 }
 
