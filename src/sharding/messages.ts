@@ -1,53 +1,18 @@
 /** The vocabulary of shard ownership. Rules: docs/ownership.md (`O-n`). */
 import type { Boot, LogIndex, NodeId, ShardId, Term } from '../model/ids.ts';
 import type { ShardMap } from '../model/shard-map.ts';
+import type { LeaseMessage, LeaseRefusalReason } from '../wire/sharding/lease.ts';
+import type { ShardCommand } from '../wire/sharding/map-entry.ts';
 
-/** What travels between a holder and the leader; `wire/sharding/lease.ts` has the bytes. */
-export type LeaseMessage =
-  | {
-      readonly kind: 'renew';
-      readonly node: NodeId;
-      readonly boot: Boot;
-      readonly seq: number;
-      readonly appliedIndex: LogIndex;
-      /** The newest proposal whose losses this holder has released; 0 for none. */
-      readonly releasedVersion: LogIndex;
-      /** The node holds the lock of its data directory: an older boot of it is proven dead (O-13). */
-      readonly dirLocked: boolean;
-      /** False with `--no-shards` and while draining: the plan gives it nothing. */
-      readonly wantsShards: boolean;
-    }
-  | {
-      readonly kind: 'grant';
-      readonly node: NodeId;
-      readonly boot: Boot;
-      readonly seq: number;
-      readonly term: Term;
-      readonly leaderNow: number;
-    }
-  | {
-      readonly kind: 'refusal';
-      readonly node: NodeId;
-      readonly boot: Boot;
-      readonly seq: number;
-      readonly reason: 'behind' | 'leftOut' | 'idInUse';
-    }
-  /** "This process will never serve again" (orderly stop). */
-  | { readonly kind: 'release'; readonly node: NodeId; readonly boot: Boot };
-
-/** The two log entries of the shard map; `wire/sharding/map-entry.ts` has the bytes. */
-export type ShardCommand =
-  | {
-      readonly kind: 'shardPropose';
-      /** The term its author led: dropped by the state machine when the entry's term differs. */
-      readonly term: Term;
-      readonly shardCount: number;
-      readonly owners: readonly { readonly node: NodeId; readonly boot: Boot; readonly workerId: number }[];
-      /** Per shard: index into `owners`. */
-      readonly ownerOf: Uint16Array;
-    }
-  /** Does nothing unless `version` is the pending one. */
-  | { readonly kind: 'shardCommit'; readonly term: Term; readonly version: LogIndex };
+export type {
+  LeaseGrant,
+  LeaseMessage,
+  LeaseRefusal,
+  LeaseRefusalReason,
+  LeaseRelease,
+  LeaseRenew,
+} from '../wire/sharding/lease.ts';
+export type { ShardCommand, ShardCommit, ShardPropose } from '../wire/sharding/map-entry.ts';
 
 export type ShardingInput =
   /** The Raft role changed. `ready`: own noop is applied. */
@@ -113,6 +78,6 @@ export type ShardingEvent =
   | { readonly kind: 'mapChanged'; readonly map: ShardMap }
   | { readonly kind: 'proposalVoided'; readonly version: LogIndex }
   | { readonly kind: 'leaseGained' | 'leaseLost' }
-  | { readonly kind: 'refused'; readonly reason: 'behind' | 'leftOut' | 'idInUse' }
+  | { readonly kind: 'refused'; readonly reason: LeaseRefusalReason }
   | { readonly kind: 'holderGone'; readonly node: NodeId; readonly boot: Boot }
   | { readonly kind: 'drained' };
