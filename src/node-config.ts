@@ -1,0 +1,377 @@
+/** What a node is told: settings as people give them, made complete and checked before anything starts. */
+import { FunkError } from './base/errors.ts';
+import { type Endpoint, formatEndpoint } from './model/endpoint.ts';
+import type { NodeId } from './model/ids.ts';
+import type { NodeKind } from './model/node-state.ts';
+import { TAG_EP_HTTP, TAG_EP_LIVENESS, TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_EP_SERF } from './model/tags.ts';
+import { TAG_CLUSTER_ID, TAG_ROLE, TAG_SERVICE_NAME, TAG_STAMP } from './model/tags.ts';
+import { chooseInterface, type Host, type HostInterface, thisHost } from './node-config/host-interface.ts';
+import { nearestName } from './node-config/nearest-name.ts';
+import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from './node-config/option-table.ts';
+import { type OptionValues, readOption } from './node-config/option-table.ts';
+import type { LogLevel } from './ports/logger.ts';
+
+/** Milliseconds, or a text such as `150ms`, `2s`, `5m`. */
+export type DurationOption = number | string;
+/** `host:port` as text, or the two apart. */
+export type EndpointOption = string | Endpoint;
+
+/** What a program may tell a node. All of it is optional, and every text that a flag takes is good here too. */
+export interface NodeOptions {
+  /** The cluster to be part of. Default `clusterfunk`. */
+  readonly clusterName?: string | undefined;
+  /** The name of this node: at most 64 letters, digits, `-`, `.`, `_`. Default: random, kept with the data. */
+  readonly nodeId?: string | undefined;
+  /** Default `voter`. */
+  readonly role?: NodeKind | 'primary' | 'secondary' | 'client' | undefined;
+  /** An address or an interface's name. Default: the interface with the default route. */
+  readonly interface?: string | undefined;
+  /** Find the cluster by mDNS. Default false. */
+  readonly zeroconf?: boolean | undefined;
+  /** Addresses to join through: `host`, `host:port`, or the name of an SRV record. */
+  readonly join?: string | readonly string[] | undefined;
+  /** Found a cluster; for exactly one node. Default false. */
+  readonly bootstrap?: boolean | undefined;
+  /** Found a cluster as soon as so many undecided nodes see each other. */
+  readonly bootstrapExpect?: number | undefined;
+  /** Let gossip change the voters. Default true. */
+  readonly autoJoin?: boolean | undefined;
+  /** How many nodes vote: 1, 3, 5 or 7. Default 5. */
+  readonly voters?: number | undefined;
+  /** Number of shards, 1 to 65536. Default 10000. */
+  readonly shards?: number | undefined;
+  /** Own no shards. Default false. */
+  readonly noShards?: boolean | undefined;
+  /** Folder of log and name. Default: a free slot below the user's state folder. */
+  readonly dataDir?: string | undefined;
+  /** Keep nothing on disk. Default false. */
+  readonly inMemory?: boolean | undefined;
+  /** 200 ms to 1 min. Default 900 ms. */
+  readonly lease?: DurationOption | undefined;
+  /** Part by which two clocks may differ in speed, 0 to 0.25. Default 0.02. */
+  readonly clockDrift?: number | string | undefined;
+  /** 50 ms to 1 min. Default 500 ms. */
+  readonly ackTimeout?: DurationOption | undefined;
+  /** 10 ms to 1 min. Default 150 ms. */
+  readonly livenessInterval?: DurationOption | undefined;
+  /** 1 to 100. Default 3. */
+  readonly livenessRetries?: number | undefined;
+  /** Tags that gossip carries. */
+  readonly tag?: Readonly<Record<string, string>> | readonly string[] | undefined;
+  readonly serfEndpoint?: EndpointOption | undefined;
+  readonly serfEndpointAdvertise?: EndpointOption | undefined;
+  readonly raftEndpoint?: EndpointOption | undefined;
+  readonly raftEndpointAdvertise?: EndpointOption | undefined;
+  readonly managementEndpoint?: EndpointOption | undefined;
+  readonly managementEndpointAdvertise?: EndpointOption | undefined;
+  readonly livenessEndpoint?: EndpointOption | undefined;
+  readonly livenessEndpointAdvertise?: EndpointOption | undefined;
+  readonly httpEndpoint?: EndpointOption | undefined;
+  readonly httpEndpointAdvertise?: EndpointOption | undefined;
+  /** Default `prometheus`. */
+  readonly metrics?: MetricsSink | 'blackhole' | undefined;
+  /** Default `info`. */
+  readonly logLevel?: LogLevel | undefined;
+  /** Default `auto`. */
+  readonly logFormat?: LogFormat | undefined;
+}
+
+export type EndpointName = 'serf' | 'raft' | 'management' | 'liveness' | 'http';
+
+/** Where a socket is to be bound, and what others are told of it. */
+export interface EndpointConfig {
+  readonly bind: Endpoint;
+  /** Whether the port was asked for: a set port that is taken is an error, an unset one gives way to any free one. */
+  readonly isPortSet: boolean;
+  /** Port 0: the one that was bound. */
+  readonly advertise: Endpoint;
+}
+
+/** Complete and valid: what a node starts with. */
+export interface NodeConfig {
+  readonly clusterName: string;
+  /** Undefined: the one in the data directory, or 16 random hex digits kept there. */
+  readonly nodeId: NodeId | undefined;
+  readonly kind: NodeKind;
+  readonly interface: HostInterface;
+  readonly zeroconf: boolean;
+  /** Addresses for `resolveJoin` of `discovery/`. */
+  readonly join: readonly string[];
+  readonly bootstrap: boolean;
+  readonly bootstrapExpect: number | undefined;
+  readonly autoJoin: boolean;
+  readonly voters: number;
+  readonly shards: number;
+  readonly wantsShards: boolean;
+  /** Undefined: the first slot below `dataRoot` that no running node has locked. */
+  readonly dataDir: string | undefined;
+  /** Folder of the slots of this cluster name. */
+  readonly dataRoot: string;
+  readonly inMemory: boolean;
+  readonly leaseMs: number;
+  readonly clockDrift: number;
+  readonly ackTimeoutMs: number;
+  readonly livenessIntervalMs: number;
+  readonly livenessRetries: number;
+  readonly tags: ReadonlyMap<string, string>;
+  readonly endpoints: Readonly<Record<EndpointName, EndpointConfig>>;
+  readonly metrics: MetricsSink;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+/** Settings that cannot be used. Nothing was started. */
+export class ConfigError extends FunkError {
+  readonly code = 'FUNK_BAD_CONFIG';
+  /** One sentence each: the option, the value, and what would be right. */
+  readonly problems: readonly string[];
+  readonly exitCode = 78;
+
+  constructor(problems: readonly string[]) {
+    super(
+      problems.length === 1
+        ? (problems[0] as string)
+        : `${problems.length} settings are wrong:\n${problems.join('\n')}`,
+    );
+    this.problems = problems;
+  }
+}
+
+/** What a caller that reads flags, environment and files knows beside the values. */
+export interface ResolveContext {
+  readonly host?: Host;
+  /** How each option is called where it was set: `--voters`, `FUNKNODE_VOTERS`, `node.yaml:4:13: voters`. */
+  readonly places?: ReadonlyMap<OptionKey, string>;
+  /** What was found wrong before; reported together with the rest. */
+  readonly problems?: readonly string[];
+  /** The name under which an option that is not set is called in a problem. Default: its property. */
+  readonly nameOf?: (key: OptionKey) => string;
+}
+
+/** Default ports: gossip, Raft, management, liveness, HTTP. */
+export const DEFAULT_PORTS: Readonly<Record<EndpointName, number>> = {
+  serf: 7946,
+  raft: 7947,
+  management: 7948,
+  liveness: 7949,
+  http: 7950,
+};
+
+/** Cluster name, kind and node id share one DNS label of 63 bytes in mDNS: `<cluster>_<kind>_<id>`. */
+const NAMES_BYTES_MAX = 57;
+/** Serf's limit on everything a node says of itself. */
+const TAGS_BYTES_MAX = 512;
+const ENDPOINT_TAGS: Readonly<Record<EndpointName, string>> = {
+  serf: TAG_EP_SERF,
+  raft: TAG_EP_RAFT,
+  management: TAG_EP_MANAGEMENT,
+  liveness: TAG_EP_LIVENESS,
+  http: TAG_EP_HTTP,
+};
+const OWN_TAGS = [TAG_SERVICE_NAME, TAG_CLUSTER_ID, TAG_ROLE, TAG_STAMP, ...Object.values(ENDPOINT_TAGS)];
+
+/**
+ * Completes and checks what a program or an operator asked for.
+ * @throws {ConfigError} naming every problem at once; nothing was started.
+ */
+export function resolveNodeConfig(options: NodeOptions, context: ResolveContext = {}): NodeConfig {
+  const problems: string[] = [...(context.problems ?? [])];
+  const host = context.host ?? thisHost();
+  const nameOf = context.nameOf ?? ((key: OptionKey): string => key);
+  const placeOf = (key: OptionKey): string => context.places?.get(key) ?? nameOf(key);
+  for (const name of Object.keys(options)) {
+    if (OPTION_KEYS.includes(name as OptionKey)) continue;
+    const nearest = nearestName(name, OPTION_KEYS);
+    problems.push(`${name}: there is no such option${nearest === undefined ? '' : `; did you mean ${nearest}?`}`);
+  }
+  const values = readAll(options, placeOf, problems);
+  const chosen = chooseInterface(values.interface, host);
+  if (typeof chosen === 'string') {
+    problems.push(`${placeOf('interface')}: "${values.interface}" is not an address or an interface; ${chosen}`);
+  }
+  const stands: HostInterface =
+    typeof chosen === 'string' ? { name: undefined, address: '127.0.0.1', chosenBy: 'loopback' } : chosen;
+  const config = complete(values, stands, host);
+  problems.push(...crossProblems(config, values, placeOf, nameOf));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/**
+ * A node whose data directory is empty knows nobody: it must be told how to come to a cluster. Only the runtime knows whether
+ * the directory is empty; then it asks here. Undefined when there is a way.
+ */
+export function emptyDirectoryProblem(config: NodeConfig): string | undefined {
+  if (config.zeroconf || config.join.length > 0) return undefined;
+  if (config.kind !== 'voter') return `a ${config.kind} needs a cluster to follow: --zeroconf or --join host:port`;
+  if (config.bootstrap || config.bootstrapExpect !== undefined) return undefined;
+  return (
+    'the data directory is empty and nothing says how to come to a cluster: ' +
+    'one of --zeroconf, --join host:port, --bootstrap (exactly one node) or --bootstrap-expect N is needed'
+  );
+}
+
+/** What is open to anyone on the network, as one sentence; undefined on loopback. */
+export function exposureWarning(config: NodeConfig): string | undefined {
+  const open = (Object.keys(config.endpoints) as EndpointName[]).filter(
+    (name) => !/^127\.|^::1$|^localhost$/.test(config.endpoints[name].bind.host),
+  );
+  if (open.length === 0) return undefined;
+  const where = open.map((name) => `${name} on ${config.endpoints[name].bind.host}`).join(', ');
+  return `not encrypted and not authenticated, so open to everyone on the network: ${where}`;
+}
+
+function readAll(options: NodeOptions, placeOf: (key: OptionKey) => string, problems: string[]): OptionValues {
+  const entries = OPTION_KEYS.map((key) => {
+    const read = readOption(key, options[key] ?? undefined);
+    if ('value' in read) return [key, read.value];
+    problems.push(`${placeOf(key)}: ${read.problem}`);
+    const fallback = readOption(key, undefined);
+    return [key, 'value' in fallback ? fallback.value : undefined];
+  });
+  return Object.fromEntries(entries) as unknown as OptionValues;
+}
+
+function complete(values: OptionValues, stands: HostInterface, host: Host): NodeConfig {
+  return {
+    clusterName: values.clusterName,
+    nodeId: values.nodeId,
+    kind: values.role,
+    interface: stands,
+    zeroconf: values.zeroconf,
+    join: values.join,
+    bootstrap: values.bootstrap,
+    bootstrapExpect: values.bootstrapExpect,
+    autoJoin: values.autoJoin,
+    voters: values.voters,
+    shards: values.shards,
+    wantsShards: !values.noShards && values.role !== 'non-member',
+    dataDir: values.dataDir,
+    dataRoot: `${host.stateHome}/funknode/${values.clusterName}`,
+    inMemory: values.inMemory,
+    leaseMs: values.lease,
+    clockDrift: values.clockDrift,
+    ackTimeoutMs: values.ackTimeout,
+    livenessIntervalMs: values.livenessInterval,
+    livenessRetries: values.livenessRetries,
+    tags: values.tag,
+    endpoints: {
+      serf: endpointConfig('serf', values.serfEndpoint, values.serfEndpointAdvertise, stands),
+      raft: endpointConfig('raft', values.raftEndpoint, values.raftEndpointAdvertise, stands),
+      management: endpointConfig('management', values.managementEndpoint, values.managementEndpointAdvertise, stands),
+      liveness: endpointConfig('liveness', values.livenessEndpoint, values.livenessEndpointAdvertise, stands),
+      http: endpointConfig('http', values.httpEndpoint, values.httpEndpointAdvertise, stands),
+    },
+    metrics: values.metrics,
+    logLevel: values.logLevel,
+    logFormat: values.logFormat,
+  };
+}
+
+function endpointConfig(
+  name: EndpointName,
+  bind: Endpoint | undefined,
+  advertise: Endpoint | undefined,
+  stands: HostInterface,
+): EndpointConfig {
+  const host = bind === undefined || bind.host === '' ? stands.address : bind.host;
+  const isWildcard = host === '0.0.0.0' || host === '::';
+  return {
+    bind: { host, port: bind?.port ?? DEFAULT_PORTS[name] },
+    isPortSet: bind !== undefined,
+    advertise: advertise ?? { host: isWildcard ? stands.address : host, port: 0 },
+  };
+}
+
+/** What only shows when the options are seen together. */
+function crossProblems(
+  config: NodeConfig,
+  values: OptionValues,
+  placeOf: (key: OptionKey) => string,
+  nameOf: (key: OptionKey) => string,
+): string[] {
+  const problems: string[] = [];
+  const names = Buffer.byteLength(config.clusterName) + Buffer.byteLength(config.nodeId ?? '0'.repeat(16));
+  if (names > NAMES_BYTES_MAX) {
+    const id = config.nodeId === undefined ? 'a random node id (16)' : `${placeOf('nodeId')} "${config.nodeId}"`;
+    problems.push(
+      `${placeOf('clusterName')} "${config.clusterName}" and ${id} have ${names} bytes together; ` +
+        `at most ${NAMES_BYTES_MAX} fit into one mDNS name`,
+    );
+  }
+  if (config.inMemory && config.dataDir !== undefined) {
+    problems.push(`${placeOf('inMemory')} and ${placeOf('dataDir')}: one or the other`);
+  }
+  if (config.bootstrap && config.bootstrapExpect !== undefined) {
+    problems.push(`${placeOf('bootstrap')} and ${placeOf('bootstrapExpect')}: one or the other`);
+  }
+  for (const key of ['bootstrap', 'bootstrapExpect'] as const) {
+    if (config.kind !== 'voter' && values[key]) {
+      problems.push(`${placeOf(key)}: only a voter founds a cluster, and ${placeOf('role')} is ${config.kind}`);
+    }
+  }
+  for (const name of Object.keys(config.endpoints) as EndpointName[]) {
+    const { advertise } = config.endpoints[name];
+    if (advertise.host === '0.0.0.0' || advertise.host === '::') {
+      problems.push(`${placeOf(`${name}EndpointAdvertise`)}: nobody can reach ${advertise.host}; name an address`);
+    }
+  }
+  return [...problems, ...portClashes(config, placeOf), ...tagProblems(config, placeOf, nameOf)];
+}
+
+/** Two TCP or two UDP endpoints that ask for one port of one host. */
+function portClashes(config: NodeConfig, placeOf: (key: OptionKey) => string): string[] {
+  const transports: readonly (readonly EndpointName[])[] = [
+    ['serf', 'raft', 'management', 'http'],
+    ['serf', 'liveness'],
+  ];
+  const found = new Set<string>();
+  for (const names of transports) {
+    const holders = new Map<string, EndpointName>();
+    for (const name of names) {
+      const { bind, isPortSet } = config.endpoints[name];
+      if (!isPortSet || bind.port === 0) continue;
+      const text = formatEndpoint(bind);
+      const other = holders.get(text);
+      if (other === undefined) holders.set(text, name);
+      else found.add(`${placeOf(`${name}Endpoint`)}: ${text} is ${placeOf(`${other}Endpoint`)} already`);
+    }
+  }
+  return [...found];
+}
+
+/** Reserved names, and tags that cannot fit however long the ports turn out to be. */
+function tagProblems(
+  config: NodeConfig,
+  placeOf: (key: OptionKey) => string,
+  nameOf: (key: OptionKey) => string,
+): string[] {
+  const own = new Map<string, string>([
+    [TAG_SERVICE_NAME, config.clusterName],
+    [TAG_CLUSTER_ID, '0'.repeat(22)],
+    [TAG_ROLE, config.kind],
+    [TAG_STAMP, '0'.repeat(16)],
+  ]);
+  for (const name of Object.keys(ENDPOINT_TAGS) as EndpointName[]) {
+    const { advertise } = config.endpoints[name];
+    own.set(ENDPOINT_TAGS[name], formatEndpoint({ host: advertise.host, port: advertise.port || 65_535 }));
+  }
+  const reserved = [...config.tags.keys()].filter((key) => OWN_TAGS.includes(key) || key.startsWith('fn.'));
+  const problems = reserved.map((key) => `${placeOf('tag')}: "${key}" is set by the node itself`);
+  const all = [...new Map([...own, ...config.tags])];
+  // One byte of Serf's magic, three of the map's header.
+  const size = 4 + all.reduce((sum, [key, value]) => sum + packedBytes(key) + packedBytes(value), 0);
+  if (size <= TAGS_BYTES_MAX) return problems;
+  const [key, value] = all.sort((a, b) => packedBytes(b[1]) - packedBytes(a[1]))[0] as [string, string];
+  return [
+    ...problems,
+    `${placeOf('tag')}: the tags need ${size} bytes, ${size - TAGS_BYTES_MAX} more than gossip carries; the longest is ` +
+      `"${key}" with ${Buffer.byteLength(value)} (endpoints and ${nameOf('clusterName')} count too)`,
+  ];
+}
+
+/** The old msgpack form that Serf speaks: one byte of header up to 31 bytes of text, three above. */
+function packedBytes(text: string): number {
+  const size = Buffer.byteLength(text);
+  return size + (size <= 31 ? 1 : 3);
+}

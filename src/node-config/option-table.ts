@@ -1,0 +1,339 @@
+/**
+ * Every option, once: its type, bounds, default, names and text. Flags, environment, YAML, help, `funknode config` and
+ * docs/options.md are readings of this table.
+ */
+import { z } from 'zod';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { NodeId } from '../model/ids.ts';
+import type { NodeKind } from '../model/node-state.ts';
+import type { LogLevel } from '../ports/logger.ts';
+import {
+  advertisedEndpoint,
+  bindEndpoint,
+  choice,
+  duration,
+  joinAddresses,
+  ratio,
+  tagMap,
+  toggle,
+  whole,
+  word,
+} from './option-values.ts';
+
+export type MetricsSink = 'prometheus' | 'none';
+export type LogFormat = 'auto' | 'text' | 'json';
+
+/** The value of every option after it was read; undefined where an option without a default is not set. */
+export interface OptionValues {
+  readonly clusterName: string;
+  readonly nodeId: NodeId | undefined;
+  readonly role: NodeKind;
+  readonly interface: string | undefined;
+  readonly zeroconf: boolean;
+  readonly join: readonly string[];
+  readonly bootstrap: boolean;
+  readonly bootstrapExpect: number | undefined;
+  readonly autoJoin: boolean;
+  readonly voters: number;
+  readonly shards: number;
+  readonly noShards: boolean;
+  readonly dataDir: string | undefined;
+  readonly inMemory: boolean;
+  readonly lease: number;
+  readonly clockDrift: number;
+  readonly ackTimeout: number;
+  readonly livenessInterval: number;
+  readonly livenessRetries: number;
+  readonly tag: ReadonlyMap<string, string>;
+  readonly serfEndpoint: Endpoint | undefined;
+  readonly serfEndpointAdvertise: Endpoint | undefined;
+  readonly raftEndpoint: Endpoint | undefined;
+  readonly raftEndpointAdvertise: Endpoint | undefined;
+  readonly managementEndpoint: Endpoint | undefined;
+  readonly managementEndpointAdvertise: Endpoint | undefined;
+  readonly livenessEndpoint: Endpoint | undefined;
+  readonly livenessEndpointAdvertise: Endpoint | undefined;
+  readonly httpEndpoint: Endpoint | undefined;
+  readonly httpEndpointAdvertise: Endpoint | undefined;
+  readonly metrics: MetricsSink;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+export type OptionKey = keyof OptionValues;
+
+/** Another spelling. Without `gives` it takes the option's own values; with it, it is a switch that stands for one. */
+export interface OptionAlias {
+  readonly name: string;
+  readonly gives?: string;
+}
+
+export interface OptionMeta {
+  readonly group: 'Cluster' | 'Finding others' | 'Shards' | 'Data' | 'Endpoints' | 'Watching';
+  readonly text: string;
+  /** What is right, to go behind "is not". */
+  readonly expected: string;
+  /** What the value is called in help; undefined for a switch. */
+  readonly valueName: string | undefined;
+  /** The default as people read it. */
+  readonly fallback: string;
+  readonly isRepeatable?: boolean;
+  readonly aliases?: readonly OptionAlias[];
+}
+
+const metaOf = z.registry<OptionMeta>();
+
+const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
+const DATA: Pick<OptionMeta, 'group'> = { group: 'Data' };
+const SWITCH: Pick<OptionMeta, 'expected' | 'valueName'> = { expected: 'true or false', valueName: undefined };
+
+function described<Value>(schema: z.ZodType<Value>, meta: OptionMeta): z.ZodType<Value> {
+  return schema.register(metaOf, meta);
+}
+
+function bound(what: string, port: number): z.ZodType<Endpoint | undefined> {
+  return described(bindEndpoint().optional(), {
+    group: 'Endpoints',
+    text: `where ${what}`,
+    expected: 'host:port or :port',
+    valueName: 'host:port',
+    fallback: `the interface, port ${port} or any free one`,
+  });
+}
+
+function advertised(what: string): z.ZodType<Endpoint | undefined> {
+  return described(advertisedEndpoint().optional(), {
+    group: 'Endpoints',
+    text: `what others are told of the ${what} endpoint, where they reach it elsewhere than it is bound`,
+    expected: 'host:port or host',
+    valueName: 'host:port',
+    fallback: 'what was bound',
+  });
+}
+
+const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
+  clusterName: described(word(NAME).default('clusterfunk'), {
+    group: 'Cluster',
+    text: 'the cluster to be part of; nodes of another name are refused',
+    expected: 'a name of letters, digits, "-", "." and "_"',
+    valueName: 'name',
+    fallback: 'clusterfunk',
+  }),
+  nodeId: described((word(NAME) as z.ZodType<NodeId>).optional(), {
+    group: 'Cluster',
+    text: 'the name of this node',
+    expected: 'a name of at most 64 letters, digits, "-", "." and "_"',
+    valueName: 'id',
+    fallback: '16 random hex digits, kept with the data',
+    aliases: [{ name: 'name' }],
+  }),
+  role: described(
+    choice(['voter', 'non-voter', 'non-member'], {
+      primary: 'voter',
+      secondary: 'non-voter',
+      client: 'non-member',
+    }).default('voter'),
+    {
+      group: 'Cluster',
+      text: 'whether the node votes, follows the agreed state, or gossips only',
+      expected: 'voter (primary), non-voter (secondary) or non-member (client)',
+      valueName: 'role',
+      fallback: 'voter',
+      aliases: [
+        { name: 'primary', gives: 'voter' },
+        { name: 'secondary', gives: 'non-voter' },
+        { name: 'non-voting', gives: 'non-voter' },
+        { name: 'non-member', gives: 'non-member' },
+      ],
+    },
+  ),
+  interface: described(word(/^\S+$/).optional(), {
+    group: 'Cluster',
+    text: 'the address, or the name of the interface, that all sockets and mDNS use',
+    expected: 'an address or an interface of this machine',
+    valueName: 'address',
+    fallback: 'the one with the default route, else the first, else 127.0.0.1',
+  }),
+  autoJoin: described(toggle().default(true), {
+    ...SWITCH,
+    group: 'Cluster',
+    text: 'let gossip change the voters: newcomers are promoted, an orderly stop gives up the vote',
+    fallback: 'true',
+  }),
+  voters: described(
+    whole(1, 7)
+      .refine((count) => count % 2 === 1)
+      .default(5),
+    {
+      group: 'Cluster',
+      text: 'how many nodes vote, once there are as many',
+      expected: '1, 3, 5 or 7',
+      valueName: 'count',
+      fallback: '5',
+    },
+  ),
+  zeroconf: described(toggle().default(false), {
+    ...SWITCH,
+    group: 'Finding others',
+    text: 'find the cluster by mDNS, or found it with whom you find',
+    fallback: 'false',
+    aliases: [{ name: 'zero-conf' }],
+  }),
+  join: described(joinAddresses().default([]), {
+    group: 'Finding others',
+    text: 'join through these: host:port, a DNS name with several addresses, or an SRV name',
+    expected: 'host, host:port or _service._proto.name, with commas between several',
+    valueName: 'host:port',
+    fallback: 'nobody',
+    isRepeatable: true,
+    aliases: [{ name: 'serf-join-address' }],
+  }),
+  bootstrap: described(toggle().default(false), {
+    ...SWITCH,
+    group: 'Finding others',
+    text: 'found a cluster; for exactly one node',
+    fallback: 'false',
+    aliases: [{ name: 'raft-bootstrap' }],
+  }),
+  bootstrapExpect: described(whole(1, 1000).optional(), {
+    group: 'Finding others',
+    text: 'found a cluster as soon as so many undecided nodes see each other',
+    expected: 'a whole number from 1 to 1000',
+    valueName: 'count',
+    fallback: 'not set',
+  }),
+  shards: described(whole(1, 65_536).default(10_000), {
+    group: 'Shards',
+    text: 'into how many shards the work is parted; the founder decides, for ever',
+    expected: 'a whole number from 1 to 65536',
+    valueName: 'count',
+    fallback: '10000',
+  }),
+  noShards: described(toggle().default(false), {
+    ...SWITCH,
+    group: 'Shards',
+    text: 'own no shards',
+    fallback: 'false',
+  }),
+  lease: described(duration(200, 60_000).default(900), {
+    group: 'Shards',
+    text: 'how long a node may serve its shards without hearing from the leader',
+    expected: 'a duration from 200ms to 1m',
+    valueName: 'duration',
+    fallback: '900ms',
+  }),
+  clockDrift: described(ratio(0, 0.25).default(0.02), {
+    group: 'Shards',
+    text: 'by how much two clocks may differ in speed',
+    expected: 'a part from 0 to 25%',
+    valueName: 'part',
+    fallback: '2%',
+  }),
+  ackTimeout: described(duration(50, 60_000).default(500), {
+    group: 'Shards',
+    text: 'how long a node may take to let go of shards before its lease must run out',
+    expected: 'a duration from 50ms to 1m',
+    valueName: 'duration',
+    fallback: '500ms',
+  }),
+  dataDir: described(word(/^.+$/).optional(), {
+    ...DATA,
+    text: 'where the node keeps its log and its name',
+    expected: 'a folder',
+    valueName: 'folder',
+    fallback: '~/.local/state/funknode/<cluster-name>/<n>, the first that no running node holds',
+    aliases: [{ name: 'raft-disk-store' }],
+  }),
+  inMemory: described(toggle().default(false), {
+    ...SWITCH,
+    ...DATA,
+    text: 'keep nothing on disk; a restart is another node',
+    fallback: 'false',
+  }),
+  livenessInterval: described(duration(10, 60_000).default(150), {
+    group: 'Watching',
+    text: 'how often the leader asks each node for an echo',
+    expected: 'a duration from 10ms to 1m',
+    valueName: 'duration',
+    fallback: '150ms',
+  }),
+  livenessRetries: described(whole(1, 100).default(3), {
+    group: 'Watching',
+    text: 'how many echoes in a row may be missing',
+    expected: 'a whole number from 1 to 100',
+    valueName: 'count',
+    fallback: '3',
+  }),
+  tag: described(tagMap().default(new Map()), {
+    group: 'Cluster',
+    text: 'a tag that gossip carries, such as zone=a',
+    expected: 'key=value',
+    valueName: 'key=value',
+    fallback: 'none',
+    isRepeatable: true,
+  }),
+  serfEndpoint: bound('gossip listens, UDP and TCP alike', 7946),
+  serfEndpointAdvertise: advertised('gossip'),
+  raftEndpoint: bound('the nodes of the cluster talk to each other', 7947),
+  raftEndpointAdvertise: advertised('Raft'),
+  managementEndpoint: bound('management gRPC listens', 7948),
+  managementEndpointAdvertise: advertised('management'),
+  livenessEndpoint: bound('echoes are given, UDP', 7949),
+  livenessEndpointAdvertise: advertised('liveness'),
+  httpEndpoint: bound('metrics, health and discovery for Prometheus are served', 7950),
+  httpEndpointAdvertise: advertised('HTTP'),
+  metrics: described(choice(['prometheus', 'none'], { blackhole: 'none' }).default('prometheus'), {
+    group: 'Watching',
+    text: 'whether /metrics is served',
+    expected: 'prometheus or none (blackhole)',
+    valueName: 'sink',
+    fallback: 'prometheus',
+  }),
+  logLevel: described(choice(['trace', 'debug', 'info', 'warn', 'error']).default('info'), {
+    group: 'Watching',
+    text: 'the least important lines to write',
+    expected: 'trace, debug, info, warn or error',
+    valueName: 'level',
+    fallback: 'info',
+    aliases: [{ name: 'verbose', gives: 'debug' }],
+  }),
+  logFormat: described(choice(['auto', 'text', 'json']).default('auto'), {
+    group: 'Watching',
+    text: 'text for people or JSON for machines; auto is text on a terminal',
+    expected: 'auto, text or json',
+    valueName: 'format',
+    fallback: 'auto',
+  }),
+};
+
+export const OPTION_KEYS: readonly OptionKey[] = Object.keys(TABLE) as OptionKey[];
+
+export function optionMeta(key: OptionKey): OptionMeta {
+  const meta = metaOf.get(TABLE[key] as z.ZodType);
+  if (meta === undefined) throw new TypeError(`option ${key} has no meta`);
+  return meta;
+}
+
+/** `clusterName` → `cluster-name`: the flag, and the key in YAML. */
+export function optionName(key: OptionKey): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `cluster-name` → `FUNKNODE_CLUSTER_NAME`. */
+export function environmentName(name: string): string {
+  return `FUNKNODE_${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** Reads one value; a text that says what would be right when it is none. Undefined asks for the default. */
+export function readOption<Key extends OptionKey>(
+  key: Key,
+  value: unknown,
+): { readonly value: OptionValues[Key] } | { readonly problem: string } {
+  const schema: z.ZodType<OptionValues[Key]> = TABLE[key];
+  const result = schema.safeParse(value);
+  if (result.success) return { value: result.data };
+  const hint = result.error.issues[0]?.code === 'custom' ? result.error.issues[0].message : '';
+  const shown = typeof value === 'string' ? `"${value}"` : JSON.stringify(value);
+  const said = hint === '' || hint === 'Invalid input' ? '' : ` (${hint})`;
+  return { problem: `${shown} is not ${optionMeta(key).expected}${said}` };
+}
