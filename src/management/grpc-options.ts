@@ -1,0 +1,43 @@
+/** The sizes, times and switches of every gRPC channel and server of the management room (stack.md 5). */
+import type { ChannelOptions } from '@grpc/grpc-js';
+
+/** A request names a node or a few addresses; more is a mistake or an attack. */
+export const REQUEST_BYTES_MAX: number = 256 * 1024;
+/** A shard map of a million shards with epochs is below 10 MB. */
+export const RESPONSE_BYTES_MAX: number = 16 * 1024 * 1024;
+
+const KEEPALIVE: ChannelOptions = { 'grpc.keepalive_time_ms': 10_000, 'grpc.keepalive_timeout_ms': 3_000 };
+
+export const CHANNEL_OPTIONS: ChannelOptions = {
+  ...KEEPALIVE,
+  'grpc.max_send_message_length': REQUEST_BYTES_MAX,
+  'grpc.max_receive_message_length': RESPONSE_BYTES_MAX,
+  // A channel of its own can be closed without harm to anybody else's (stack.md 5, Connections).
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  // Peers are dialled by address; a proxy in the environment is meant for the web.
+  'grpc.enable_http_proxy': 0,
+};
+
+export const SERVER_OPTIONS: ChannelOptions = {
+  ...KEEPALIVE,
+  'grpc.max_receive_message_length': REQUEST_BYTES_MAX,
+  'grpc.max_send_message_length': RESPONSE_BYTES_MAX,
+  'grpc.max_concurrent_streams': 128,
+  // Whoever connects and asks nothing gives the connection back.
+  'grpc.max_connection_idle_ms': 10 * 60_000,
+  'grpc.keepalive_permit_without_calls': 1,
+};
+
+/** An instant `ms` from now as gRPC wants deadlines: by the wall clock, which it reads again itself to count down. */
+export function deadlineIn(ms: number): Date {
+  const at = new Date();
+  at.setMilliseconds(at.getMilliseconds() + ms);
+  return at;
+}
+
+/** The earlier of two deadlines; gRPC writes "none" as Infinity. */
+export function earlierDeadline(a: Date | number, b: Date): Date {
+  return Number(a) < b.getTime() ? new Date(a) : b;
+}

@@ -1,0 +1,15 @@
+/** funk.v1 GetShardMap: the active map as this node has applied it. */
+import type { GetShardMapRequest__Output } from '../../../gen/funk/v1/GetShardMapRequest.ts';
+import type { GetShardMapResponse } from '../../../gen/funk/v1/GetShardMapResponse.ts';
+import { shardMapMessage } from '../../node-reading.ts';
+import type { HandlerContext, UnaryCall } from '../../rpc.ts';
+
+export function getShardMap(context: HandlerContext, call: UnaryCall<GetShardMapRequest__Output>): GetShardMapResponse {
+  const { id, shardMap, pendingVersion } = context.handle.view();
+  const parts = call.request.ownersOnly ? 'owners' : 'all';
+  return {
+    nodeId: id,
+    map: shardMap === undefined ? null : shardMapMessage(shardMap, { parts }),
+    pendingVersion: pendingVersion ?? 0,
+  };
+}

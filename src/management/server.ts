@@ -1,0 +1,163 @@
+/**
+ * The management server: clusterfunk's service, our own, health and reflection, on one gRPC port.
+ * It reads and steers the node through its handle alone; one file in `handlers/` per call.
+ */
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { addHealth, healthPackage } from './health.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { NodeHandle } from '../runtime/node-handle.ts';
+import { type CallCount, CallCounts } from './call-counts.ts';
+import { SERVER_OPTIONS } from './grpc-options.ts';
+import type { WatchLimits } from './handlers/node/watch.ts';
+import { LeaderForwarder } from './leader-forwarder.ts';
+import { Listener } from './listener.ts';
+import { OpenStreams } from './open-streams.ts';
+import { LEADER_SERVICE, loadForReflection, loadProtos, MANAGEMENT_SERVICE, NODE_SERVICE } from './protos.ts';
+import type { HandlerContext } from './rpc.ts';
+import { clusterLeader, clusterManagement, nodeService } from './services.ts';
+
+/** How long calls under way may take to end when the server stops; then they are cut (stack.md 5). */
+const STOP_GRACE_MS = 5_000;
+
+export interface ManagementServerOptions {
+  readonly handle: NodeHandle;
+  /** Where to listen; port 0 takes any free one. */
+  readonly endpoint: Endpoint;
+  /** The folder that holds `funk/v1/node.proto`; the package's own unless given. */
+  readonly protoDir?: string;
+  readonly logger?: Logger;
+  /** 5 s unless given. */
+  readonly stopGraceMs?: number;
+  readonly watch?: WatchLimits;
+}
+
+export interface ManagementStats {
+  /** By method and code. A code is a gRPC status, or the one inside an answer of clusterfunk's service. */
+  readonly requests: readonly CallCount[];
+  /** Calls sent on to the leader. */
+  readonly forwarded: number;
+  /** Open streams: watchers of the node and of its health. */
+  readonly streams: number;
+  readonly connections: number;
+  readonly connectionsAccepted: number;
+  readonly connectionsRefused: number;
+  /** Connections that sent something else than HTTP/2. */
+  readonly connectionsMalformed: number;
+}
+
+export interface ManagementServer extends AsyncDisposable {
+  /** Where it listens: the host that was given, the port that was bound. */
+  readonly endpoint: Endpoint;
+  stats(): ManagementStats;
+  /** Ends streams and lets calls under way end, up to a bound. Again: the same promise. */
+  close(): Promise<void>;
+}
+
+/** Binds and serves. Rejects with BindFailedError, which names the endpoint and says why; nothing was opened then. */
+export async function createManagementServer(options: ManagementServerOptions): Promise<ManagementServer> {
+  const { handle, logger, protoDir } = options;
+  const protos = loadProtos(protoDir);
+  const forwarder = new LeaderForwarder(handle);
+  const context: HandlerContext = { handle, forwarder, protos, counts: new CallCounts(), logger };
+  const streams = new OpenStreams();
+  const server = new Server(SERVER_OPTIONS);
+  server.addService(protos.management, clusterManagement(context));
+  server.addService(protos.leader, clusterLeader(context));
+  server.addService(protos.node, nodeService(context, streams, options.watch));
+  new ReflectionService({ ...loadForReflection(protoDir), ...healthPackage() }).addToServer(server);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const endHealth = addHealth({
+    server,
+    handle,
+    services: [MANAGEMENT_SERVICE, LEADER_SERVICE, NODE_SERVICE],
+    streams,
+  });
+  const listener = await Listener.open({
+    endpoint: options.endpoint,
+    accept: (socket) => injector.injectConnection(socket),
+    logger,
+  }).catch((error: unknown) => {
+    endHealth();
+    throw error;
+  });
+  const graceMs = options.stopGraceMs ?? STOP_GRACE_MS;
+  return new RunningServer({ host: options.endpoint.host, context, streams, listener, server, endHealth, graceMs });
+}
+
+interface RunningParts {
+  readonly host: string;
+  readonly context: HandlerContext;
+  readonly streams: OpenStreams;
+  readonly listener: Listener;
+  readonly server: Server;
+  readonly endHealth: () => void;
+  readonly graceMs: number;
+}
+
+class RunningServer implements ManagementServer {
+  readonly endpoint: Endpoint;
+  readonly #parts: RunningParts;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: RunningParts) {
+    this.#parts = parts;
+    this.endpoint = { host: parts.host, port: parts.listener.port };
+  }
+
+  stats(): ManagementStats {
+    const { context, streams, listener } = this.#parts;
+    return {
+      requests: context.counts.rows(),
+      forwarded: context.forwarder.forwarded,
+      streams: streams.count,
+      connections: listener.connections,
+      connectionsAccepted: listener.accepted,
+      connectionsRefused: listener.refused,
+      connectionsMalformed: listener.malformed,
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#stop();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #stop(): Promise<void> {
+    const { context, streams, listener, server, endHealth, graceMs } = this.#parts;
+    const listenerClosed = listener.close();
+    endHealth();
+    streams.endAll();
+    const isGraceful = await endsWithin(tryShutdown(server), graceMs);
+    if (!isGraceful) {
+      context.logger?.log('warn', 'callsCut', { afterMs: graceMs });
+      server.forceShutdown();
+    }
+    listener.destroyAll();
+    await listenerClosed;
+    context.forwarder[Symbol.dispose]();
+  }
+}
+
+function tryShutdown(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    // Its only error is that the server was shut down before: all the same to whoever stops it.
+    server.tryShutdown(() => resolve());
+  });
+}
+
+/** Whether `work` is done within `ms`. */
+async function endsWithin(work: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const bound = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const isDone = await Promise.race([work.then(() => true), bound]);
+  clearTimeout(timer);
+  return isDone;
+}
