@@ -39,7 +39,7 @@ export interface SwimConfig extends SwimTiming {
   readonly tcpPing: boolean;
   /** Compress what gets strictly shorter by it. Reading compressed messages is always possible. */
   readonly compression: boolean;
-  /** Largest datagram that we build. */
+  /** Largest datagram that we build. One member's name, metadata and addresses must fit. */
   readonly packetBytesMax: number;
   /** After so long a dead member's name may be taken by another address without asking the delegate. 0 means never. */
   readonly deadNodeReclaimMs: number;
@@ -139,7 +139,7 @@ const BOUNDS: Readonly<Record<string, readonly [low: number, high: number]>> = {
   gossipNodes: [1, 64],
   gossipToTheDeadMs: [0, 86_400_000],
   defaultPort: [1, 65_535],
-  packetBytesMax: [576, 65_000],
+  packetBytesMax: [1_024, 65_000],
   deadNodeReclaimMs: [0, 86_400_000],
   leaveTimeoutMs: [0, 600_000],
   stallMs: [1, 600_000],
@@ -169,7 +169,8 @@ export function validateSwimConfig(config: SwimConfig): string[] {
   if (!IPV4.test(config.advertise.host) && !IPV6.test(config.advertise.host)) {
     problems.push('advertise must hold an IP address');
   }
-  if (config.advertise.port < 1 || config.advertise.port > 65_535) problems.push('advertise must hold a port from 1 to 65535');
+  if (config.advertise.port < 1 || config.advertise.port > 65_535)
+    problems.push('advertise must hold a port from 1 to 65535');
   if (config.probeTimeoutMs >= config.probeIntervalMs) problems.push('probeTimeoutMs must be below probeIntervalMs');
   return problems;
 }

@@ -1,0 +1,87 @@
+/** What all parts of the SWIM core share: settings, table, queue, health, and the turn that is being run. */
+import type { Random } from '../base/random.ts';
+import type { MonotonicMs } from '../base/machine.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { SwimStats } from '../model/node-stats.ts';
+import { Awareness } from './awareness.ts';
+import { BroadcastQueue } from './broadcast-queue.ts';
+import type { SwimConfig } from './config.ts';
+import { MemberTable } from './member-table.ts';
+import type { SwimDelegate, SwimEffect, SwimEvent } from './messages.ts';
+
+export interface SwimOptions {
+  readonly config: SwimConfig;
+  readonly random: Random;
+  readonly delegate: SwimDelegate;
+}
+
+export class SwimContext {
+  readonly config: SwimConfig;
+  readonly random: Random;
+  readonly delegate: SwimDelegate;
+  readonly table: MemberTable;
+  readonly queue: BroadcastQueue;
+  readonly awareness: Awareness;
+  readonly stats: SwimStats = emptyStats();
+  /** Of the turn that is being run; set by the door at the start of each. */
+  now: MonotonicMs = 0;
+  effects: SwimEffect[] = [];
+  isLeaving = false;
+  #sequence = 0;
+
+  constructor(options: SwimOptions) {
+    this.config = options.config;
+    this.random = options.random;
+    this.delegate = options.delegate;
+    this.table = new MemberTable(options.random);
+    // One entry per member at most, since all are named; old names of removed members fade out.
+    const { retransmitMult, membersMax } = options.config;
+    this.queue = new BroadcastQueue({ retransmitMult, entriesMax: 2 * membersMax });
+    this.awareness = new Awareness(options.config.awarenessMaxMultiplier);
+  }
+
+  isSelf(name: string): boolean {
+    return name === this.config.name;
+  }
+
+  /** Sequence numbers of pings, our own and those we send for others: 32 bits, never 0. */
+  nextSequence(): number {
+    this.#sequence = this.#sequence >= 0xffff_ffff ? 1 : this.#sequence + 1;
+    return this.#sequence;
+  }
+
+  emit(event: SwimEvent): void {
+    this.delegate.onEvent(event, this.now, this.effects);
+  }
+
+  /** `reason` is one of a few fixed words: it becomes a label of a metric. */
+  drop(reason: string, from: Endpoint | undefined): void {
+    this.stats.dropped[reason] = (this.stats.dropped[reason] ?? 0) + 1;
+    this.emit({ kind: 'dropped', reason, from });
+  }
+}
+
+function emptyStats(): SwimStats {
+  return {
+    membersAlive: 0,
+    membersSuspect: 0,
+    membersDead: 0,
+    membersLeft: 0,
+    healthScore: 0,
+    incarnation: 0,
+    probes: 0,
+    probesFailed: 0,
+    indirectProbes: 0,
+    suspicions: 0,
+    refutations: 0,
+    pushPulls: 0,
+    pushPullsFailed: 0,
+    packetsSent: 0,
+    packetsReceived: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    streamsOpened: 0,
+    dropped: {},
+    broadcastsQueued: 0,
+  };
+}
