@@ -1,53 +1,10 @@
-/** The vocabulary of the Raft core. raft.md sections 2 and 3 (docs/raft-notes.md). */
+/** The vocabulary of the Raft core. raft.md sections 2 and 3. */
 import type { LogIndex, MemberId, RequestId, Term } from '../model/ids.ts';
-import type { Configuration, Entry, LogId, PersistBatch, SnapshotMeta } from '../model/log.ts';
+import type { Configuration, Entry, PersistBatch, SnapshotMeta } from '../model/log.ts';
+import type { RaftMessage } from '../wire/raft/rpc.ts';
 
-/** `from`, `to` and the cluster id travel in the peer envelope; `term` is the sender's. */
-export type RaftMessage =
-  | { readonly kind: 'preVoteReq'; readonly term: Term; readonly nextTerm: Term; readonly lastLog: LogId }
-  | {
-      readonly kind: 'preVoteResp';
-      readonly term: Term;
-      readonly nextTerm: Term;
-      readonly granted: boolean;
-      readonly reason: string;
-    }
-  | { readonly kind: 'voteReq'; readonly term: Term; readonly lastLog: LogId; readonly transferSeq: number }
-  | { readonly kind: 'voteResp'; readonly term: Term; readonly granted: boolean; readonly reason: string }
-  | {
-      readonly kind: 'appendReq';
-      readonly term: Term;
-      readonly prev: LogId;
-      readonly entries: readonly Entry[];
-      readonly commit: LogIndex;
-      readonly readSeq: number;
-      readonly cancelledTransfers: number;
-    }
-  | { readonly kind: 'appendOk'; readonly term: Term; readonly match: LogIndex; readonly readSeq: number }
-  | {
-      readonly kind: 'appendRejected';
-      readonly term: Term;
-      readonly rejectedPrev: LogIndex;
-      readonly hint: LogId;
-      readonly readSeq: number;
-    }
-  | {
-      readonly kind: 'heartbeat';
-      readonly term: Term;
-      readonly commit: LogIndex;
-      readonly readSeq: number;
-      readonly cancelledTransfers: number;
-    }
-  | { readonly kind: 'heartbeatResp'; readonly term: Term; readonly readSeq: number; readonly durableLast: LogIndex }
-  | { readonly kind: 'timeoutNow'; readonly term: Term; readonly transferSeq: number }
-  | { readonly kind: 'readIndexReq'; readonly term: Term; readonly id: number }
-  | {
-      readonly kind: 'readIndexResp';
-      readonly term: Term;
-      readonly id: number;
-      readonly index: LogIndex;
-      readonly ok: boolean;
-    };
+/** Its shape and its bytes are one thing, so it is defined beside its codec. */
+export type { RaftMessage };
 
 /** One step of membership. One voter per step; the joint form comes later with the same entries. */
 export type MembershipChange =
