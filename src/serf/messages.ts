@@ -4,6 +4,8 @@ import type { RequestId, StreamId } from '../model/ids.ts';
 import type { Member } from '../model/member.ts';
 
 export type SerfInput =
+  /** Sockets are bound: this node appears in its own table, with these tags, and begins to gossip. Comes once, before all others. */
+  | { readonly kind: 'start'; readonly tags: ReadonlyMap<string, string> }
   | { readonly kind: 'datagram'; readonly from: Endpoint; readonly bytes: Uint8Array }
   /** A peer opened a TCP stream to us. */
   | { readonly kind: 'streamAccepted'; readonly stream: StreamId; readonly from: Endpoint }
@@ -14,10 +16,11 @@ export type SerfInput =
   | { readonly kind: 'streamClosed'; readonly stream: StreamId; readonly error: string | undefined }
   /** Push/pull with each address; the reply says how many succeeded. The runtime has resolved names already. */
   | { readonly kind: 'join'; readonly requestId: RequestId; readonly addresses: readonly Endpoint[] }
-  /** Replaces all tags of this node at once and spreads them. */
+  /** Replaces all tags of this node at once and spreads them. The caller has asked `checkTags`. */
   | { readonly kind: 'setTags'; readonly tags: ReadonlyMap<string, string> }
   /** Orderly leave: intent, broadcast, propagation delay; replied to when done or when its time is up. */
   | { readonly kind: 'leave'; readonly requestId: RequestId }
+  /** Makes a failed member a left one, everywhere; with `prune` it is forgotten. A member that is in fact alive objects. */
   | { readonly kind: 'forceLeave'; readonly requestId: RequestId; readonly node: string; readonly prune: boolean }
   /**
    * Another layer has an opinion on a member. `heard`: proof of life that gossip did not bring (ignored unless it is news);

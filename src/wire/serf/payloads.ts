@@ -1,4 +1,5 @@
 /** What travels inside a query or its response: conflict votes and keyring requests. wire-gossip.md 13.8, 13.9. */
+import { fromUtf8 } from '../../base/bytes.ts';
 import { DecodeError } from '../../base/errors.ts';
 import { MsgpackReader } from '../msgpack/reader.ts';
 import { MsgpackWriter } from '../msgpack/writer.ts';
@@ -82,6 +83,16 @@ export function decodeQueryPayload(bytes: Uint8Array): QueryPayload | SerfDecode
     }
   } catch (error) {
     if (error instanceof DecodeError) return { kind: 'undecodable', reason: error.message };
+    throw error;
+  }
+}
+
+/** The name that a conflict vote is about: plain text, without a type byte. Undefined when it is no text. */
+export function decodeConflictName(payload: Uint8Array): string | undefined {
+  try {
+    return fromUtf8(payload);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
     throw error;
   }
 }

@@ -1,0 +1,49 @@
+/** What Serf gossips on: three queues, of which intents go first, then queries, then user events. wire-gossip.md 10.2, 14.6. */
+import type { SerfConfig } from './config.ts';
+import { type BroadcastOptions, BroadcastQueue } from '../swim/swim.ts';
+
+export type BroadcastKind = 'intent' | 'query' | 'event';
+
+/** Type bytes and headers around a message in a packet: with more than the rest, it would never find room and stay queued. */
+const PACKET_OVERHEAD = 64;
+
+export class Broadcasts {
+  readonly #messageBytesMax: number;
+  readonly #queues: Readonly<Record<BroadcastKind, BroadcastQueue>>;
+
+  constructor(config: SerfConfig) {
+    const limits = { retransmitMult: config.swim.retransmitMult, entriesMax: config.queueEntriesMax };
+    this.#messageBytesMax = config.swim.packetBytesMax - PACKET_OVERHEAD;
+    this.#queues = {
+      intent: new BroadcastQueue(limits),
+      query: new BroadcastQueue(limits),
+      event: new BroadcastQueue(limits),
+    };
+  }
+
+  get intentsQueued(): number {
+    return this.#queues.intent.size;
+  }
+
+  /** Queues a copy of `message`; one that is too large for any packet is not spread. */
+  add(kind: BroadcastKind, message: Uint8Array, options?: BroadcastOptions): void {
+    if (message.length <= this.#messageBytesMax) this.#queues[kind].add(message.slice(), options);
+  }
+
+  /** Messages to fill a packet with. `memberCount` counts members of every status. */
+  take(overheadBytes: number, bytesMax: number, memberCount: number): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    let free = bytesMax;
+    for (const kind of ['intent', 'query', 'event'] as const) {
+      for (const message of this.#queues[kind].take(overheadBytes, free, memberCount)) {
+        taken.push(message);
+        free -= message.length + overheadBytes;
+      }
+    }
+    return taken;
+  }
+
+  check(): void {
+    for (const queue of Object.values(this.#queues)) queue.check();
+  }
+}

@@ -1,0 +1,97 @@
+/** Settings of the Serf core: serf's DefaultConfig over memberlist's profile, and the limits that Serf leaves open. */
+import { type SwimConfig, type SwimProfile, swimConfig, validateSwimConfig } from '../swim/config.ts';
+
+export interface SerfConfig {
+  readonly swim: SwimConfig;
+  /** How long a failed member is remembered and dialled again. serf: ReconnectTimeout. */
+  readonly reconnectTimeoutMs: number;
+  /** How long a member that left is remembered. serf: TombstoneTimeout. */
+  readonly tombstoneTimeoutMs: number;
+  /** How often members whose time is up are forgotten. serf: ReapInterval. */
+  readonly reapIntervalMs: number;
+  /** How often one failed member may be dialled. serf: ReconnectInterval. */
+  readonly reconnectIntervalMs: number;
+  /** How long an intent about an unknown member waits for it to appear. serf: RecentIntentTimeout. */
+  readonly recentIntentTimeoutMs: number;
+  /** How long an intent of ours may take to be sent its full number of times. serf: BroadcastTimeout. */
+  readonly broadcastTimeoutMs: number;
+  /** How long we go on answering after our leave was sent, so that others pass it on. serf: LeavePropagateDelay. */
+  readonly leavePropagateDelayMs: number;
+  /** Entries of each of the three broadcast queues. serf: MaxQueueDepth. */
+  readonly queueEntriesMax: number;
+  /** Lamport times of which user events, and of which queries, are remembered. serf: EventBuffer, QueryBuffer. */
+  readonly recentTimes: number;
+  /** Different events, or queries, remembered per Lamport time; honest clusters have one or two. */
+  readonly recentPerTime: number;
+  /** Name and payload of a user event that we accept. serf: UserEventSizeLimit, the hard one. */
+  readonly userEventBytesMax: number;
+  /** Encoded size of a response of ours, relay wrapper included. serf: QueryResponseSizeLimit. */
+  readonly queryResponseBytesMax: number;
+  /** Intents that wait for their member. The oldest goes first. */
+  readonly recentIntentsMax: number;
+  /** Members of every status. Gone ones are forgotten early, the ones that left first, when more come. */
+  readonly membersMax: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** A full configuration: the profile's timing, our defaults, and whatever `settings` overrides. */
+export function serfConfig(
+  settings: Partial<Omit<SerfConfig, 'swim'>> & {
+    readonly swim: Partial<SwimConfig> & Pick<SwimConfig, 'name' | 'advertise'>;
+  },
+  profile: SwimProfile = 'lan',
+): SerfConfig {
+  const swim = swimConfig(settings.swim, profile);
+  return {
+    reconnectTimeoutMs: DAY_MS,
+    tombstoneTimeoutMs: DAY_MS,
+    reapIntervalMs: 15_000,
+    reconnectIntervalMs: 30_000,
+    recentIntentTimeoutMs: 300_000,
+    broadcastTimeoutMs: 5_000,
+    leavePropagateDelayMs: 1_000,
+    queueEntriesMax: 4_096,
+    recentTimes: 512,
+    recentPerTime: 64,
+    userEventBytesMax: 9_216,
+    queryResponseBytesMax: 1_024,
+    recentIntentsMax: 4_096,
+    membersMax: 2 * swim.membersMax,
+    ...settings,
+    swim,
+  };
+}
+
+/** Lower and upper bound of each number, both allowed. */
+const BOUNDS: Readonly<Record<Exclude<keyof SerfConfig, 'swim'>, readonly [low: number, high: number]>> = {
+  reconnectTimeoutMs: [0, 30 * DAY_MS],
+  tombstoneTimeoutMs: [0, 30 * DAY_MS],
+  reapIntervalMs: [10, DAY_MS],
+  reconnectIntervalMs: [10, DAY_MS],
+  recentIntentTimeoutMs: [0, DAY_MS],
+  broadcastTimeoutMs: [0, 600_000],
+  leavePropagateDelayMs: [0, 600_000],
+  queueEntriesMax: [16, 1_048_576],
+  recentTimes: [1, 65_536],
+  recentPerTime: [1, 65_536],
+  userEventBytesMax: [1, 9_216],
+  queryResponseBytesMax: [128, 9_216],
+  recentIntentsMax: [1, 1_048_576],
+  membersMax: [1, 2_097_152],
+};
+
+/** Every problem at once; empty when there is none. */
+export function validateSerfConfig(config: SerfConfig): string[] {
+  const problems = validateSwimConfig(config.swim);
+  for (const [setting, [low, high]] of Object.entries(BOUNDS)) {
+    const value = config[setting as keyof typeof BOUNDS];
+    if (!Number.isSafeInteger(value) || value < low || value > high) {
+      problems.push(`${setting} must be a whole number from ${low} to ${high}`);
+    }
+  }
+  if (config.membersMax < config.swim.membersMax) {
+    problems.push('membersMax must be at least that of gossip, for every member present has a record');
+  }
+  return problems;
+}

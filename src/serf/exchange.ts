@@ -1,0 +1,61 @@
+/** What Serf tells and learns in a push/pull. wire-gossip.md 13.3, 14.8, 15.4. */
+import type { MonotonicMs } from '../base/machine.ts';
+import type { PushPullState } from '../wire/serf/push-pull.ts';
+import type { Membership } from './membership.ts';
+import type { QueryDesk } from './queries.ts';
+import type { UserEventDesk } from './user-events.ts';
+
+export interface ExchangeParts {
+  readonly membership: Membership;
+  readonly queries: QueryDesk;
+  readonly userEvents: UserEventDesk;
+}
+
+export interface MergeOptions {
+  readonly selfName: string;
+  /** We are not leaving: word of our leave is wrong, and `refute` says so to all. */
+  readonly isStaying: boolean;
+  /** We are joining, and do not want the events of the time before. */
+  readonly skipOldEvents: boolean;
+  readonly refute: () => void;
+}
+
+export function localState({ membership, queries, userEvents }: ExchangeParts): PushPullState {
+  const statusTimes = new Map<string, number>();
+  const leftMembers: string[] = [];
+  for (const { name, status, statusTime } of membership.records()) {
+    statusTimes.set(name, statusTime);
+    if (status === 'left') leftMembers.push(name);
+  }
+  return {
+    kind: 'pushPull',
+    memberTime: membership.clock.time,
+    eventTime: userEvents.clock.time,
+    queryTime: queries.clock.time,
+    events: userEvents.slots(),
+    leftMembers,
+    statusTimes,
+  };
+}
+
+/** Nothing of it is spread further: everyone exchanges with someone. */
+export function mergeState(parts: ExchangeParts, state: PushPullState, options: MergeOptions, now: MonotonicMs): void {
+  const { membership, queries, userEvents } = parts;
+  // The peer's clocks are one ahead of the latest time that they have seen.
+  if (state.memberTime > 0) membership.clock.witness(state.memberTime - 1);
+  if (state.eventTime > 0) userEvents.clock.witness(state.eventTime - 1);
+  if (state.queryTime > 0) queries.clock.witness(state.queryTime - 1);
+  const left = new Set(state.leftMembers);
+  for (const node of left) {
+    const lamportTime = (state.statusTimes.get(node) ?? 0) + 1;
+    const isStaying = node === options.selfName && options.isStaying;
+    if (membership.onLeaveIntent({ node, lamportTime, prune: false }, isStaying, now) === 'refute') options.refute();
+  }
+  for (const [node, lamportTime] of state.statusTimes) {
+    if (!left.has(node)) membership.onJoinIntent(node, lamportTime, now);
+  }
+  if (options.skipOldEvents) userEvents.forgetBefore(state.eventTime);
+  for (const slot of state.events ?? []) {
+    for (const event of slot?.events ?? []) userEvents.onEvent(slot?.lamportTime ?? 0, event);
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * What Serf remembers of each member, and the rules by which intents and gossip change it. wire-gossip.md 14.
+ *
+ *          join                leave intent            gone
+ *   (none) ----> alive  ---------------------> leaving ----> left
+ *                  |  <--------------------- join intent      ^
+ *                  | gone                                     | leave intent
+ *                  +--------> failed -------------------------+
+ *
+ * A member that joins again is alive, whatever it was. A member's status time is the Lamport time of the last intent about it:
+ * older intents change nothing.
+ */
+import { assert } from '../base/assert.ts';
+import { equalBytes } from '../base/bytes.ts';
+import type { MonotonicMs } from '../base/machine.ts';
+import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
+import type { Member, MemberStatus } from '../model/member.ts';
+import type { SwimMember } from '../swim/messages.ts';
+import { decodeTags } from '../wire/serf/tags.ts';
+import type { SerfConfig } from './config.ts';
+import { IntentBuffer } from './intent-buffer.ts';
+import { LamportClock } from './lamport-clock.ts';
+import type { SerfEvent } from './messages.ts';
+
+/** One member as Serf holds it. */
+export interface MemberRecord {
+  readonly name: string;
+  status: MemberStatus;
+  /** Lamport time of the last intent that counted. */
+  statusTime: number;
+  address: Endpoint;
+  addressBytes: Uint8Array;
+  tags: ReadonlyMap<string, string>;
+  versions: readonly number[];
+  /** Since when it has been present without a break. */
+  presentSince: MonotonicMs;
+  /** When it failed or left; meaningless while present. */
+  goneAt: MonotonicMs;
+  /** When a packet last came from its address; -Infinity for never. */
+  heardAt: MonotonicMs;
+  /** To be forgotten as soon as it is gone: a leave intent asked for it, and the member has not objected. */
+  isDoomed: boolean;
+  /** The public value; made when asked for, dropped at every change. */
+  view: Member | undefined;
+}
+
+export interface LeaveIntentNews {
+  readonly node: string;
+  readonly lamportTime: number;
+  readonly prune: boolean;
+}
+
+const NO_TAGS: ReadonlyMap<string, string> = new Map();
+
+export class Membership {
+  readonly clock: LamportClock = new LamportClock();
+  readonly #config: SerfConfig;
+  readonly #notify: (event: SerfEvent) => void;
+  readonly #records: Map<string, MemberRecord> = new Map();
+  /** Of present members: who sends from `host:port`. */
+  readonly #byAddress: Map<string, MemberRecord> = new Map();
+  readonly #intents: IntentBuffer;
+  #list: readonly Member[] | undefined;
+
+  constructor(config: SerfConfig, notify: (event: SerfEvent) => void) {
+    this.#config = config;
+    this.#notify = notify;
+    this.#intents = new IntentBuffer(config.recentIntentsMax);
+  }
+
+  /** Members of every status. */
+  get count(): number {
+    return this.#records.size;
+  }
+
+  get bufferedIntents(): number {
+    return this.#intents.size;
+  }
+
+  get(name: string): MemberRecord | undefined {
+    return this.#records.get(name);
+  }
+
+  records(): IterableIterator<MemberRecord> {
+    return this.#records.values();
+  }
+
+  withStatus(status: MemberStatus): MemberRecord[] {
+    return [...this.#records.values()].filter((record) => record.status === status);
+  }
+
+  /** The present member that sends and receives at `address`. */
+  at(address: Endpoint): MemberRecord | undefined {
+    return this.#byAddress.get(formatEndpoint(address));
+  }
+
+  /** The same by the bytes of an IP, in its plain or its IPv4-mapped form. */
+  atBytes(addressBytes: Uint8Array, port: number): MemberRecord | undefined {
+    const wanted = plainAddress(addressBytes);
+    for (const record of this.#byAddress.values()) {
+      if (record.address.port === port && equalBytes(plainAddress(record.addressBytes), wanted)) return record;
+    }
+    return undefined;
+  }
+
+  view(record: MemberRecord): Member {
+    record.view ??= {
+      name: record.name,
+      address: record.address,
+      status: record.status,
+      tags: record.tags,
+      versions: record.versions,
+    };
+    return record.view;
+  }
+
+  /** All members, in the order they were first seen. The same array until something changes. */
+  list(): readonly Member[] {
+    this.#list ??= [...this.#records.values()].map((record) => this.view(record));
+    return this.#list;
+  }
+
+  /** Gossip says that the member is there. */
+  onJoined(member: SwimMember, now: MonotonicMs): void {
+    const held = this.#records.get(member.name);
+    const record = held ?? this.#create(member.name, now);
+    if (held === undefined) this.#applyBufferedIntent(record);
+    else {
+      if (!isPresent(held)) held.presentSince = now;
+      held.status = 'alive';
+      held.isDoomed = false;
+    }
+    this.#adopt(record, member);
+    this.#tell('memberJoined', record);
+  }
+
+  onUpdated(member: SwimMember): void {
+    const record = this.#records.get(member.name);
+    if (record === undefined) return;
+    this.#adopt(record, member);
+    this.#tell('memberUpdated', record);
+  }
+
+  /** Gossip says that the member is gone. Whether it left or failed, its intent decides. */
+  onGone(name: string, now: MonotonicMs): void {
+    const record = this.#records.get(name);
+    if (record === undefined || !isPresent(record)) return;
+    record.status = record.status === 'leaving' ? 'left' : 'failed';
+    record.goneAt = now;
+    this.#dropAddress(record);
+    this.#tell(record.status === 'left' ? 'memberLeft' : 'memberFailed', record);
+    if (record.isDoomed) this.#erase(record);
+  }
+
+  /** Answers whether the intent is news, to be spread further. */
+  onJoinIntent(node: string, lamportTime: number, now: MonotonicMs): boolean {
+    this.clock.witness(lamportTime);
+    const record = this.#records.get(node);
+    if (record === undefined) return this.#intents.offer(node, { kind: 'join', lamportTime, at: now });
+    if (lamportTime <= record.statusTime) return false;
+    record.statusTime = lamportTime;
+    if (record.status === 'leaving') {
+      this.#setStatus(record, 'alive');
+      record.isDoomed = false;
+    }
+    return true;
+  }
+
+  /**
+   * Answers `news` when the intent is to be spread further, and `refute` when it is about ourselves, who are staying:
+   * `isStaying` says so.
+   */
+  onLeaveIntent(intent: LeaveIntentNews, isStaying: boolean, now: MonotonicMs): 'news' | 'old' | 'refute' {
+    const { node, lamportTime } = intent;
+    this.clock.witness(lamportTime);
+    const record = this.#records.get(node);
+    if (record === undefined) {
+      return this.#intents.offer(node, { kind: 'leave', lamportTime, at: now }) ? 'news' : 'old';
+    }
+    if (lamportTime <= record.statusTime) return 'old';
+    if (isStaying) return 'refute';
+    record.statusTime = lamportTime;
+    if (record.status === 'alive') this.#setStatus(record, 'leaving');
+    else if (record.status === 'failed') {
+      this.#setStatus(record, 'left');
+      this.#tell('memberLeft', record);
+    }
+    if (intent.prune) {
+      if (isPresent(record)) record.isDoomed = true;
+      else this.#erase(record);
+    }
+    return 'news';
+  }
+
+  /** A packet came from this address. */
+  heardFrom(address: Endpoint, now: MonotonicMs): void {
+    const record = this.at(address);
+    if (record !== undefined) record.heardAt = now;
+  }
+
+  /** Forgets members and intents whose time is up. wire-gossip.md 14.6. */
+  reap(now: MonotonicMs): void {
+    for (const record of [...this.#records.values()]) {
+      if (isPresent(record)) continue;
+      const timeoutMs = record.status === 'failed' ? this.#config.reconnectTimeoutMs : this.#config.tombstoneTimeoutMs;
+      if (now - record.goneAt > timeoutMs) this.#erase(record);
+    }
+    this.#intents.forgetBefore(now - this.#config.recentIntentTimeoutMs);
+  }
+
+  check(): void {
+    this.#intents.check();
+    assert(this.#records.size <= this.#config.membersMax, 'the member table keeps its limit');
+    let present = 0;
+    for (const [name, record] of this.#records) {
+      assert(record.name === name, 'a member is found under its name');
+      assert(record.status !== 'none', 'a known member has a status');
+      assert(this.clock.time > record.statusTime, 'the clock is later than every intent it has seen');
+      if (isPresent(record)) present += 1;
+    }
+    assert(this.#byAddress.size <= present, 'only present members are found by address');
+  }
+
+  #create(name: string, now: MonotonicMs): MemberRecord {
+    if (this.#records.size >= this.#config.membersMax) this.#makeRoom();
+    const record: MemberRecord = {
+      name,
+      status: 'alive',
+      statusTime: 0,
+      address: { host: '', port: 0 },
+      addressBytes: new Uint8Array(0),
+      tags: NO_TAGS,
+      versions: [],
+      presentSince: now,
+      goneAt: now,
+      heardAt: Number.NEGATIVE_INFINITY,
+      isDoomed: false,
+      view: undefined,
+    };
+    this.#records.set(name, record);
+    return record;
+  }
+
+  #applyBufferedIntent(record: MemberRecord): void {
+    const intent = this.#intents.get(record.name);
+    if (intent === undefined) return;
+    record.statusTime = intent.lamportTime;
+    if (intent.kind === 'leave') record.status = 'leaving';
+  }
+
+  #adopt(record: MemberRecord, member: SwimMember): void {
+    this.#dropAddress(record);
+    record.address = member.address;
+    record.addressBytes = member.addressBytes;
+    // Tags that cannot be read are none, as real agents have it; gossip keeps the bytes.
+    record.tags = decodeTags(member.meta) ?? NO_TAGS;
+    record.versions = [...member.versions];
+    this.#byAddress.set(formatEndpoint(record.address), record);
+    this.#changed(record);
+  }
+
+  #setStatus(record: MemberRecord, status: MemberStatus): void {
+    record.status = status;
+    this.#changed(record);
+  }
+
+  #changed(record: MemberRecord): void {
+    record.view = undefined;
+    this.#list = undefined;
+  }
+
+  #tell(
+    kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped',
+    record: MemberRecord,
+  ): void {
+    this.#changed(record);
+    this.#notify({ kind, member: this.view(record) });
+  }
+
+  #erase(record: MemberRecord): void {
+    this.#dropAddress(record);
+    this.#records.delete(record.name);
+    this.#tell('memberReaped', record);
+  }
+
+  #dropAddress(record: MemberRecord): void {
+    const key = formatEndpoint(record.address);
+    if (this.#byAddress.get(key) === record) this.#byAddress.delete(key);
+  }
+
+  /** A member that left is missed less than one that failed, and among equals the one that is gone for longest. */
+  #makeRoom(): void {
+    let victim: MemberRecord | undefined;
+    for (const record of this.#records.values()) {
+      if (isPresent(record)) continue;
+      if (victim === undefined || rank(record) < rank(victim)) victim = record;
+      else if (rank(record) === rank(victim) && record.goneAt < victim.goneAt) victim = record;
+    }
+    assert(victim !== undefined, 'there are more records than members present');
+    this.#erase(victim);
+  }
+}
+
+/** Whether gossip holds the member alive: leaving members are still there. */
+export function isPresent(record: MemberRecord): boolean {
+  return record.status === 'alive' || record.status === 'leaving';
+}
+
+/** An IPv4 address may come in 4 bytes or, mapped, in 16. wire-gossip.md 3.2. */
+function plainAddress(bytes: Uint8Array): Uint8Array {
+  const isMapped =
+    bytes.length === 16 && bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every((b) => b === 0);
+  return isMapped ? bytes.subarray(12) : bytes;
+}
+
+function rank(record: MemberRecord): number {
+  return record.status === 'left' ? 0 : 1;
+}

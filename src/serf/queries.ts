@@ -1,0 +1,165 @@
+/**
+ * Queries of other nodes: each handled once, spread further, acknowledged when asked for, and answered where the question is
+ * Serf's own. wire-gossip.md 16, 17.
+ *
+ * Unlike real agents, we send answers and relays to addresses of present members only. A query names the address that wants
+ * the answer, so anyone who can reach one node could otherwise aim the answers of all of them at a stranger.
+ */
+import { type Random, shuffle } from '../base/random.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import { decodeFilter } from '../wire/serf/filters.ts';
+import {
+  encodeSerfMessage,
+  QUERY_FLAG_ACK,
+  QUERY_FLAG_NO_BROADCAST,
+  type Query,
+  type Relay,
+  SERF_TYPE,
+} from '../wire/serf/messages.ts';
+import { decodeConflictName, encodeQueryPayload } from '../wire/serf/payloads.ts';
+import type { SerfConfig } from './config.ts';
+import { LamportClock } from './lamport-clock.ts';
+import type { MemberRecord, Membership } from './membership.ts';
+import { RecentRing } from './recent-ring.ts';
+import { compilePattern } from './tag-pattern.ts';
+
+/** Sends one Serf message to one node, as a datagram. */
+export type SendDirect = (to: Endpoint, message: Uint8Array) => void;
+
+export interface QueryDeskOptions {
+  readonly config: SerfConfig;
+  readonly membership: Membership;
+  readonly random: Random;
+}
+
+/** Memberlist's protocol that knows direct messages well enough to be asked to relay. */
+const RELAY_PROTOCOL_MIN = 5;
+
+export class QueryDesk {
+  readonly clock: LamportClock = new LamportClock();
+  readonly #config: SerfConfig;
+  readonly #membership: Membership;
+  readonly #random: Random;
+  readonly #recent: RecentRing<number>;
+
+  constructor({ config, membership, random }: QueryDeskOptions) {
+    this.#config = config;
+    this.#membership = membership;
+    this.#random = random;
+    const limits = { times: config.recentTimes, itemsPerTime: config.recentPerTime };
+    this.#recent = new RecentRing<number>(limits, (a, b) => a === b);
+  }
+
+  /** Answers whether the query is to be spread further: when it is new and allows it, our own match or not. */
+  onQuery(query: Query, send: SendDirect): boolean {
+    this.clock.witness(query.lamportTime);
+    if (this.#recent.remember(query.lamportTime, this.clock.time, query.id) !== 'new') return false;
+    const self = this.#membership.get(this.#config.swim.name);
+    if (self !== undefined && matchesFilters(query.filters ?? [], self)) this.#answer(query, send);
+    return (query.flags & QUERY_FLAG_NO_BROADCAST) === 0;
+  }
+
+  /** Passes on what another node wants to reach its asker by a second way. Answers false when it is not used. */
+  onRelay(relay: Relay, send: SendDirect): boolean {
+    const target = this.#membership.atBytes(relay.address, relay.port);
+    const isResponse = relay.message[0] === SERF_TYPE.queryResponse;
+    const isSmall = relay.message.length <= this.#config.queryResponseBytesMax;
+    if (target === undefined || !isResponse || !isSmall || this.#isSelf(target)) return false;
+    send(target.address, relay.message);
+    return true;
+  }
+
+  check(): void {
+    this.#recent.check();
+  }
+
+  #answer(query: Query, send: SendDirect): void {
+    const asker = this.#membership.atBytes(query.address, query.port);
+    if (asker === undefined || this.#isSelf(asker)) return;
+    if ((query.flags & QUERY_FLAG_ACK) !== 0)
+      this.#respond(query, { flags: QUERY_FLAG_ACK, payload: undefined }, asker, send);
+    const payload = this.#internalAnswer(query);
+    if (payload !== undefined) this.#respond(query, { flags: 0, payload }, asker, send);
+  }
+
+  #respond(
+    query: Query,
+    answer: { readonly flags: number; readonly payload: Uint8Array | undefined },
+    asker: MemberRecord,
+    send: SendDirect,
+  ): void {
+    const from = this.#config.swim.name;
+    const message = encodeSerfMessage({
+      kind: 'queryResponse',
+      lamportTime: query.lamportTime,
+      id: query.id,
+      from,
+      ...answer,
+    });
+    if (message.length > this.#config.queryResponseBytesMax) return;
+    send(asker.address, message);
+    this.#relay(query, message, asker, send);
+  }
+
+  /** Sends the answer by way of others too, in case the straight way is blocked. wire-gossip.md 16.3. */
+  #relay(query: Query, message: Uint8Array, asker: MemberRecord, send: SendDirect): void {
+    if (query.relayFactor === 0 || this.#membership.count < query.relayFactor + 1) return;
+    const { address, port } = query;
+    const wrapped = encodeSerfMessage({ kind: 'relay', address, port, zone: '', node: query.sourceNode, message });
+    if (wrapped.length > this.#config.queryResponseBytesMax) return;
+    const helpers = this.#membership
+      .withStatus('alive')
+      .filter((member) => !this.#isSelf(member) && member !== asker && (member.versions[1] ?? 0) >= RELAY_PROTOCOL_MIN);
+    for (const helper of shuffle(this.#random, helpers).slice(0, query.relayFactor)) send(helper.address, wrapped);
+  }
+
+  /** What we answer to Serf's own questions; undefined when the acknowledgement is all, or the question is for applications. */
+  #internalAnswer(query: Query): Uint8Array | undefined {
+    switch (query.name) {
+      case '_serf_conflict':
+        return this.#voteOnName(query.payload);
+      case '_serf_list-keys':
+        return refuseKeys('Keyring is empty (encryption not enabled)');
+      case '_serf_install-key':
+      case '_serf_use-key':
+      case '_serf_remove-key':
+        return refuseKeys('No keyring to modify (encryption not enabled)');
+      default:
+        return undefined;
+    }
+  }
+
+  /** Whom we hold for the bearer of a name that two processes claim. We say nothing about our own name. */
+  #voteOnName(payload: Uint8Array | undefined): Uint8Array | undefined {
+    const name = payload === undefined ? undefined : decodeConflictName(payload);
+    if (name === undefined || name === this.#config.swim.name) return undefined;
+    const record = this.#membership.get(name);
+    if (record === undefined) return encodeQueryPayload({ kind: 'conflictResponse', member: undefined });
+    const { status, tags, versions, addressBytes: address } = record;
+    const member = { name, address, port: record.address.port, status, tags, versions };
+    return encodeQueryPayload({ kind: 'conflictResponse', member });
+  }
+
+  #isSelf(record: MemberRecord): boolean {
+    return record.name === this.#config.swim.name;
+  }
+}
+
+/** All filters must match; one that cannot be understood matches nobody. wire-gossip.md 13.6. */
+export function matchesFilters(filters: readonly Uint8Array[], self: Pick<MemberRecord, 'name' | 'tags'>): boolean {
+  return filters.every((bytes) => {
+    const filter = decodeFilter(bytes);
+    switch (filter.kind) {
+      case 'nodes':
+        return filter.names.includes(self.name);
+      case 'tag':
+        return compilePattern(filter.expression)?.(self.tags.get(filter.tag) ?? '') ?? false;
+      default:
+        return false;
+    }
+  });
+}
+
+function refuseKeys(message: string): Uint8Array {
+  return encodeQueryPayload({ kind: 'keyResponse', result: false, message, keys: undefined, primaryKey: '' });
+}

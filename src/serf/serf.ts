@@ -1,0 +1,412 @@
+/**
+ * Serf over SWIM: members with tags that join, leave on purpose, fail and come back; user events and queries. wire-gossip.md
+ * 13 to 19, the Serf of HashiCorp on the wire.
+ *
+ * It owns a {@link Swim}, which finds out who answers, and adds what that cannot know: whether a member that is silent meant
+ * to go (leave intents, ordered by a Lamport clock), and who was there before (failed and left members, kept for a day and dialled
+ * again). A member's life is drawn in `membership.ts`, the way out of this node in `departure.ts`.
+ *
+ * Invariants: whoever is present in SWIM's table has a record here that says so, and the reverse; every clock is later than
+ * every Lamport time it has seen; queues, rings, buffers and tables keep their limits.
+ */
+import { assert, unreachable } from '../base/assert.ts';
+import { DeadlineHeap } from '../base/deadline-heap.ts';
+import type { Machine, MonotonicMs } from '../base/machine.ts';
+import { type Random, randomBelow } from '../base/random.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { RequestId } from '../model/ids.ts';
+import type { Member } from '../model/member.ts';
+import type { SerfStats, SwimStats } from '../model/node-stats.ts';
+import type { SwimDelegate, SwimEffect, SwimEvent, SwimInput, SwimOutcome } from '../swim/messages.ts';
+import { Swim } from '../swim/swim.ts';
+import { decodeSerfMessage, encodeSerfMessage } from '../wire/serf/messages.ts';
+import { decodePushPull, encodePushPull } from '../wire/serf/push-pull.ts';
+import { checkTags, encodeTags } from '../wire/serf/tags.ts';
+import { Admission, type MergeFilter } from './admission.ts';
+import { Broadcasts } from './broadcasts.ts';
+import type { SerfConfig } from './config.ts';
+import { Departure } from './departure.ts';
+import { type ExchangeParts, localState, type MergeOptions, mergeState } from './exchange.ts';
+import { isPresent, Membership } from './membership.ts';
+import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from './messages.ts';
+import { QueryDesk, type SendDirect } from './queries.ts';
+import { UserEventDesk } from './user-events.ts';
+
+export { checkTags };
+export type { MergeFilter };
+
+export interface SerfOptions {
+  readonly config: SerfConfig;
+  readonly random: Random;
+  /** Who is refused as a member, by tags; nobody when it is not given. */
+  readonly mergeFilter?: MergeFilter;
+}
+
+/** What a request that we made of SWIM was for. */
+type Errand =
+  | { readonly kind: 'join'; readonly requestId: RequestId }
+  | { readonly kind: 'reconnect' }
+  | { readonly kind: 'leave' };
+
+type Deadline = 'reap' | 'reconnect';
+
+export class Serf implements Machine<SerfInput, SerfEffect> {
+  readonly #config: SerfConfig;
+  readonly #random: Random;
+  readonly #swim: Swim;
+  readonly #membership: Membership;
+  readonly #admission: Admission;
+  readonly #queries: QueryDesk;
+  readonly #userEvents: UserEventDesk;
+  readonly #parts: ExchangeParts;
+  readonly #broadcasts: Broadcasts;
+  readonly #departure: Departure;
+  readonly #deadlines: DeadlineHeap<Deadline> = new DeadlineHeap();
+  readonly #errands: Map<RequestId, Errand> = new Map();
+  #nextErrand = 1;
+  /** What SWIM answered in this turn and we have not looked at yet. */
+  #swimEffects: SwimEffect[] = [];
+  /** The caller's list, during `step` and `tick`. */
+  #out: SerfEffect[] = [];
+
+  constructor({ config, random, mergeFilter }: SerfOptions) {
+    this.#config = config;
+    this.#random = random;
+    this.#membership = new Membership(config, (event) => this.#notify(event));
+    this.#queries = new QueryDesk({ config, membership: this.#membership, random });
+    this.#userEvents = new UserEventDesk(config);
+    this.#parts = { membership: this.#membership, queries: this.#queries, userEvents: this.#userEvents };
+    this.#broadcasts = new Broadcasts(config);
+    this.#departure = new Departure({
+      config,
+      membership: this.#membership,
+      broadcasts: this.#broadcasts,
+      reply: (requestId, outcome) => this.#reply(requestId, outcome),
+      departGossip: (now) => this.#stepSwim({ kind: 'leave', requestId: this.#errand({ kind: 'leave' }) }, now),
+    });
+    this.#swim = new Swim({ config: config.swim, random, delegate: this.#delegate() });
+    this.#admission = new Admission({
+      selfName: config.swim.name,
+      mergeFilter,
+      held: (name) => this.#swim.member(name),
+    });
+  }
+
+  get name(): string {
+    return this.#config.swim.name;
+  }
+
+  /** Leaving or gone: nothing will be joined any more. */
+  get isLeaving(): boolean {
+    return this.#departure.stage !== 'staying';
+  }
+
+  /** All members of every status, ourselves included from `start` on. The same array until something changes. */
+  members(): readonly Member[] {
+    return this.#membership.list();
+  }
+
+  member(name: string): Member | undefined {
+    const record = this.#membership.get(name);
+    return record === undefined ? undefined : this.#membership.view(record);
+  }
+
+  /** When a packet last came straight from this member; undefined for never. */
+  lastHeard(name: string): MonotonicMs | undefined {
+    const at = this.#membership.get(name)?.heardAt;
+    return at === undefined || at === Number.NEGATIVE_INFINITY ? undefined : at;
+  }
+
+  /** Since when the member has been present without a break; undefined when it is unknown or gone. */
+  knownSince(name: string): MonotonicMs | undefined {
+    const record = this.#membership.get(name);
+    return record !== undefined && isPresent(record) ? record.presentSince : undefined;
+  }
+
+  get stats(): Readonly<SerfStats> {
+    return {
+      membersFailed: this.#membership.withStatus('failed').length,
+      membersLeft: this.#membership.withStatus('left').length,
+      memberClock: this.#membership.clock.time,
+      eventClock: this.#userEvents.clock.time,
+      queryClock: this.#queries.clock.time,
+      intentsQueued: this.#broadcasts.intentsQueued,
+    };
+  }
+
+  get swimStats(): Readonly<SwimStats> {
+    return this.#swim.stats;
+  }
+
+  step(input: SerfInput, now: MonotonicMs, effects: SerfEffect[]): void {
+    this.#out = effects;
+    this.#onInput(input, now);
+    this.#settle(now);
+  }
+
+  tick(now: MonotonicMs, effects: SerfEffect[]): void {
+    this.#out = effects;
+    for (let due = this.#deadlines.popDue(now); due !== undefined; due = this.#deadlines.popDue(now))
+      this.#onDeadline(due, now);
+    this.#departure.tick(now);
+    this.#swim.tick(now, this.#swimEffects);
+    this.#settle(now);
+  }
+
+  nextDeadline(): MonotonicMs {
+    return Math.min(this.#deadlines.next(), this.#departure.nextDeadline(), this.#swim.nextDeadline());
+  }
+
+  check(): void {
+    this.#swim.check();
+    this.#membership.check();
+    this.#queries.check();
+    this.#userEvents.check();
+    this.#broadcasts.check();
+    assert(this.#swimEffects.length === 0, 'every effect of SWIM was seen to');
+    let present = 0;
+    for (const { name, state } of this.#swim.members()) {
+      if (state !== 'alive' && state !== 'suspect') continue;
+      present += 1;
+      const record = this.#membership.get(name);
+      assert(record !== undefined && isPresent(record), 'whoever is present for SWIM has a record that says so');
+    }
+    const recorded = [...this.#membership.records()].filter(isPresent).length;
+    assert(recorded === present, 'whoever is recorded as present is so for SWIM');
+  }
+
+  #onInput(input: SerfInput, now: MonotonicMs): void {
+    switch (input.kind) {
+      case 'start':
+        this.#deadlines.set('reap', now + this.#config.reapIntervalMs);
+        this.#deadlines.set('reconnect', now + this.#config.reconnectIntervalMs);
+        this.#stepSwim({ kind: 'start', meta: this.#metaOf(input.tags) }, now);
+        break;
+      case 'setTags':
+        this.#stepSwim({ kind: 'setMeta', meta: this.#metaOf(input.tags) }, now);
+        break;
+      case 'datagram':
+        this.#membership.heardFrom(input.from, now);
+        this.#stepSwim(input, now);
+        break;
+      case 'streamAccepted':
+      case 'streamOpened':
+      case 'streamBytes':
+      case 'streamClosed':
+      case 'hint':
+        this.#stepSwim(input, now);
+        break;
+      case 'join':
+        if (this.isLeaving) this.#reply(input.requestId, { kind: 'refused', reason: 'this node is leaving' });
+        else this.#join({ kind: 'join', requestId: input.requestId }, input.addresses, now);
+        break;
+      case 'leave':
+        this.#departure.leave(input.requestId, now);
+        break;
+      case 'forceLeave':
+        this.#departure.forceLeave(input, now);
+        break;
+      default:
+        unreachable(input);
+    }
+  }
+
+  #onDeadline(deadline: Deadline, now: MonotonicMs): void {
+    // Who is gone forgets nobody and dials nobody.
+    if (this.#departure.stage === 'gone') return;
+    switch (deadline) {
+      case 'reap':
+        this.#membership.reap(now);
+        this.#deadlines.set('reap', now + this.#config.reapIntervalMs);
+        break;
+      case 'reconnect':
+        this.#reconnect(now);
+        this.#deadlines.set('reconnect', now + this.#config.reconnectIntervalMs);
+        break;
+      default:
+        unreachable(deadline);
+    }
+  }
+
+  #metaOf(tags: ReadonlyMap<string, string>): Uint8Array {
+    const problem = checkTags(tags);
+    assert(problem === undefined, problem ?? 'tags fit');
+    return encodeTags(tags);
+  }
+
+  #stepSwim(input: SwimInput, now: MonotonicMs): void {
+    this.#swim.step(input, now, this.#swimEffects);
+  }
+
+  #delegate(): SwimDelegate {
+    return {
+      onEvent: (event, now) => this.#onSwimEvent(event, now),
+      onUserMessage: (bytes, from, now, effects) => {
+        const send: SendDirect = (to, message) => this.#swim.sendUserMessage(to, message, effects);
+        const isUsed = this.#onMessage(bytes, now, send);
+        if (!isUsed) this.#notify({ kind: 'dropped', reason: 'serf message', from });
+      },
+      localState: () => encodePushPull(localState(this.#parts)),
+      mergeRemoteState: (bytes, isJoin, now) => {
+        const state = decodePushPull(bytes);
+        if (state.kind === 'pushPull') mergeState(this.#parts, state, this.#mergeOptions(isJoin, now), now);
+        else this.#notify({ kind: 'dropped', reason: 'serf push/pull state', from: undefined });
+      },
+      takeBroadcasts: (overheadBytes, bytesMax) =>
+        this.#broadcasts.take(overheadBytes, bytesMax, this.#membership.count),
+      // Without a network coordinate, as agents do that have them switched off.
+      ackPayload: () => new Uint8Array(0),
+      onAckPayload: () => {},
+      refuseMerge: (claims) => this.#admission.refuseMerge(claims),
+      refuseAlive: (claim) => this.#admission.refuseAlive(claim),
+      mayReclaim: (held, claim) => this.#admission.mayReclaim(held, claim),
+    };
+  }
+
+  /** Passes SWIM's effects on, and acts on its replies, which may bring more. */
+  #settle(now: MonotonicMs): void {
+    for (;;) {
+      this.#departure.settle(now);
+      if (this.#swimEffects.length === 0) return;
+      const effects = this.#swimEffects;
+      this.#swimEffects = [];
+      for (const effect of effects) {
+        if (effect.kind === 'reply') this.#onSwimReply(effect.requestId, effect.outcome, now);
+        else this.#out.push(effect);
+      }
+    }
+  }
+
+  #onSwimReply(id: RequestId, outcome: SwimOutcome, now: MonotonicMs): void {
+    const errand = this.#errands.get(id);
+    assert(errand !== undefined, 'SWIM replies to what it was asked');
+    this.#errands.delete(id);
+    switch (errand.kind) {
+      case 'join':
+        this.#onJoined(errand.requestId, outcome, now);
+        break;
+      case 'leave':
+        this.#departure.onDeparted(now);
+        break;
+      case 'reconnect':
+        break;
+      default:
+        unreachable(errand);
+    }
+  }
+
+  #onJoined(requestId: RequestId, outcome: SwimOutcome, now: MonotonicMs): void {
+    assert(outcome.kind !== 'left', 'a join does not end in a leave');
+    const isIn = outcome.kind === 'joined' && outcome.count > 0;
+    if (isIn && !this.isLeaving) this.#announceJoin(now);
+    this.#reply(requestId, outcome);
+  }
+
+  #onSwimEvent(event: SwimEvent, now: MonotonicMs): void {
+    switch (event.kind) {
+      case 'memberJoined':
+        this.#membership.onJoined(event.member, now);
+        break;
+      case 'memberUpdated':
+        this.#membership.onUpdated(event.member);
+        break;
+      case 'memberLeft':
+        this.#membership.onGone(event.member.name, now);
+        break;
+      case 'nameConflict':
+        this.#notify({ kind: 'nameConflict', name: event.held.name, ours: event.held.address, theirs: event.theirs });
+        break;
+      case 'mergeRefused':
+        this.#notify({ kind: 'mergeRefused', reason: event.reason });
+        break;
+      case 'dropped':
+        this.#notify({ kind: 'dropped', reason: event.reason, from: event.from });
+        break;
+      default:
+      // The rest is SWIM's own business: to be read from its statistics.
+    }
+  }
+
+  /** Answers false when the message is of no use. */
+  #onMessage(bytes: Uint8Array, now: MonotonicMs, send: SendDirect): boolean {
+    const message = decodeSerfMessage(bytes);
+    switch (message.kind) {
+      case 'joinIntent':
+        if (this.#membership.onJoinIntent(message.node, message.lamportTime, now))
+          this.#broadcasts.add('intent', bytes);
+        return true;
+      case 'leaveIntent': {
+        const verdict = this.#membership.onLeaveIntent(message, this.#isStaying(message.node), now);
+        if (verdict === 'refute') this.#announceJoin(now);
+        if (verdict === 'news') this.#broadcasts.add('intent', bytes);
+        return true;
+      }
+      case 'userEvent':
+        if (this.#userEvents.onEvent(message.lamportTime, message)) this.#broadcasts.add('event', bytes);
+        return true;
+      case 'query':
+        if (this.#queries.onQuery(message, send)) this.#broadcasts.add('query', bytes);
+        return true;
+      case 'queryResponse':
+        // No question of ours is open.
+        return true;
+      case 'relay':
+        return this.#queries.onRelay(message, send);
+      case 'undecodable':
+        return false;
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /** Whether `node` is this one, and means to stay. */
+  #isStaying(node: string): boolean {
+    return node === this.name && this.#departure.stage === 'staying';
+  }
+
+  #mergeOptions(isJoin: boolean, now: MonotonicMs): MergeOptions {
+    const isJoining = [...this.#errands.values()].some((errand) => errand.kind === 'join');
+    return {
+      selfName: this.name,
+      isStaying: this.#departure.stage === 'staying',
+      skipOldEvents: isJoin && isJoining,
+      refute: () => this.#announceJoin(now),
+    };
+  }
+
+  /** Tells all that we are here: after a join, and when someone says that we left. wire-gossip.md 14.3. */
+  #announceJoin(now: MonotonicMs): void {
+    const lamportTime = this.#membership.clock.time;
+    this.#membership.onJoinIntent(this.name, lamportTime, now);
+    this.#broadcasts.add('intent', encodeSerfMessage({ kind: 'joinIntent', lamportTime, node: this.name }));
+  }
+
+  #join(errand: Errand, addresses: readonly Endpoint[], now: MonotonicMs): void {
+    this.#stepSwim({ kind: 'join', requestId: this.#errand(errand), addresses }, now);
+  }
+
+  /** Dials one failed member now and then: the more likely, the more have failed. wire-gossip.md 14.6. */
+  #reconnect(now: MonotonicMs): void {
+    const failed = this.#membership.withStatus('failed');
+    const present = this.#membership.count - failed.length - this.#membership.withStatus('left').length;
+    if (failed.length === 0 || this.isLeaving) return;
+    if (this.#random.next() > failed.length / Math.max(1, present)) return;
+    const chosen = failed[randomBelow(this.#random, failed.length)];
+    if (chosen !== undefined) this.#join({ kind: 'reconnect' }, [chosen.address], now);
+  }
+
+  #notify(event: SerfEvent): void {
+    this.#out.push({ kind: 'notify', event });
+  }
+
+  #reply(requestId: RequestId, outcome: SerfOutcome): void {
+    this.#out.push({ kind: 'reply', requestId, outcome });
+  }
+
+  #errand(errand: Errand): RequestId {
+    const id = this.#nextErrand as RequestId;
+    this.#nextErrand += 1;
+    this.#errands.set(id, errand);
+    return id;
+  }
+}
