@@ -211,22 +211,30 @@ export class Membership {
     return row === undefined || accusation.incarnation < row.incarnation ? undefined : row;
   }
 
-  /** 8.1, step 4: another address may have the name only when its bearer is gone. */
+  /** 8.1, step 4: another address may have the name when its bearer is gone, or when it is the same node that has moved. */
   #onOtherAddress(row: Row, claim: SwimClaim): void {
-    const { config, delegate, now, table } = this.#context;
-    const isExpired = config.deadNodeReclaimMs > 0 && now - row.changedAt > config.deadNodeReclaimMs;
-    const isFree =
-      !this.#context.isSelf(row.name) &&
-      (row.state === 'left' || (row.state === 'dead' && (isExpired || delegate.mayReclaim(memberOf(row), claim))));
-    if (!isFree) {
+    const { config, delegate, now } = this.#context;
+    const isGone = !isPresent(row.state);
+    const isExpired = isGone && config.deadNodeReclaimMs > 0 && now - row.changedAt > config.deadNodeReclaimMs;
+    if (row.state !== 'left' && !isExpired && !delegate.mayReclaim(memberOf(row), claim)) {
       const theirs = endpointOf(claim.addressBytes, claim.port);
       this.#context.emit({ kind: 'nameConflict', held: memberOf(row), theirs, meta: claim.meta });
       return;
     }
-    // Another process: its incarnations have nothing to do with the old ones.
+    // Word of our own former process: we go above it, so that those who hold it believe us.
+    if (this.#context.isSelf(row.name)) this.#refute(claim.incarnation);
+    else if (isGone) this.#takeOver(row, claim);
+    // Of two addresses of one node the higher incarnation is the newer: the moved node sees its former one, and goes above it.
+    else if (claim.incarnation > row.incarnation) this.#takeOver(row, claim);
+  }
+
+  #takeOver(row: Row, claim: SwimClaim): void {
+    // Maybe another process: its incarnations have nothing to do with the old ones.
     this.#checkedIncarnations.delete(row);
-    table.setAddress(row, claim.addressBytes, claim.port);
+    const isQuiet = isPresent(row.state) && equalBytes(row.meta, claim.meta);
+    this.#context.table.setAddress(row, claim.addressBytes, claim.port);
     this.#adopt(row, claim);
+    if (isQuiet) this.#context.emit({ kind: 'memberUpdated', member: memberOf(row) });
   }
 
   /** Believes an alive claim, spreads it, and says what changed. */

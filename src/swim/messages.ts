@@ -122,6 +122,10 @@ export interface SwimDelegate {
   refuseMerge(members: readonly SwimClaim[]): string | undefined;
   /** A reason to ignore an alive message (gossiped or merged) altogether, or undefined. */
   refuseAlive(claim: SwimClaim): string | undefined;
-  /** Whether `claim`, from another address, may take over the name of `held`, which is dead. Asked at once, before the reclaim time. */
+  /**
+   * Whether `claim`, from another address, may take over the name of `held`. Of a dead one: at once, before the reclaim time.
+   * Of a present one: because it is the same node, started again; then the higher incarnation counts, and no conflict is
+   * reported. Of ourselves: because the claim is word of our former process, which we refute.
+   */
   mayReclaim(held: SwimMember, claim: SwimClaim): boolean;
 }
