@@ -48,14 +48,11 @@ export class Admission {
   }
 
   /**
-   * The name of a member that is gone is free at once. That of one that we hold for present is free for the same node alone:
-   * one with the stamp of the same data directory, started again at another address before anyone missed it. The
-   * restarted node raises its incarnation above that of its former self, so an old claim cannot bring the old address back.
+   * The name of a member that is gone is free at once. That of one that we hold for present, ourselves included, is free for the
+   * same node alone: one with the stamp of the same data directory, started again at another address before anyone missed it.
    */
   mayReclaim(held: SwimMember, claim: SwimClaim): boolean {
-    if (claim.name === this.#selfName) return false;
-    if (held.state === 'dead' || held.state === 'left') return true;
-    return claim.incarnation > held.incarnation && isSameNode(held.meta, claim.meta);
+    return held.state === 'dead' || held.state === 'left' || isSameNode(held.meta, claim.meta);
   }
 }
 

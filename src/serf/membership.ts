@@ -11,11 +11,11 @@
  * older intents change nothing.
  */
 import { assert } from '../base/assert.ts';
-import { equalBytes } from '../base/bytes.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import type { Member, MemberStatus } from '../model/member.ts';
 import type { SwimMember } from '../swim/messages.ts';
+import { hostOfAddress } from '../wire/memberlist/address.ts';
 import { decodeTags } from '../wire/serf/tags.ts';
 import type { SerfConfig } from './config.ts';
 import { IntentBuffer } from './intent-buffer.ts';
@@ -94,13 +94,10 @@ export class Membership {
     return this.#byAddress.get(formatEndpoint(address));
   }
 
-  /** The same by the bytes of an IP, in its plain or its IPv4-mapped form. */
+  /** The same by the bytes of an IP, plain or IPv4-mapped. */
   atBytes(addressBytes: Uint8Array, port: number): MemberRecord | undefined {
-    const wanted = plainAddress(addressBytes);
-    for (const record of this.#byAddress.values()) {
-      if (record.address.port === port && equalBytes(plainAddress(record.addressBytes), wanted)) return record;
-    }
-    return undefined;
+    const host = hostOfAddress(addressBytes);
+    return host === undefined ? undefined : this.at({ host, port });
   }
 
   view(record: MemberRecord): Member {
@@ -304,13 +301,6 @@ export class Membership {
 /** Whether gossip holds the member alive: leaving members are still there. */
 export function isPresent(record: MemberRecord): boolean {
   return record.status === 'alive' || record.status === 'leaving';
-}
-
-/** An IPv4 address may come in 4 bytes or, mapped, in 16. wire-gossip.md 3.2. */
-function plainAddress(bytes: Uint8Array): Uint8Array {
-  const isMapped =
-    bytes.length === 16 && bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every((b) => b === 0);
-  return isMapped ? bytes.subarray(12) : bytes;
 }
 
 function rank(record: MemberRecord): number {
