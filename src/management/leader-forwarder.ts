@@ -2,12 +2,13 @@
  * Asks the leader what only the leader can answer, by its management endpoint as gossip tells it. Once: a call that was
  * forwarded already is never forwarded again. One channel, to one leader; it is closed when another leads.
  */
-import { Client, connectivityState, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
 import type { NodeId } from '../model/ids.ts';
 import { TAG_EP_MANAGEMENT } from '../model/tags.ts';
 import { NotLeaderError, OutcomeUnknownError, StoppedError } from '../runtime/handle-errors.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
+import { connected } from './channel-ready.ts';
 import { CallerGoneError, ForwardedRefusal, LeaderUnreachableError } from './errors.ts';
 import { CHANNEL_OPTIONS, deadlineIn, earlierDeadline } from './grpc-options.ts';
 import { type HandlerContext, HOPS_KEY, type UnaryCall } from './rpc.ts';
@@ -132,26 +133,6 @@ export async function atLeader<Request, Response, Answer>(
     }
   }
   return way.there(await context.forwarder.forward(call, leader, way.method, call.request));
-}
-
-/** Resolves when the channel is ready, rejects at its first failure: waiting longer would only hide it. */
-function connected(client: Client, deadline: Date): Promise<void> {
-  const channel = client.getChannel();
-  return new Promise((resolve, reject) => {
-    const look = (): void => {
-      const state = channel.getConnectivityState(true);
-      if (state === connectivityState.READY) {
-        resolve();
-        return;
-      }
-      if (state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN) {
-        reject(new Error(`channel is ${connectivityState[state]}`));
-        return;
-      }
-      channel.watchConnectivityState(state, deadline, (error) => (error ? reject(error) : look()));
-    };
-    look();
-  });
 }
 
 function send<Request, Response>(forward: {

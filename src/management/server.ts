@@ -4,13 +4,13 @@
  */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { addHealth, healthPackage } from './health.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import { type CallCount, CallCounts } from './call-counts.ts';
 import { SERVER_OPTIONS } from './grpc-options.ts';
 import type { WatchLimits } from './handlers/node/watch.ts';
+import { addHealth, healthPackage } from './health.ts';
 import { LeaderForwarder } from './leader-forwarder.ts';
 import { Listener } from './listener.ts';
 import { OpenStreams } from './open-streams.ts';

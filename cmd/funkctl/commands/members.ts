@@ -1,0 +1,44 @@
+/** `funkctl members`: everybody this node knows, with role, age, state and the last sign of life. */
+import pc from 'picocolors';
+import type { ClusterMember } from '../../../src/client.ts';
+import { withNode } from '../connection.ts';
+import { durationText } from '../durations.ts';
+import type { GlobalOptions } from '../options.ts';
+import { printable, printJson, printTable } from '../output.ts';
+
+export interface MembersOptions extends GlobalOptions {
+  /** Shows gossip addresses and tags too. */
+  readonly tags?: boolean;
+}
+
+export async function showMembers(options: MembersOptions): Promise<void> {
+  const answer = await withNode(options, (client) => client.members());
+  if (options.json) return printJson(answer);
+  const more = options.tags === true;
+  printTable([
+    ['NAME', 'ROLE', 'AGE', 'STATE', 'API-ADDR', 'HEARTBEAT', ...(more ? ['ADDRESS', 'TAGS'] : [])],
+    ...answer.members.map((member) => [...rowOf(member), ...(more ? addressAndTags(member) : [])]),
+  ]);
+}
+
+function rowOf(member: ClusterMember): string[] {
+  return [
+    printable(member.name),
+    member.role,
+    // A Raft member that gossip has forgotten has no age.
+    member.serfState === '' ? '-' : durationText(member.ageMs),
+    stateText(member.serfState),
+    member.managementAddress === '' ? '-' : printable(member.managementAddress),
+    member.heardMsAgo < 0 ? '-' : durationText(member.heardMsAgo),
+  ];
+}
+
+function stateText(state: string): string {
+  if (state === '') return pc.red('forgotten');
+  return state === 'failed' ? pc.red(state) : state === 'alive' ? state : pc.yellow(printable(state));
+}
+
+function addressAndTags(member: ClusterMember): string[] {
+  const tags = Object.entries(member.tags).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [printable(member.address), tags.map(([name, value]) => printable(`${name}=${value}`)).join(',')];
+}

@@ -1,0 +1,46 @@
+/** `funkctl status`: what one node says of itself and its cluster. */
+import type { NodeStatus } from '../../../src/client.ts';
+import { withNode } from '../connection.ts';
+import { ageText, durationText } from '../durations.ts';
+import type { GlobalOptions } from '../options.ts';
+import { printable, printJson, printPairs } from '../output.ts';
+
+export async function showStatus(options: GlobalOptions): Promise<void> {
+  const { status, yourAddress } = await withNode(options, (client) => client.status());
+  if (options.json) return printJson({ ...status, yourAddress });
+  if (status !== null) printPairs([...pairsOf(status), ['Your IP', yourAddress]]);
+}
+
+function pairsOf(status: NodeStatus): [string, string][] {
+  const raftCount = status.voterCount + status.learnerCount;
+  const { waiting } = status;
+  return [
+    ['Cluster name', printable(status.clusterName)],
+    ['Cluster id', status.clusterId === '' ? 'not decided yet' : printable(status.clusterId)],
+    ['Created at', createdText(status.createdMs)],
+    ['Node ID', printable(status.nodeId)],
+    ['State', `${status.state} for ${durationText(status.stateForMs)}`],
+    ['Role', status.role],
+    ['Leader ID', status.leaderId === '' ? 'none' : printable(status.leaderId)],
+    ['Term', String(status.term)],
+    ['Nodes', `${raftCount} Raft, ${status.memberCount} Serf`],
+    ['Shards', shardsText(status)],
+    ...(waiting === null ? [] : ([['Waiting for', waitingText(waiting)]] satisfies [string, string][])),
+  ];
+}
+
+function createdText(createdMs: number): string {
+  if (createdMs === 0) return 'not known yet';
+  return `${new Date(createdMs).toUTCString()} (${ageText(Date.now() - createdMs)} ago)`;
+}
+
+function shardsText(status: NodeStatus): string {
+  if (status.shardCount === 0) return 'no shard map yet';
+  const lease = status.holdsLease ? '' : ', served by nobody: this node holds no lease';
+  return `${status.shardCount}, ${status.shardsOwned} here${status.shardsOwned === 0 ? '' : lease}`;
+}
+
+function waitingText(waiting: NonNullable<NodeStatus['waiting']>): string {
+  const nodes = waiting.nodes.length === 0 ? '' : ` of ${waiting.nodes.map(printable).join(', ')}`;
+  return `${waiting.reason}${nodes} for ${durationText(waiting.forMs)}: ${printable(waiting.advice)}`;
+}

@@ -1,0 +1,201 @@
+#!/usr/bin/env node
+/** `funkctl`: shows and steers a cluster. Only parses here; what a verb needs is loaded when it runs. */
+import { readFileSync } from 'node:fs';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { parseDurationMs } from './durations.ts';
+import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from './exit-codes.ts';
+import type { GlobalOptions } from './options.ts';
+
+/** Waiting for work in flight on the drained node takes longer than an answer. */
+const DRAIN_TIMEOUT_MS = 120_000;
+
+function program(): Command {
+  const funkctl = new Command('funkctl')
+    .description('Shows and steers a funknode cluster.')
+    .version(version(), '--version', 'print the version')
+    .addOption(new Option('-e, --endpoint <host:port>', 'management endpoint of any node').env('FUNKCTL_ENDPOINT'))
+    .option('-n, --cluster-name <name>', 'cluster to look for (mDNS: clusterfunk unless given)')
+    .option('--interface <address>', 'interface to look on by mDNS')
+    .option('-z, --zeroconf [bool]', 'look for nodes by mDNS when none is named', parseSwitch, true)
+    .addOption(
+      new Option('--timeout <duration>', 'how long to wait for an answer (10s; drain: 2m)').argParser(parseTimeout),
+    )
+    .option('--json', 'print JSON', false)
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+  addReadingVerbs(funkctl);
+  addSteeringVerbs(funkctl);
+  return funkctl;
+}
+
+function addReadingVerbs(funkctl: Command): void {
+  verb(funkctl, 'status', 'what a node says of itself and its cluster').action(async (_options, command) => {
+    const { showStatus } = await import('./commands/status.ts');
+    await showStatus(globals(command));
+  });
+  verb(funkctl, 'nodes', 'the nodes as the leader sees them')
+    .addOption(new Option('--show-all').hideHelp())
+    .action(async (_options, command) => {
+      const { showNodes } = await import('./commands/nodes.ts');
+      await showNodes(globals(command));
+    });
+  verb(funkctl, 'members', 'everybody the node knows: role, age, state, last heartbeat')
+    .option('--tags', 'show gossip addresses and tags too')
+    .action(async ({ tags }: { tags?: boolean }, command) => {
+      const { showMembers } = await import('./commands/members.ts');
+      await showMembers({ ...globals(command), tags: tags === true });
+    });
+  verb(funkctl, 'endpoints', 'what the nodes publish')
+    .argument('[filter]', 'a part of the name')
+    .option('--filter <text>', 'a part of the name')
+    .option('--service <name>', 'nodes of this service only')
+    .option('--show-inactive', 'those of nodes that are not alive too', false)
+    .addOption(
+      new Option('--format <format>', 'shape of the output')
+        .choices(['tree', 'plain', 'json', 'namevalue'])
+        .default('tree'),
+    )
+    .action(async (positional: string | undefined, given: EndpointFlags, command) => {
+      const { showEndpoints } = await import('./commands/endpoints.ts');
+      await showEndpoints({ ...globals(command), ...given, filter: positional ?? given.filter ?? '' });
+    });
+  verb(funkctl, 'shards', 'how the shards are spread').action(async (_options, command) => {
+    const { showShards } = await import('./commands/shards.ts');
+    await showShards(globals(command));
+  });
+  verb(funkctl, 'watch', 'one line per change, until interrupted')
+    .option('--full', 'list every shard of a map in JSON')
+    .action(async ({ full }: { full?: boolean }, command) => {
+      const { watchNode } = await import('./commands/watch.ts');
+      await watchNode({ ...globals(command), full: full === true });
+    });
+  verb(funkctl, 'diag', 'what mDNS finds').action(async (_options, command) => {
+    const { diagnose } = await import('./commands/diag.ts');
+    await diagnose(globals(command));
+  });
+}
+
+interface EndpointFlags {
+  readonly filter?: string;
+  readonly service?: string;
+  readonly showInactive: boolean;
+  readonly format: string;
+}
+
+function addSteeringVerbs(funkctl: Command): void {
+  const node = verb(funkctl, 'node', 'add and remove nodes');
+  identified(verb(node, 'add', 'make a node a voter')).action(async (positional, { id }: { id?: string }, command) => {
+    const { addNode } = await import('./commands/node-add.ts');
+    await addNode(idOf(command, positional ?? id), globals(command));
+  });
+  identified(verb(node, 'rm', 'take a node out of the cluster, a dead one too'))
+    .alias('remove')
+    .action(async (positional, { id }: { id?: string }, command) => {
+      const { removeNode } = await import('./commands/node-rm.ts');
+      await removeNode(idOf(command, positional ?? id), globals(command));
+    });
+  verb(funkctl, 'step-down', 'make the leader hand over').action(async (_options, command) => {
+    const { stepDown } = await import('./commands/step-down.ts');
+    await stepDown(globals(command));
+  });
+  verb(funkctl, 'drain', "move a node's shards away")
+    .argument('[id]', 'the node; the one that is asked unless given')
+    .action(async (id: string | undefined, _options, command) => {
+      const { drainNode } = await import('./commands/drain.ts');
+      await drainNode(id, globals(command, DRAIN_TIMEOUT_MS));
+    });
+  verb(funkctl, 'join', 'make a node gossip with these addresses')
+    .addArgument(new Argument('<addresses...>', 'host:port, or a host alone for port 7946'))
+    .action(async (addresses: string[], _options, command) => {
+      const { joinAddresses } = await import('./commands/join.ts');
+      await joinAddresses(addresses, globals(command));
+    });
+}
+
+function verb(parent: Command, name: string, description: string): Command {
+  return parent.command(name).description(description).exitOverride();
+}
+
+/** A node's id, by position or by clusterfunk's flag. */
+function identified(command: Command): Command {
+  return command.argument('[id]', 'the node').option('-N, --id <id>', 'the node');
+}
+
+function idOf(command: Command, id: string | undefined): string {
+  return id ?? command.error(`error: which node? try: funkctl node ${command.name()} <id>`, { exitCode: EXIT_USAGE });
+}
+
+function globals(command: Command, timeoutMs = 10_000): GlobalOptions {
+  const { endpoint, clusterName, zeroconf, timeout, json, ...rest } = command.optsWithGlobals<{
+    endpoint?: string;
+    clusterName?: string;
+    interface?: string;
+    zeroconf: boolean;
+    timeout?: number;
+    json: boolean;
+  }>();
+  return {
+    ...(endpoint === undefined || endpoint === '' ? {} : { endpoint }),
+    ...(rest.interface === undefined ? {} : { interface: rest.interface }),
+    ...(clusterName === undefined ? {} : { clusterName }),
+    zeroconf,
+    timeoutMs: timeout ?? timeoutMs,
+    json,
+  };
+}
+
+function parseSwitch(text: string): boolean {
+  if (/^(?:true|1|yes|on)$/i.test(text)) return true;
+  if (/^(?:false|0|no|off)$/i.test(text)) return false;
+  throw new InvalidArgumentError('It is true or false.');
+}
+
+/** A switch may stand alone, so what follows it is its value only when it reads like one. */
+function withPlainSwitches(args: readonly string[]): string[] {
+  return args.map((arg, at) => {
+    const name = /^(-z|--zeroconf|--zero-conf)(?:=(.*))?$/.exec(arg);
+    if (name === null) return arg;
+    if (name[2] !== undefined) return `--zeroconf=${name[2]}`;
+    return /^(?:true|false|[01]|yes|no|on|off)$/i.test(args[at + 1] ?? '') ? '--zeroconf' : '--zeroconf=true';
+  });
+}
+
+function parseTimeout(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined || ms <= 0) throw new InvalidArgumentError('It is a duration such as 500ms, 10s or 2m.');
+  return ms;
+}
+
+/** The package's, wherever this file was built to. */
+function version(): string {
+  for (const up of ['../../package.json', '../../../package.json']) {
+    try {
+      const found: unknown = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'));
+      if (typeof found === 'object' && found !== null && 'version' in found) return String(found.version);
+    } catch {
+      // Built files lie one folder deeper than sources: the other place has it.
+    }
+  }
+  return 'unknown';
+}
+
+async function main(): Promise<void> {
+  // Whoever reads us may have seen enough (`funkctl watch | head`).
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT_DONE);
+    throw error;
+  });
+  try {
+    await program().parseAsync(withPlainSwitches(process.argv.slice(2)), { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;
+      return;
+    }
+    process.stderr.write(`funkctl: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+await main();

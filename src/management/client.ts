@@ -1,0 +1,298 @@
+/** A client of a node's management endpoint: what `funkctl` is made of, and for programs that watch or steer a cluster. */
+import {
+  Client,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status as grpcStatus,
+} from '@grpc/grpc-js';
+import type { GetShardMapResponse__Output } from '../gen/funk/v1/GetShardMapResponse.ts';
+import type { GetStatusResponse__Output } from '../gen/funk/v1/GetStatusResponse.ts';
+import type { ListEndpointsResponse__Output } from '../gen/funk/v1/ListEndpointsResponse.ts';
+import type { ListMembersResponse__Output } from '../gen/funk/v1/ListMembersResponse.ts';
+import type { Member__Output } from '../gen/funk/v1/Member.ts';
+import type { Notice__Output } from '../gen/funk/v1/Notice.ts';
+import type { OwnsResponse__Output } from '../gen/funk/v1/OwnsResponse.ts';
+import type { PublishedEndpoint__Output } from '../gen/funk/v1/PublishedEndpoint.ts';
+import type { ShardMap__Output } from '../gen/funk/v1/ShardMap.ts';
+import type { Status__Output } from '../gen/funk/v1/Status.ts';
+import type { StepDownResponse__Output } from '../gen/funk/v1/StepDownResponse.ts';
+import type { WatchResponse__Output } from '../gen/funk/v1/WatchResponse.ts';
+import type { ListNodesResponse__Output } from '../gen/managepb/ListNodesResponse.ts';
+import type { NodeInfo__Output } from '../gen/managepb/NodeInfo.ts';
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
+import { connected } from './channel-ready.ts';
+import { CallRefusedError, InvalidEndpointError, TimedOutError, UnreachableError } from './client-errors.ts';
+import { CHANNEL_OPTIONS, deadlineIn, earlierDeadline } from './grpc-options.ts';
+import type { CallableMethod } from './leader-forwarder.ts';
+import { loadProtos, type Protos } from './protos.ts';
+import { FUNK_CODE_KEY } from './status.ts';
+
+/** The port of a management endpoint unless its address names another. */
+export const MANAGEMENT_PORT: number = 7948;
+
+export type NodeStatus = Status__Output;
+export type ClusterMember = Member__Output;
+export type ClusterNode = NodeInfo__Output;
+export type ClusterEndpoint = PublishedEndpoint__Output;
+export type ClusterShardMap = ShardMap__Output;
+export type ShardAnswer = OwnsResponse__Output;
+export type NodeNotice = Notice__Output;
+
+export interface ConnectOptions {
+  /** How long a call may take, in milliseconds; 10,000 unless given. */
+  readonly timeoutMs?: number;
+  /** How long the connection may take, in milliseconds; 3,000 unless given, and never more than `timeoutMs`. */
+  readonly connectTimeoutMs?: number;
+  /** Aborting rejects with its reason; no connection is left behind. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ManagementCallOptions {
+  /** In milliseconds, in place of that of the connection. */
+  readonly timeoutMs?: number;
+  /** Aborting rejects with its reason; what was asked for may still happen. */
+  readonly signal?: AbortSignal;
+}
+
+/** One message of {@link ManagementClient.watch}. All before `synced` is the picture as it was when the watch began. */
+export type WatchChange =
+  | { readonly kind: 'status'; readonly status: NodeStatus }
+  /** Takes the place of all members known so far. */
+  | { readonly kind: 'members'; readonly members: readonly ClusterMember[] }
+  | { readonly kind: 'member'; readonly member: ClusterMember }
+  | { readonly kind: 'memberRemoved'; readonly name: string }
+  | { readonly kind: 'shardMap'; readonly shardMap: ClusterShardMap }
+  | { readonly kind: 'notice'; readonly notice: NodeNotice }
+  | { readonly kind: 'synced' };
+
+/**
+ * Connects to the management endpoint of a node, `host:port` or a host alone for port 7948.
+ * Rejects with InvalidEndpointError, UnreachableError, or the signal's reason.
+ */
+export async function connectManagement(
+  endpoint: string | Endpoint,
+  options: ConnectOptions = {},
+): Promise<ManagementClient> {
+  const parsed = typeof endpoint === 'string' ? parseEndpoint(endpoint, MANAGEMENT_PORT) : endpoint;
+  if (parsed === undefined || parsed.port === 0)
+    throw new InvalidEndpointError(`"${String(endpoint)}" is no host:port`);
+  options.signal?.throwIfAborted();
+  const address = formatEndpoint(parsed);
+  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const timeoutMs = options.timeoutMs ?? 10_000;
+  const patience = earlierDeadline(deadlineIn(timeoutMs), deadlineIn(options.connectTimeoutMs ?? 3_000));
+  const onAbort = (): void => client.close();
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await connected(client, patience);
+  } catch (error) {
+    client.close();
+    options.signal?.throwIfAborted();
+    throw new UnreachableError(`nobody answers at ${address}`, { cause: error });
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+  return new ManagementClient({ address, client, protos: loadProtos(), timeoutMs });
+}
+
+interface Connection {
+  readonly address: string;
+  readonly client: Client;
+  readonly protos: Protos;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Every call rejects with CallRefusedError, TimedOutError, UnreachableError or the reason of an aborted signal.
+ * Integers are safe integers; instants are ages in milliseconds, by the clock of the node.
+ */
+export class ManagementClient implements Disposable {
+  readonly #connection: Connection;
+
+  /** Use {@link connectManagement}. */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Whom it is connected to, `host:port`. */
+  get address(): string {
+    return this.#connection.address;
+  }
+
+  /** All that the node says of itself, in any state. */
+  status(options?: ManagementCallOptions): Promise<GetStatusResponse__Output> {
+    return this.#call(this.#node.GetStatus, {}, options);
+  }
+
+  /** The members as this node sees them, those too that gossip has forgotten but Raft has not. */
+  members(options?: ManagementCallOptions): Promise<ListMembersResponse__Output> {
+    return this.#call(this.#node.ListMembers, {}, options);
+  }
+
+  /** The nodes as the leader sees them, by clusterfunk's call. Refused with reason `NO_LEADER` unless Operational. */
+  async nodes(options?: ManagementCallOptions): Promise<ListNodesResponse__Output> {
+    const answer = await this.#call(this.#connection.protos.management.ListNodes, {}, options);
+    if (answer.error !== null) {
+      const { errorCode, message } = answer.error;
+      throw new CallRefusedError({ message, status: 'OK', reason: errorCode });
+    }
+    return answer;
+  }
+
+  /** Endpoints whose name holds `filter`, of alive members unless `includeInactive`. */
+  endpoints(
+    query: { readonly filter?: string; readonly includeInactive?: boolean } = {},
+    options?: ManagementCallOptions,
+  ): Promise<ListEndpointsResponse__Output> {
+    return this.#call(this.#node.ListEndpoints, query, options);
+  }
+
+  /** The active shard map; `map` is null before the first one. With `ownersOnly` no shard is listed by itself. */
+  shardMap(
+    query: { readonly ownersOnly?: boolean } = {},
+    options?: ManagementCallOptions,
+  ): Promise<GetShardMapResponse__Output> {
+    return this.#call(this.#node.GetShardMap, query, options);
+  }
+
+  /** Whether this node serves `shard`, from its lease at the instant of the answer: by the time you read it, it may not. */
+  owns(shard: number, options?: ManagementCallOptions): Promise<ShardAnswer> {
+    return this.#call(this.#node.Owns, { shard }, options);
+  }
+
+  /** Makes a node a voter. Resolves with the leader that did it. */
+  async addNode(node: string, options?: ManagementCallOptions): Promise<string> {
+    return (await this.#call(this.#node.AddNode, { nodeId: node }, options)).leaderId;
+  }
+
+  /** Takes a node out of the Raft group and off the map. Resolves with the leader that did it. */
+  async removeNode(node: string, options?: ManagementCallOptions): Promise<string> {
+    return (await this.#call(this.#node.RemoveNode, { nodeId: node }, options)).leaderId;
+  }
+
+  /** Makes the leader hand over. Resolves with who led and who leads now. */
+  stepDown(options?: ManagementCallOptions): Promise<StepDownResponse__Output> {
+    return this.#call(this.#node.StepDown, {}, options);
+  }
+
+  /** Moves the shards of this node away. Resolves with its id when they are gone. */
+  async drain(options?: ManagementCallOptions): Promise<string> {
+    return (await this.#call(this.#node.Drain, {}, options)).nodeId;
+  }
+
+  /** Makes this node gossip with `addresses`. Resolves with how many answered. */
+  async join(addresses: readonly string[], options?: ManagementCallOptions): Promise<number> {
+    return (await this.#call(this.#node.Join, { addresses: [...addresses] }, options)).answered;
+  }
+
+  /**
+   * First the whole picture, then `synced`, then every change, until the loop is left, the signal is aborted or the node
+   * ends it. States, not history: what happened while the loop was busy comes folded into one change.
+   */
+  async *watch(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<WatchChange, void, undefined> {
+    const { path, requestSerialize, responseDeserialize } = this.#node.Watch;
+    options.signal?.throwIfAborted();
+    const { client } = this.#connection;
+    const stream: ClientReadableStream<WatchResponse__Output> = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      {},
+    );
+    // Leaving the loop cancels the call, which then fails as cancelled when nobody reads any more.
+    stream.on('error', () => undefined);
+    const onAbort = (): void => stream.cancel();
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      for await (const message of stream) {
+        const change = changeOf(message as WatchResponse__Output);
+        if (change !== undefined) yield change;
+      }
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw failureOf(error as ServiceError, this.address);
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort);
+      stream.cancel();
+    }
+  }
+
+  /** Closes the connection; calls under way end first. */
+  close(): void {
+    this.#connection.client.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  get #node(): Protos['node'] {
+    return this.#connection.protos.node;
+  }
+
+  #call<Request, Response>(
+    method: CallableMethod<Request, Response>,
+    request: Request,
+    { timeoutMs = this.#connection.timeoutMs, signal }: ManagementCallOptions = {},
+  ): Promise<Response> {
+    const { client } = this.#connection;
+    const { path, requestSerialize, responseDeserialize } = method;
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const onAnswer = (error: ServiceError | null, response?: Response): void => {
+        signal?.removeEventListener('abort', onAbort);
+        if (error === null) resolve(response as Response);
+        else reject(signal?.aborted === true ? (signal.reason as Error) : failureOf(error, this.address));
+      };
+      const deadline = deadlineIn(timeoutMs);
+      const metadata = new Metadata();
+      const sent = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline },
+        onAnswer,
+      );
+      const onAbort = (): void => sent.cancel();
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}
+
+/** Undefined for a kind that a later version may add. */
+function changeOf(message: WatchResponse__Output): WatchChange | undefined {
+  const { status, members, member, memberRemoved, shardMap, notice } = message;
+  if (status) return { kind: 'status', status };
+  if (members) return { kind: 'members', members: members.members };
+  if (member) return { kind: 'member', member };
+  if (message.change === 'memberRemoved') return { kind: 'memberRemoved', name: memberRemoved ?? '' };
+  if (shardMap) return { kind: 'shardMap', shardMap };
+  if (notice) return { kind: 'notice', notice };
+  return message.change === 'synced' ? { kind: 'synced' } : undefined;
+}
+
+function failureOf(error: ServiceError, address: string): Error {
+  const reason = String(error.metadata?.get(FUNK_CODE_KEY)[0] ?? '');
+  switch (error.code) {
+    case grpcStatus.DEADLINE_EXCEEDED:
+      return new TimedOutError(reason === '' ? `${address} did not answer in time` : error.details);
+    case grpcStatus.UNAVAILABLE:
+      if (reason === '') return new UnreachableError(`the connection to ${address} was lost: ${error.details}`);
+      break;
+    case grpcStatus.UNIMPLEMENTED:
+      return new CallRefusedError({
+        message: `${address} is no funknode, or an older one`,
+        status: 'UNIMPLEMENTED',
+        reason,
+      });
+    default:
+  }
+  return new CallRefusedError({ message: error.details, status: grpcStatus[error.code] ?? 'UNKNOWN', reason });
+}
