@@ -1,0 +1,229 @@
+/**
+ * A node's data directory: locked, identified, its log open. raft.md 11.1, 11.5.
+ *
+ *   LOCK        held by flock while the node runs; never deleted
+ *   IDENTITY    node id and stamp; written once, at the first start
+ *   CLUSTER     the cluster it belongs to; written once
+ *   wal/ snap/  the log and its snapshots
+ *   quarantine/ what was moved aside; never deleted by the program
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { memberId } from '../model/ids.ts';
+import type { ClusterId, MemberId, NodeId, Stamp } from '../model/ids.ts';
+import type { Configuration, RecoveredLog } from '../model/log.ts';
+import type { StorageStats } from '../model/node-stats.ts';
+import type { DiskPort } from '../ports/disk-port.ts';
+import { decodeConfiguration } from '../wire/raft/entry.ts';
+import { FormatFault } from '../wire/raft/format-fault.ts';
+import { decodeClusterFile, decodeIdentity, encodeIdentity } from '../wire/raft/identity.ts';
+import type { Identity } from '../wire/raft/identity.ts';
+import { parseSegmentFileName } from '../wire/raft/segment.ts';
+import { DirectoryLock, lockHolder } from './directory-lock.ts';
+import {
+  DamagedLogError,
+  DataLostError,
+  DirectoryLockedError,
+  DirectoryUnusableError,
+  IdentityMismatchError,
+} from './disk-errors.ts';
+import { readWholeFile, writeFileDurably } from './disk-files.ts';
+import { DiskLog } from './disk-log.ts';
+import { recoverWal } from './disk-log-recovery.ts';
+import { randomHex } from './node-storage.ts';
+import type { NodeStorage } from './node-storage.ts';
+import { SystemDisk } from './system-disk.ts';
+
+const SEGMENT_BYTES: number = 16 * 1024 * 1024;
+const SEGMENT_BYTES_MIN: number = 64 * 1024;
+const FIRST_SEGMENT_BYTES: number = 1024 * 1024;
+
+export interface DataDirectoryOptions {
+  /** What the operator calls the node; must equal what the directory was first used with. 16 random hex digits unless given. */
+  readonly nodeId?: NodeId | undefined;
+  /** 16 MiB; at least 64 KiB. */
+  readonly segmentBytes?: number | undefined;
+  readonly randomBytes?: (count: number) => Uint8Array;
+  /** Unix milliseconds: the creation time of a new directory, and the name of what is moved aside. */
+  readonly now?: () => number;
+  /** The directory's lock, when the caller holds it already (see `data-slots.ts`). Released with the directory, or when opening fails. */
+  readonly lock?: DirectoryLock | undefined;
+}
+
+export interface DataDirectory extends NodeStorage {
+  readonly path: string;
+  /** The directory was empty: this is the first start of a new member. */
+  readonly isNew: boolean;
+  readonly log: DiskLog;
+}
+
+/**
+ * Rejects with `DirectoryLockedError`, `IdentityMismatchError`, `DirectoryUnusableError`, `FlockUnusableError` (exit 78), `DamagedLogError`,
+ * `DataLostError` (65) or `DiskFailedError` (74); then nothing stays open or locked.
+ */
+export async function openDataDirectory(path: string, options: DataDirectoryOptions = {}): Promise<DataDirectory> {
+  const folder = resolve(path);
+  let lock = options.lock;
+  try {
+    if (lock === undefined) makeFolder(folder);
+    lock ??= await lockFolder(folder);
+    return await openLocked(folder, lock, options);
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
+/** Locks a directory that exists. */
+export async function lockFolder(folder: string): Promise<DirectoryLock> {
+  const lock = await DirectoryLock.take(`${folder}/LOCK`);
+  if (lock === undefined) throw new DirectoryLockedError(folder, lockHolder(`${folder}/LOCK`));
+  return lock;
+}
+
+export function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new DirectoryUnusableError(folder, cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** What can be told of a directory without opening its log for writing. The caller holds its lock. */
+export interface DirectoryPeek {
+  readonly identity: Identity | undefined;
+  /** Its newest configuration names it as a voter; also true when its data cannot be read, for then it may well be one. */
+  readonly mayVote: boolean;
+}
+
+export function peekDirectory(folder: string): DirectoryPeek {
+  const disk = new SystemDisk();
+  let identity: Identity | undefined;
+  try {
+    identity = readIdentity(disk, folder);
+    if (identity === undefined || !disk.exists(`${folder}/wal`) || !disk.exists(`${folder}/snap`))
+      return { identity, mayVote: false };
+    const { log } = recoverWal(disk, {
+      walFolder: `${folder}/wal`,
+      snapFolder: `${folder}/snap`,
+      clusterId: readCluster(disk, folder),
+      memberHash: memberHash(identity),
+    });
+    return { identity, mayVote: isVoter(log, memberId(identity.nodeId, identity.stamp)) };
+  } catch (error) {
+    if (error instanceof DamagedLogError || error instanceof IdentityMismatchError) return { identity, mayVote: true };
+    throw error;
+  }
+}
+
+/** The newest configuration of a log, committed or not: it counts from the moment it is appended (raft.md 9.1). */
+export function latestConfiguration({ entries, snapshot }: RecoveredLog): Configuration | undefined {
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const entry = entries[i];
+    if (entry?.kind === 'config') return decodeConfiguration(entry.data);
+  }
+  return snapshot?.meta.configuration;
+}
+
+async function openLocked(folder: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {
+  const disk = new SystemDisk();
+  const found = readIdentity(disk, folder);
+  if (found !== undefined && options.nodeId !== undefined && found.nodeId !== options.nodeId) {
+    throw new IdentityMismatchError(
+      `data directory ${folder} belongs to node ${found.nodeId}, not to ${options.nodeId}`,
+    );
+  }
+  const clusterId = readCluster(disk, folder);
+  const isUsed = hasLog(disk, folder);
+  if (clusterId !== undefined && !isUsed) throw new DataLostError(folder);
+  if (found === undefined && (clusterId !== undefined || isUsed)) {
+    throw new DamagedLogError(`${folder}/IDENTITY`, 0, 'it is missing, though the directory holds data');
+  }
+  for (const name of ['wal', 'snap', 'quarantine']) disk.makeFolder(`${folder}/${name}`);
+  // Without a log there is no promise that an old stamp could break, but none either that it has made none.
+  const identity = found !== undefined && isUsed ? found : writeIdentity(disk, folder, options, found);
+  disk.syncFolder(folder);
+  disk.syncFolder(dirname(folder));
+  const log = await DiskLog.open({
+    folder,
+    clusterId,
+    memberHash: memberHash(identity),
+    segmentBytes: Math.max(SEGMENT_BYTES_MIN, options.segmentBytes ?? SEGMENT_BYTES),
+    firstSegmentBytes: Math.min(
+      FIRST_SEGMENT_BYTES,
+      Math.max(SEGMENT_BYTES_MIN, options.segmentBytes ?? SEGMENT_BYTES),
+    ),
+    quarantineName: new Date((options.now ?? Date.now)()).toISOString().replace(/[:.]/g, '-'),
+  });
+  const member = memberId(identity.nodeId, identity.stamp);
+  return {
+    path: folder,
+    nodeId: identity.nodeId,
+    stamp: identity.stamp,
+    memberId: member,
+    isNew: !isUsed,
+    log,
+    hasVote: isVoter(log.recovered, member),
+    stats: (): Readonly<StorageStats> => log.stats,
+    release: async () => {
+      try {
+        await log.close();
+      } finally {
+        lock.release();
+      }
+    },
+  };
+}
+
+function writeIdentity(
+  disk: DiskPort,
+  folder: string,
+  options: DataDirectoryOptions,
+  found: Identity | undefined,
+): Identity {
+  const draw = options.randomBytes ?? randomBytes;
+  const identity: Identity = {
+    nodeId: options.nodeId ?? found?.nodeId ?? (randomHex(draw) as NodeId),
+    stamp: randomHex(draw) as Stamp,
+    createdAt: (options.now ?? Date.now)(),
+  };
+  writeFileDurably(disk, folder, 'IDENTITY', encodeIdentity(identity));
+  return identity;
+}
+
+function readIdentity(disk: DiskPort, folder: string): Identity | undefined {
+  return readSmallFile(disk, `${folder}/IDENTITY`, decodeIdentity);
+}
+
+function readCluster(disk: DiskPort, folder: string): ClusterId | undefined {
+  return readSmallFile(disk, `${folder}/CLUSTER`, decodeClusterFile);
+}
+
+function readSmallFile<T>(
+  disk: DiskPort,
+  path: string,
+  decode: (bytes: Uint8Array) => T | FormatFault | 'newer',
+): T | undefined {
+  if (!disk.exists(path)) return undefined;
+  const value = decode(readWholeFile(disk, path));
+  if (value === 'newer') throw new IdentityMismatchError(`${path} was written by a newer version of funknode`);
+  if (value instanceof FormatFault) throw new DamagedLogError(path, value.offset, value.reason);
+  return value;
+}
+
+/** Snapshots alone are of no use: which of them counts, and the last term and vote, stand in the log. */
+function hasLog(disk: DiskPort, folder: string): boolean {
+  return (
+    disk.exists(`${folder}/wal`) && disk.list(`${folder}/wal`).some((name) => parseSegmentFileName(name) !== undefined)
+  );
+}
+
+function memberHash({ nodeId, stamp }: Identity): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(memberId(nodeId, stamp)).digest().subarray(0, 8));
+}
+
+function isVoter(log: RecoveredLog, member: MemberId): boolean {
+  const configuration = latestConfiguration(log);
+  return configuration !== undefined && [...configuration.voters, ...configuration.votersOutgoing].includes(member);
+}

@@ -1,0 +1,40 @@
+/** Whole files over the disk port: read at once, or written so that a crash leaves the old file or the new one. raft.md 11.7. */
+import type { DiskFile, DiskPort } from '../ports/disk-port.ts';
+import { DiskFailedError } from './disk-errors.ts';
+
+export function readWholeFile(disk: DiskPort, path: string): Uint8Array {
+  const file = disk.openToRead(path);
+  try {
+    const bytes = new Uint8Array(file.size());
+    const count = file.read(bytes, 0);
+    return count === bytes.length ? bytes : bytes.subarray(0, count);
+  } finally {
+    file.close();
+  }
+}
+
+/** A short write is a failed one: what is on the disk is unknown. */
+export function writeFully(file: DiskFile, bytes: Uint8Array, at: number): void {
+  const count = file.write(bytes, at);
+  if (count !== bytes.length)
+    throw new DiskFailedError(`writing ${bytes.length} bytes (only ${count} went)`, file.path, 'ESHORT');
+}
+
+/** Draft, sync, rename, sync of the folder. */
+export function writeFileDurably(disk: DiskPort, folder: string, name: string, bytes: Uint8Array): void {
+  const draft = `${folder}/${name}.tmp`;
+  const file = disk.create(draft);
+  try {
+    writeFully(file, bytes, 0);
+    file.sync();
+  } finally {
+    file.close();
+  }
+  disk.rename(draft, `${folder}/${name}`);
+  disk.syncFolder(folder);
+}
+
+/** Removes the drafts that a crash left behind. */
+export function removeDrafts(disk: DiskPort, folder: string): void {
+  for (const name of disk.list(folder)) if (name.endsWith('.tmp')) disk.remove(`${folder}/${name}`);
+}

@@ -1,0 +1,236 @@
+/**
+ * Serves the requests of one log in order, merging the batches that wait into one write (group commit). Synchronous: its host calls
+ * `step` while it says that there is more to do. In production the host is a worker thread, in tests the test itself.
+ *
+ * The first failure of the disk is final (raft.md 11.6): that request, all that wait and all that come are told so, and nothing is
+ * tried again.
+ */
+import { present } from '../base/assert.ts';
+import type { ClusterId } from '../model/ids.ts';
+import type { DiskPort } from '../ports/disk-port.ts';
+import { encodeClusterFile } from '../wire/raft/identity.ts';
+import { StorageFullError, StoreRefusedError } from './disk-errors.ts';
+import { writeFileDurably } from './disk-files.ts';
+import { failureOf } from './disk-log-messages.ts';
+import type { LogFailure, LogOpening, LogReply, LogRequest } from './disk-log-messages.ts';
+import { Wal } from './disk-log-wal.ts';
+
+/** What is merged into one write at most: large enough to be cheap, small enough to be quick. */
+const MERGED_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Snapshots that may wait for their turn; a node takes one at a time. */
+const SNAPSHOTS_WAITING_MAX = 4;
+
+export interface LogHost {
+  reply(reply: LogReply): void;
+  /** Milliseconds, for durations only. */
+  now(): number;
+}
+
+type SnapshotRequest = Extract<LogRequest, { kind: 'saveSnapshot' | 'installSnapshot' }>;
+type PersistRequest = Extract<LogRequest, { kind: 'persist' }>;
+
+interface Job {
+  readonly request: SnapshotRequest;
+  readonly slices: Generator<void>;
+}
+
+export class LogActor {
+  readonly #disk: DiskPort;
+  readonly #opening: LogOpening;
+  readonly #host: LogHost;
+  readonly #wal: Wal;
+  /** Bounded by what the core lets wait uncommitted (raft.md 15). */
+  readonly #queue: LogRequest[] = [];
+  readonly #saves: Job[] = [];
+  #install: Job | undefined;
+  #clusterId: ClusterId | undefined;
+  #failure: LogFailure | undefined;
+  #closed = false;
+
+  /** Recovers; throws what it finds wrong. The folders must be there. */
+  constructor(disk: DiskPort, opening: LogOpening, host: LogHost) {
+    this.#disk = disk;
+    this.#opening = opening;
+    this.#host = host;
+    this.#clusterId = opening.clusterId;
+    this.#wal = new Wal(disk, {
+      walFolder: `${opening.folder}/wal`,
+      snapFolder: `${opening.folder}/snap`,
+      quarantineFolder: `${opening.folder}/quarantine/${opening.quarantineName}`,
+      clusterId: opening.clusterId,
+      memberHash: opening.memberHash,
+      segmentBytes: opening.segmentBytes,
+      firstSegmentBytes: opening.firstSegmentBytes,
+    });
+    host.reply({ kind: 'opened', recovered: this.#wal.recovered });
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** The last batch could still be mistaken for a torn write: after 5 ms of quiet, call `seal`. */
+  get wantsSeal(): boolean {
+    return !this.#closed && this.#failure === undefined && !this.#wal.isSealed;
+  }
+
+  submit(request: LogRequest): void {
+    if (this.#failure !== undefined || this.#closed) this.#refuseLate(request);
+    else this.#queue.push(request);
+  }
+
+  /** Does one piece of work; false when there was none. */
+  step(): boolean {
+    if (this.#failure !== undefined || this.#closed) return false;
+    try {
+      return this.#work();
+    } catch (error) {
+      this.#fail(failureOf(error));
+      return false;
+    }
+  }
+
+  /** One slice of work that nobody waits for; false when there is none. */
+  stepSpare(): boolean {
+    if (this.#failure !== undefined || this.#closed || !this.#wal.wantsSpare) return false;
+    return this.#guard(() => this.#wal.workOnSpare());
+  }
+
+  seal(): void {
+    if (!this.wantsSeal || this.#queue.length > 0) return;
+    this.#guard(() => {
+      const start = this.#host.now();
+      const bytes = this.#wal.seal();
+      this.#host.reply({ kind: 'done', ids: [], bytes, syncMs: this.#host.now() - start });
+    });
+  }
+
+  #guard(work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      this.#fail(failureOf(error));
+      return false;
+    }
+  }
+
+  #work(): boolean {
+    if (this.#install !== undefined) {
+      if (this.#advance(this.#install)) this.#install = undefined;
+      return true;
+    }
+    const head = this.#queue[0];
+    if (head === undefined) return this.#advanceSaves();
+    switch (head.kind) {
+      case 'persist':
+        this.#persist();
+        // Batches never stop coming on a busy node; what makes room for them must have its turn too.
+        if (this.#wal.needsSpare) this.#wal.workOnSpare();
+        this.#advanceSaves();
+        return true;
+      case 'saveSnapshot':
+        this.#queue.shift();
+        this.#enqueueSave(head);
+        return true;
+      default:
+        return this.#afterSaves(head);
+    }
+  }
+
+  /** These wait for snapshots in hand. */
+  #afterSaves(head: Extract<LogRequest, { kind: 'installSnapshot' | 'identify' | 'close' }>): boolean {
+    if (this.#advanceSaves()) return true;
+    this.#queue.shift();
+    switch (head.kind) {
+      case 'installSnapshot':
+        this.#install = { request: head, slices: this.#wal.installSnapshot(head.meta, head.bytes) };
+        break;
+      case 'identify':
+        this.#identify(head.id, head.clusterId);
+        break;
+      case 'close':
+        this.#wal.close();
+        this.#closed = true;
+        this.#host.reply({ kind: 'done', ids: [head.id], bytes: 0, syncMs: undefined });
+        while (this.#queue.length > 0) this.#refuseLate(present(this.#queue.shift(), 'the queue is not empty'));
+        break;
+    }
+    return true;
+  }
+
+  #persist(): void {
+    const merged: PersistRequest[] = [];
+    let size = 0;
+    for (const request of this.#queue) {
+      if (request.kind !== 'persist') break;
+      size += request.batch.payload.length;
+      if (merged.length > 0 && size > MERGED_BYTES_MAX) break;
+      merged.push(request);
+    }
+    this.#queue.splice(0, merged.length);
+    const ids = merged.map(({ id }) => id);
+    const start = this.#host.now();
+    let bytes: number;
+    try {
+      bytes = this.#wal.write(merged.map(({ batch }) => batch));
+    } catch (error) {
+      this.#fail(failureOf(error));
+      return;
+    }
+    this.#host.reply({ kind: 'done', ids, bytes, syncMs: this.#host.now() - start });
+  }
+
+  #enqueueSave(request: Extract<LogRequest, { kind: 'saveSnapshot' }>): void {
+    if (this.#saves.length >= SNAPSHOTS_WAITING_MAX) {
+      this.#refuse(request.id, new StoreRefusedError(`${SNAPSHOTS_WAITING_MAX} snapshots are waiting already`));
+      return;
+    }
+    this.#saves.push({ request, slices: this.#wal.saveSnapshot(request.meta, request.bytes, request.keepFrom) });
+  }
+
+  #advanceSaves(): boolean {
+    const job = this.#saves[0];
+    if (job === undefined || this.#failure !== undefined) return false;
+    if (this.#advance(job)) this.#saves.shift();
+    return true;
+  }
+
+  /** One slice; true when the job is over, one way or the other. */
+  #advance({ request, slices }: Job): boolean {
+    try {
+      if (slices.next().done !== true) return false;
+      this.#host.reply({ kind: 'done', ids: [request.id], bytes: request.bytes.length, syncMs: undefined });
+      return true;
+    } catch (error) {
+      if (!(error instanceof StoreRefusedError || error instanceof StorageFullError)) throw error;
+      this.#refuse(request.id, error);
+      return true;
+    }
+  }
+
+  #identify(id: number, clusterId: ClusterId): void {
+    if (this.#clusterId === undefined) {
+      writeFileDurably(this.#disk, this.#opening.folder, 'CLUSTER', encodeClusterFile(clusterId));
+      this.#clusterId = clusterId;
+      this.#wal.identify(clusterId);
+    }
+    if (this.#clusterId === clusterId) this.#host.reply({ kind: 'done', ids: [id], bytes: 0, syncMs: undefined });
+    else this.#refuse(id, new StoreRefusedError(`the directory belongs to cluster ${this.#clusterId} for good`));
+  }
+
+  #refuse(id: number, error: StoreRefusedError | StorageFullError): void {
+    this.#host.reply({ kind: 'refused', id, failure: failureOf(error) });
+  }
+
+  #refuseLate(request: LogRequest): void {
+    if (this.#failure !== undefined) this.#host.reply({ kind: 'failed', failure: this.#failure });
+    else this.#refuse(request.id, new StoreRefusedError('the log store is closed'));
+  }
+
+  #fail(failure: LogFailure): void {
+    this.#failure = failure;
+    this.#queue.length = 0;
+    this.#host.reply({ kind: 'failed', failure });
+  }
+}
