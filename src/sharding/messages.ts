@@ -48,6 +48,8 @@ export type ShardingInput =
   | { readonly kind: 'votersChanged'; readonly nodes: readonly NodeId[] }
   /** The application has released what `release` of this version asked for. */
   | { readonly kind: 'released'; readonly version: LogIndex }
+  /** clusterfunk's acknowledgement of a map, which names no boot; `Sharding.confirm` says whether it was of use. */
+  | { readonly kind: 'confirmed'; readonly node: NodeId; readonly version: LogIndex }
   | { readonly kind: 'clockJumped'; readonly byMs: number }
   /** Give this node's shards away (O-23). */
   | { readonly kind: 'drain' }

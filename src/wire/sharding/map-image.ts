@@ -62,7 +62,7 @@ function readImage(reader: ByteReader): MapImage {
   const format = reader.u8();
   if (format !== FORMAT) throw new DecodeError(`shard map image format ${format} is unknown`);
   const lastWorkerId = reader.varint();
-  if (lastWorkerId < WORKER_ID_MIN - 1 || lastWorkerId > WORKER_ID_MAX) {
+  if (lastWorkerId < WORKER_ID_MIN || lastWorkerId > WORKER_ID_MAX) {
     throw new DecodeError('the last worker id is out of bounds');
   }
   const flags = reader.u8();

@@ -1,0 +1,188 @@
+/**
+ * The planner: from the map there is and the processes there are to the next map. Pure. It moves no more shards than balance asks for,
+ * leaves the loads of all who may be given something within one of each other, and gives the same answer to the same question.
+ */
+import { assert } from '../base/assert.ts';
+import type { Owner } from '../model/shard-map.ts';
+import { WORKER_ID_MAX, WORKER_ID_MIN } from '../wire/sharding/owner-table.ts';
+import type { OwnerPair } from './rules.ts';
+
+export interface PlanRequest {
+  readonly shardCount: number;
+  /** The active map; undefined before the first. */
+  readonly previous: { readonly owners: readonly Owner[]; readonly ownerOf: Uint16Array } | undefined;
+  /** Shards per previous owner, when somebody has counted them already. */
+  readonly loads?: Uint32Array;
+  /** Previous owners that keep exactly what they have (O-18), by index. No candidate bears the node id of one. */
+  readonly pinned: ReadonlySet<number>;
+  /** Who may be given shards; sorted by node id, each node once. A restarted one inherits the shards of its older boot. */
+  readonly candidates: readonly OwnerPair[];
+  /** Owners of a pending map: a candidate that was promised a worker id there gets that one. */
+  readonly promised: readonly Owner[];
+  readonly lastWorkerId: number;
+}
+
+export interface Plan {
+  readonly owners: readonly Owner[];
+  readonly ownerOf: Uint16Array;
+}
+
+/** Owners of one map; far more than one group of voters can serve, and enough worker ids remain to keep old ones unused. */
+export const PLAN_OWNERS_MAX = 5_000;
+
+const NOWHERE = 0xffff;
+
+/** The next map; undefined when there is nobody to give anything to. */
+export function planShards(request: PlanRequest): Plan | undefined {
+  const { shardCount, previous } = request;
+  if (request.candidates.length === 0) return undefined;
+  const before = previous ?? { owners: [], ownerOf: new Uint16Array(0) };
+  assert(previous === undefined || before.ownerOf.length === shardCount, 'the number of shards does not change');
+  const loads = request.loads ?? countLoads(before.ownerOf, before.owners.length);
+  const seats = seatOwners(request, before.owners);
+  const quotas = shareOut(seats, loads, shardCount);
+  const ownerOf = new Uint16Array(shardCount);
+  const surplus = previous === undefined ? undefined : keepWhatMay(before.ownerOf, loads, seats, quotas, ownerOf);
+  handOut(ownerOf, seats, loads, quotas, surplus);
+  return { owners: nameOwners(seats, before.owners, request), ownerOf };
+}
+
+/** Shards per owner. */
+export function countLoads(ownerOf: Uint16Array, ownerCount: number): Uint32Array {
+  const loads = new Uint32Array(ownerCount);
+  for (let shard = 0; shard < ownerOf.length; shard++) {
+    const owner = ownerOf[shard] as number;
+    loads[owner] = (loads[owner] as number) + 1;
+  }
+  return loads;
+}
+
+/** One owner of the new map. */
+interface Seat {
+  readonly pair: OwnerPair;
+  /** Index of the owner in the previous map whose shards it goes on with; -1 for none. */
+  readonly from: number;
+  readonly isPinned: boolean;
+}
+
+/** Everyone in the new map, sorted by node id. */
+function seatOwners(request: PlanRequest, before: readonly Owner[]): Seat[] {
+  const candidates = request.candidates.slice(0, Math.max(0, PLAN_OWNERS_MAX - request.pinned.size));
+  const seats: Seat[] = [];
+  let from = 0;
+  const seatPinnedBelow = (node: string | undefined): void => {
+    for (; from < before.length && (node === undefined || (before[from] as Owner).node < node); from++) {
+      if (request.pinned.has(from)) seats.push({ pair: before[from] as Owner, from, isPinned: true });
+    }
+  };
+  for (const pair of candidates) {
+    seatPinnedBelow(pair.node);
+    const isOwner = before[from]?.node === pair.node;
+    assert(!(isOwner && request.pinned.has(from)), 'a node that may be given shards is not pinned');
+    seats.push({ pair, from: isOwner ? from : -1, isPinned: false });
+    if (isOwner) from += 1;
+  }
+  seatPinnedBelow(undefined);
+  return seats;
+}
+
+/**
+ * How many shards each seat gets. Pinned ones keep their load; the others share the rest evenly, and the odd ones stay with those that
+ * have more than the even share already, so that they need not move.
+ */
+function shareOut(seats: readonly Seat[], loads: Uint32Array, shardCount: number): Uint32Array {
+  let rest = shardCount;
+  let takers = 0;
+  for (const seat of seats) {
+    if (seat.isPinned) rest -= loads[seat.from] as number;
+    else takers += 1;
+  }
+  const even = Math.floor(rest / takers);
+  let odd = rest - even * takers;
+  const quotas = new Uint32Array(seats.length);
+  for (let i = 0; i < seats.length; i++) {
+    const seat = seats[i] as Seat;
+    const load = seat.from < 0 ? 0 : (loads[seat.from] as number);
+    const isAbove = !seat.isPinned && odd > 0 && load > even;
+    if (isAbove) odd -= 1;
+    quotas[i] = seat.isPinned ? load : even + (isAbove ? 1 : 0);
+  }
+  for (let i = 0; i < seats.length && odd > 0; i++) {
+    if ((seats[i] as Seat).isPinned || (quotas[i] as number) > even) continue;
+    quotas[i] = even + 1;
+    odd -= 1;
+  }
+  return quotas;
+}
+
+/** Writes who stays where, and returns the shards that need a new owner, ascending. One pass: maps are large. */
+function keepWhatMay(
+  before: Uint16Array,
+  loads: Uint32Array,
+  seats: readonly Seat[],
+  quotas: Uint32Array,
+  ownerOf: Uint16Array,
+): Uint16Array {
+  const seatOf = new Uint16Array(loads.length).fill(NOWHERE);
+  const excess = Uint32Array.from(loads);
+  for (let i = 0; i < seats.length; i++) {
+    const from = (seats[i] as Seat).from;
+    if (from < 0) continue;
+    seatOf[from] = i;
+    excess[from] = Math.max(0, (loads[from] as number) - (quotas[i] as number));
+  }
+  let count = 0;
+  for (let from = 0; from < excess.length; from++) count += excess[from] as number;
+  const surplus = new Uint16Array(count);
+  count = 0;
+  for (let shard = 0; shard < before.length; shard++) {
+    const from = before[shard] as number;
+    const left = excess[from] as number;
+    if (left === 0) {
+      ownerOf[shard] = seatOf[from] as number;
+    } else {
+      excess[from] = left - 1;
+      surplus[count++] = shard;
+    }
+  }
+  return surplus;
+}
+
+/** Gives the shards without an owner to the seats below their quota. Without `surplus` that is all shards. */
+function handOut(
+  ownerOf: Uint16Array,
+  seats: readonly Seat[],
+  loads: Uint32Array,
+  quotas: Uint32Array,
+  surplus: Uint16Array | undefined,
+): void {
+  let next = 0;
+  for (let i = 0; i < seats.length; i++) {
+    const from = (seats[i] as Seat).from;
+    const lacks = (quotas[i] as number) - Math.min(quotas[i] as number, from < 0 ? 0 : (loads[from] as number));
+    const end = next + lacks;
+    if (surplus === undefined) ownerOf.fill(i, next, end);
+    else for (let at = next; at < end; at++) ownerOf[surplus[at] as number] = i;
+    next = end;
+  }
+  assert(next === (surplus?.length ?? ownerOf.length), 'every shard has found an owner');
+}
+
+/** A process keeps its worker id; new ones get the next, and an old id only when all have been used (clusterfunk's rule). */
+function nameOwners(seats: readonly Seat[], before: readonly Owner[], request: PlanRequest): Owner[] {
+  const held = new Map<string, number>();
+  for (const owner of [...request.promised, ...before]) held.set(`${owner.node} ${owner.boot}`, owner.workerId);
+  const ids = seats.map(({ pair }) => held.get(`${pair.node} ${pair.boot}`));
+  const taken = new Set([...before.map((owner) => owner.workerId), ...ids]);
+  let last = request.lastWorkerId;
+  return seats.map(({ pair }, i) => {
+    let workerId = ids[i];
+    if (workerId === undefined) {
+      do last = last >= WORKER_ID_MAX ? WORKER_ID_MIN : last + 1;
+      while (taken.has(last));
+      workerId = last;
+      taken.add(last);
+    }
+    return { node: pair.node, boot: pair.boot, workerId };
+  });
+}
