@@ -34,7 +34,10 @@ export class Answerer {
   }
 
   onPing(ping: Ping, from: Endpoint): void {
-    if (ping.node !== '' && !this.#context.isSelf(ping.node)) return this.#context.drop('pingForAnother', from);
+    if (ping.node !== '' && !this.#context.isSelf(ping.node)) {
+      this.#context.drop('pingForAnother', from);
+      return;
+    }
     this.#ack(replyAddress(ping, from), ping.sequence, this.#context.delegate.ackPayload());
   }
 

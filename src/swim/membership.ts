@@ -76,17 +76,33 @@ export class Membership {
     if (isSelf && this.#context.isLeaving) return;
     const claim = given.port === 0 ? { ...given, port: config.defaultPort } : given;
     const fault = faultOf(claim);
-    if (fault !== undefined) return this.#context.drop(fault, from);
+    if (fault !== undefined) {
+      this.#context.drop(fault, from);
+      return;
+    }
     const known = table.get(claim.name);
     // Most news is old news: told apart before the delegate is asked, who may have to read the metadata.
     if (known !== undefined && sameAddress(known, claim) && isStale(claim, known, isSelf)) return;
-    if (delegate.refuseAlive(claim) !== undefined) return this.#context.drop('refusedAlive', from);
-    if (known === undefined) {
-      if (table.size >= config.membersMax) return this.#context.drop('tableFull', from);
-      return this.#adopt(table.insert(claim, this.#context.now), claim);
+    if (delegate.refuseAlive(claim) !== undefined) {
+      this.#context.drop('refusedAlive', from);
+      return;
     }
-    if (!sameAddress(known, claim)) return this.#onOtherAddress(known, claim);
-    if (!isSelf) return this.#adopt(known, claim);
+    if (known === undefined) {
+      if (table.size >= config.membersMax) {
+        this.#context.drop('tableFull', from);
+        return;
+      }
+      this.#adopt(table.insert(claim, this.#context.now), claim);
+      return;
+    }
+    if (!sameAddress(known, claim)) {
+      this.#onOtherAddress(known, claim);
+      return;
+    }
+    if (!isSelf) {
+      this.#adopt(known, claim);
+      return;
+    }
     const isOurs = equalBytes(claim.meta, known.meta) && equalBytes(claim.versions, known.versions);
     if (claim.incarnation !== known.incarnation || !isOurs) this.#refute(claim.incarnation);
   }
@@ -102,7 +118,10 @@ export class Membership {
       return;
     }
     if (!supersedes({ incarnation: accusation.incarnation, state: 'suspect' }, row)) return;
-    if (this.#context.isSelf(row.name)) return this.#refute(accusation.incarnation);
+    if (this.#context.isSelf(row.name)) {
+      this.#refute(accusation.incarnation);
+      return;
+    }
     const { config, now, queue, stats, table } = this.#context;
     queue.add(encodeSuspect({ kind: 'suspect', ...accusation }), { name: row.name });
     row.incarnation = accusation.incarnation;
@@ -121,7 +140,10 @@ export class Membership {
     const state = isOwnWord ? 'left' : 'dead';
     if (!supersedes({ incarnation: accusation.incarnation, state }, row)) return;
     const isSelf = this.#context.isSelf(row.name);
-    if (isSelf && !this.#context.isLeaving) return this.#refute(accusation.incarnation);
+    if (isSelf && !this.#context.isLeaving) {
+      this.#refute(accusation.incarnation);
+      return;
+    }
     this.#endSuspicion(row);
     const options = onSpread === undefined ? { name: row.name } : { name: row.name, onFinished: onSpread };
     row.incarnation = accusation.incarnation;

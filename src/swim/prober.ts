@@ -137,7 +137,10 @@ export class Prober {
       answeredByTcp: false,
     };
     stats.probes += 1;
-    if (row.state === 'alive') return this.#parts.outbox.sendWithNews(row.endpoint, encodePing(ping));
+    if (row.state === 'alive') {
+      this.#parts.outbox.sendWithNews(row.endpoint, encodePing(ping));
+      return;
+    }
     // A suspect is told so with the ping, and may refute at once.
     const { incarnation, name: node } = row;
     const suspect = encodeSuspect({ kind: 'suspect', incarnation, node, from: config.name });

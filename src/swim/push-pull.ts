@@ -138,8 +138,14 @@ export class PushPulls {
       onDone(reason);
     };
     const onMessage = (message: StreamMessage): void => {
-      if (message.kind === 'err') return fail(`the peer refused: ${message.error}`);
-      if (message.kind !== 'pushPull') return fail(`the peer answered with a message of kind ${message.kind}`);
+      if (message.kind === 'err') {
+        fail(`the peer refused: ${message.error}`);
+        return;
+      }
+      if (message.kind !== 'pushPull') {
+        fail(`the peer answered with a message of kind ${message.kind}`);
+        return;
+      }
       const refusal = this.#onRemoteState({ ...message, join }, peer);
       if (refusal === undefined) onDone(undefined);
       else onDone(refusal);

@@ -151,7 +151,10 @@ export class Streams {
 
   #onProgress(stream: Stream, progress: StreamProgress): void {
     if (progress.kind === 'more') return;
-    if (progress.kind === 'failed') return this.#fail(stream, progress.failure);
+    if (progress.kind === 'failed') {
+      this.#fail(stream, progress.failure);
+      return;
+    }
     const { message } = progress;
     if (stream.request !== undefined) {
       this.#close(stream);

@@ -119,30 +119,43 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
 
   step(input: SwimInput, now: MonotonicMs, effects: SwimEffect[]): void {
     this.#enter(now, effects);
-    if (!this.#isStarted && input.kind !== 'start') return this.#refuseEarly(input);
+    if (!this.#isStarted && input.kind !== 'start') {
+      this.#refuseEarly(input);
+      return;
+    }
     switch (input.kind) {
       case 'start':
-        return this.#start(input.meta);
+        this.#start(input.meta);
+        break;
       case 'datagram':
-        return this.#onDatagram(input.bytes, input.from);
+        this.#onDatagram(input.bytes, input.from);
+        break;
       case 'streamAccepted':
-        return this.#streams.onAccepted(input.stream, input.from);
+        this.#streams.onAccepted(input.stream, input.from);
+        break;
       case 'streamOpened':
-        return this.#streams.onOpened(input.stream);
+        this.#streams.onOpened(input.stream);
+        break;
       case 'streamBytes':
-        return this.#streams.onBytes(input.stream, input.bytes);
+        this.#streams.onBytes(input.stream, input.bytes);
+        break;
       case 'streamClosed':
-        return this.#streams.onClosed(input.stream, input.error);
+        this.#streams.onClosed(input.stream, input.error);
+        break;
       case 'join':
-        return this.#pushPulls.join(input.requestId, input.addresses);
+        this.#pushPulls.join(input.requestId, input.addresses);
+        break;
       case 'setMeta':
-        return this.#membership.announceSelf(input.meta);
+        this.#membership.announceSelf(input.meta);
+        break;
       case 'leave':
-        return this.#leave(input.requestId);
+        this.#leave(input.requestId);
+        break;
       case 'hint':
-        return this.#membership.suspect(input.node);
+        this.#membership.suspect(input.node);
+        break;
       default:
-        return unreachable(input);
+        unreachable(input);
     }
   }
 
@@ -228,9 +241,11 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
   #onMessage(message: DatagramMessage, from: Endpoint): void {
     switch (message.kind) {
       case 'ping':
-        return this.#answerer.onPing(message, from);
+        this.#answerer.onPing(message, from);
+        break;
       case 'indirectPing':
-        return this.#answerer.onIndirectPing(message, from);
+        this.#answerer.onIndirectPing(message, from);
+        break;
       case 'ack':
         // Late answers, and answers to pings that we sent for others after they had been told no, are everyday.
         if (!this.#prober.onAck(message)) this.#answerer.onAck(message.sequence);
@@ -239,13 +254,16 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
         this.#prober.onNack(message.sequence);
         return;
       case 'suspect':
-        return this.#membership.onSuspect(accusationOf(message), from);
+        this.#membership.onSuspect(accusationOf(message), from);
+        break;
       case 'dead':
-        return this.#membership.onDead(accusationOf(message), from);
+        this.#membership.onDead(accusationOf(message), from);
+        break;
       case 'alive':
-        return this.#membership.onAlive(aliveClaim(message), from);
+        this.#membership.onAlive(aliveClaim(message), from);
+        break;
       case 'user':
-        return this.#context.delegate.onUserMessage(message.bytes, from, this.#context.now, this.#context.effects);
+        this.#context.delegate.onUserMessage(message.bytes, from, this.#context.now, this.#context.effects);
     }
   }
 

@@ -56,7 +56,8 @@ const counts: Record<string, { read: number; rebuilt: number; refused: number }>
 function checkStream(file: string, wire: string, newCodec: boolean): void {
   if (wire === '') return;
   const bytes = fromHex(wire);
-  const row = (counts[file] ??= { read: 0, rebuilt: 0, refused: 0 });
+  counts[file] ??= { read: 0, rebuilt: 0, refused: 0 };
+  const row = counts[file];
   const progress = decodeByByte(bytes);
   assert.deepEqual(decodeWhole(bytes), progress, 'pieces do not matter');
   if (bytes[0] === 10 || bytes[0] === 244) {

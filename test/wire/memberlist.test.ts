@@ -117,7 +117,8 @@ const table: Record<string, { packets: number; messages: number; rebuilt: number
 
 function checkPacket(file: string, vector: UdpVector): void {
   const bytes = fromHex(vector.hex);
-  const row = (table[file] ??= { packets: 0, messages: 0, rebuilt: 0 });
+  table[file] ??= { packets: 0, messages: 0, rebuilt: 0 };
+  const row = table[file];
   const { messages, failures } = decodePacket(bytes);
   row.packets += 1;
   row.messages += messages.length;
