@@ -1,0 +1,123 @@
+/** Everything this node tells Prometheus. Nothing is pushed or sampled: each scrape reads the node once and writes it down. */
+import { Registry, type RegistryContentType } from 'prom-client';
+import type { NodeHandle } from '../runtime/node-handle.ts';
+import { registerClusterfunk } from './clusterfunk.ts';
+import { EventTally } from './event-tally.ts';
+import { Families, type Reading } from './families.ts';
+import { registerLiveness } from './liveness.ts';
+import { registerLoop } from './loop.ts';
+import type { MetricsFormat, MetricsSource, RenderedMetrics } from './metrics-source.ts';
+import { registerNode } from './node.ts';
+import { registerPeers } from './peers.ts';
+import { registerProcess } from './process.ts';
+import { registerRaft } from './raft.ts';
+import { registerSerf } from './serf.ts';
+import type { ServiceCounters } from './service-counters.ts';
+import { registerServices } from './services.ts';
+import { registerSharding } from './sharding.ts';
+import { registerStorage } from './storage.ts';
+import { registerSwim } from './swim.ts';
+
+export interface NodeMetricsOptions {
+  readonly handle: NodeHandle;
+  readonly services: ServiceCounters;
+  /** Of the package. */
+  readonly version: string;
+}
+
+/** What a family is called and for, without its samples. */
+export interface FamilyDescription {
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+}
+
+export class NodeMetrics implements MetricsSource {
+  readonly #options: NodeMetricsOptions;
+  readonly #tally: EventTally;
+  /** One registry per format: prom-client renames the counters of a registry that it writes as OpenMetrics, for good. */
+  readonly #registries: Map<MetricsFormat, Registry> = new Map();
+  readonly #clusterfunk: Registry;
+  #reading: Reading | undefined;
+
+  constructor(options: NodeMetricsOptions) {
+    this.#options = options;
+    this.#tally = new EventTally(options.handle);
+    this.#clusterfunk = new Registry();
+    registerClusterfunk(new Families(this.#clusterfunk, this.#currentReading));
+  }
+
+  render(format: MetricsFormat): Promise<RenderedMetrics> {
+    return this.#write(this.#registryOf(format));
+  }
+
+  renderClusterfunk(): Promise<RenderedMetrics> {
+    return this.#write(this.#clusterfunk);
+  }
+
+  /** Every family of `/metrics`, in the order in which it is written. */
+  async describe(): Promise<FamilyDescription[]> {
+    this.#take();
+    const families = await this.#registryOf('text').getMetricsAsJSON();
+    return families.map(({ name, type, help, values }) => ({
+      name,
+      type: String(type),
+      help,
+      labelNames: [...new Set(values.flatMap(({ labels }) => Object.keys(labels)))].filter((label) => label !== 'le'),
+    }));
+  }
+
+  /** Stops listening to the node. */
+  close(): void {
+    this.#tally.close();
+  }
+
+  async #write(registry: Registry): Promise<RenderedMetrics> {
+    this.#take();
+    return { contentType: registry.contentType, body: await registry.metrics() };
+  }
+
+  #registryOf(format: MetricsFormat): Registry {
+    const held = this.#registries.get(format);
+    if (held !== undefined) return held;
+    const registry: Registry<RegistryContentType> = new Registry();
+    if (format === 'openmetrics') registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+    const made = registry as Registry;
+    const families = new Families(made, this.#currentReading);
+    const rooms = [
+      registerNode,
+      registerSwim,
+      registerSerf,
+      registerRaft,
+      registerSharding,
+      registerLiveness,
+      registerStorage,
+      registerPeers,
+      registerLoop,
+      registerServices,
+    ];
+    for (const register of rooms) register(families);
+    registerProcess(made);
+    this.#registries.set(format, made);
+    return made;
+  }
+
+  #take(): void {
+    const { handle, services, version } = this.#options;
+    this.#reading = {
+      view: handle.view(),
+      stats: handle.stats(),
+      nowMs: handle.now(),
+      wallMs: Date.now(),
+      tally: this.#tally,
+      services,
+      version,
+    };
+  }
+
+  #currentReading = (): Reading => {
+    if (this.#reading === undefined) this.#take();
+    return this.#reading as Reading;
+  };
+}
