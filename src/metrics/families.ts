@@ -123,15 +123,18 @@ export class Families {
 class ReadHistogram extends Histogram {
   readonly #name: string;
   readonly #value: () => CumulativeBuckets | undefined;
+  /** Never observes anything; it has the fields around the samples. */
+  readonly #frame: Histogram;
 
   constructor(name: string, help: string, value: () => CumulativeBuckets | undefined) {
     super({ name, help, registers: [] });
     this.#name = name;
     this.#value = value;
+    this.#frame = new Histogram({ name, help, registers: [] });
   }
 
   override async get(): Promise<HistogramValues> {
-    return { ...(await super.get()), values: this.#samples() };
+    return { ...(await this.#frame.get()), values: this.#samples() };
   }
 
   /** What the registry asks for instead of `get` when it renders text. */
