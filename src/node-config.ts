@@ -10,6 +10,8 @@ import { nearestName } from './node-config/nearest-name.ts';
 import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from './node-config/option-table.ts';
 import { type OptionValues, readOption } from './node-config/option-table.ts';
 import type { LogLevel } from './ports/logger.ts';
+import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
+import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
 
 /** Milliseconds, or a text such as `150ms`, `2s`, `5m`. */
 export type DurationOption = number | string;
@@ -38,7 +40,7 @@ export interface NodeOptions {
   readonly autoJoin?: boolean | undefined;
   /** How many nodes vote: 1, 3, 5 or 7. Default 5. */
   readonly voters?: number | undefined;
-  /** Number of shards, 1 to 65536. Default 10000. */
+  /** Number of shards, 1 to 65535. Default 10000. */
   readonly shards?: number | undefined;
   /** Own no shards. Default false. */
   readonly noShards?: boolean | undefined;
@@ -46,9 +48,9 @@ export interface NodeOptions {
   readonly dataDir?: string | undefined;
   /** Keep nothing on disk. Default false. */
   readonly inMemory?: boolean | undefined;
-  /** 200 ms to 1 min. Default 900 ms. */
+  /** 300 ms to 1 min. Default 900 ms. */
   readonly lease?: DurationOption | undefined;
-  /** Part by which two clocks may differ in speed, 0 to 0.25. Default 0.02. */
+  /** Part by which two clocks may differ in speed, 0 to 0.2. Default 0.02. */
   readonly clockDrift?: number | string | undefined;
   /** 50 ms to 1 min. Default 500 ms. */
   readonly ackTimeout?: DurationOption | undefined;
@@ -211,8 +213,15 @@ export function emptyDirectoryProblem(config: NodeConfig): string | undefined {
   );
 }
 
+/** What is safe and yet unwise, one sentence each: worth a warning at the start. */
+export function configWarnings(config: NodeConfig): string[] {
+  const exposed = exposureWarning(config);
+  const unwise = warnShardingConfig(shardingOf(config), DEFAULT_RAFT_CONFIG.electionMs);
+  return [...(exposed === undefined ? [] : [exposed]), ...unwise];
+}
+
 /** What is open to anyone on the network, as one sentence; undefined on loopback. */
-export function exposureWarning(config: NodeConfig): string | undefined {
+function exposureWarning(config: NodeConfig): string | undefined {
   const open = (Object.keys(config.endpoints) as EndpointName[]).filter(
     (name) => !/^127\.|^::1$|^localhost$/.test(config.endpoints[name].bind.host),
   );
@@ -316,7 +325,13 @@ function crossProblems(
       problems.push(`${placeOf(`${name}EndpointAdvertise`)}: nobody can reach ${advertise.host}; name an address`);
     }
   }
+  problems.push(...validateShardingConfig(shardingOf(config)));
   return [...problems, ...portClashes(config, placeOf), ...tagProblems(config, placeOf, nameOf)];
+}
+
+function shardingOf(config: NodeConfig): ShardingConfig {
+  const { shards: shardCount, wantsShards, leaseMs, clockDrift, ackTimeoutMs } = config;
+  return shardingConfig({ shardCount, wantsShards, leaseMs, clockDrift, ackTimeoutMs });
 }
 
 /** Two TCP or two UDP endpoints that ask for one port of one host. */

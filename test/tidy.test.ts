@@ -40,8 +40,16 @@ const DOORS = ['messages', 'config', 'errors'];
 const HANDLE_FILES = ['src/runtime/node-handle.ts', 'src/runtime/handle-errors.ts'];
 /** Where ports meet their real implementations. */
 const COMPOSITION = ['src/node.ts', 'src/index.ts'];
-/** The public API, and what the programs need beside it: settings to parse, and the browse of `funkctl`. */
-const PUBLIC = ['src/index.ts', 'src/client.ts', 'src/node-config.ts', 'src/node-config/', 'src/discovery/'];
+/** The public API, and what the programs need beside it: settings to parse, the browse of `funkctl`, our vocabulary. */
+const PUBLIC = [
+  'src/model/',
+  'src/ports/logger.ts',
+  'src/index.ts',
+  'src/client.ts',
+  'src/node-config.ts',
+  'src/node-config/',
+  'src/discovery/',
+];
 
 /** The only rooms (or folders) that may import each package. Tests may import all of them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {

@@ -202,10 +202,10 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     valueName: 'count',
     fallback: 'not set',
   }),
-  shards: described(whole(1, 65_536).default(10_000), {
+  shards: described(whole(1, 65_535).default(10_000), {
     group: 'Shards',
     text: 'into how many shards the work is parted; the founder decides, for ever',
-    expected: 'a whole number from 1 to 65536',
+    expected: 'a whole number from 1 to 65535',
     valueName: 'count',
     fallback: '10000',
   }),
@@ -215,17 +215,17 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     text: 'own no shards',
     fallback: 'false',
   }),
-  lease: described(duration(200, 60_000).default(900), {
+  lease: described(duration(300, 60_000).default(900), {
     group: 'Shards',
     text: 'how long a node may serve its shards without hearing from the leader',
-    expected: 'a duration from 200ms to 1m',
+    expected: 'a duration from 300ms to 1m',
     valueName: 'duration',
     fallback: '900ms',
   }),
-  clockDrift: described(ratio(0, 0.25).default(0.02), {
+  clockDrift: described(ratio(0, 0.2).default(0.02), {
     group: 'Shards',
     text: 'by how much two clocks may differ in speed',
-    expected: 'a part from 0 to 25%',
+    expected: 'a part from 0 to 20%',
     valueName: 'part',
     fallback: '2%',
   }),

@@ -1,0 +1,131 @@
+/** Flags as they were written: every option of the table, its aliases and negations, nothing judged yet. */
+import { Command, Option } from 'commander';
+import { nearestName } from '../../src/node-config/nearest-name.ts';
+import { OPTION_KEYS, type OptionKey, optionMeta, optionName } from '../../src/node-config/option-table.ts';
+
+export interface GivenFlag {
+  readonly key: OptionKey;
+  /** As it was written: `--primary`, `--voters`. */
+  readonly flag: string;
+  readonly value: string;
+}
+
+export interface Arguments {
+  readonly command: string;
+  readonly flags: readonly GivenFlag[];
+  readonly configFile: string | undefined;
+  readonly json: boolean;
+  /** Options and words that nobody knows: wrong usage. */
+  readonly unknown: readonly string[];
+}
+
+/** Every spelling of a setting: the option's own name and its aliases. */
+export interface Spelling {
+  readonly key: OptionKey;
+  readonly name: string;
+  /** What a switch of this name stands for when it is true; undefined when it takes the option's own value. */
+  readonly gives: string | undefined;
+  readonly isSwitch: boolean;
+}
+
+export const SPELLINGS: ReadonlyMap<string, Spelling> = new Map(
+  OPTION_KEYS.flatMap((key) => {
+    const { aliases = [], valueName } = optionMeta(key);
+    const own: Spelling = { key, name: optionName(key), gives: undefined, isSwitch: valueName === undefined };
+    const others = aliases.map(({ name, gives }) => ({
+      ...own,
+      name,
+      gives,
+      isSwitch: own.isSwitch || gives !== undefined,
+    }));
+    return [own, ...others].map((spelling): [string, Spelling] => [spelling.name, spelling]);
+  }),
+);
+
+const DESCRIPTION = 'A cluster membership node: finds its cluster, agrees on who owns which shard, and says so.';
+const COMMANDS: readonly string[] = ['run', 'config'];
+
+/** Throws CommanderError for `--help`, `--version` and a missing value. */
+export function readArguments(argv: readonly string[], version: string): Arguments {
+  const flags: GivenFlag[] = [];
+  const program = new Command('funknode')
+    .description(DESCRIPTION)
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this')
+    .argument('[command]', 'run: start a node (default); config: print every setting and its source')
+    .option('--config <file>', 'settings in YAML, by the names of the flags')
+    .option('--json', 'config: print JSON')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .exitOverride()
+    .configureHelp({ optionTerm, showGlobalOptions: false })
+    .addHelpText('after', AFTER_HELP)
+    .action(() => undefined);
+  for (const spelling of SPELLINGS.values()) program.addOption(optionOf(spelling, flags));
+  program.parse(argv.flatMap(settleSwitch), { from: 'user' });
+  const { config, json } = program.opts<{ config?: string; json?: true }>();
+  const words = program.args.filter((word) => !word.startsWith('-'));
+  const strangers = program.args.filter((word) => word.startsWith('-'));
+  const command = words[0] ?? 'run';
+  const isKnown = COMMANDS.includes(command);
+  const unknown = strangers.map((word) => `${word}: there is no such option${hint(word, [...SPELLINGS.keys()], '--')}`);
+  // Behind an unknown option stands perhaps its value: only without one is a strange word a mistake of its own.
+  if (strangers.length === 0 && !isKnown) {
+    unknown.push(`${command}: there is no such command${hint(command, COMMANDS, '')}`);
+  }
+  if (strangers.length === 0 && words.length > 1)
+    unknown.push(`${words.slice(1).join(' ')}: nothing more was expected`);
+  return { command, flags, configFile: config, json: json === true, unknown };
+}
+
+const AFTER_HELP = `
+Every option is also an environment variable, --cluster-name as FUNKNODE_CLUSTER_NAME, and a key of the file that
+--config names, cluster-name. A flag wins over the environment, that over the file, that over the default.
+A switch also takes =true or =false, and --no- in front. Durations are 150ms, 2s, 5m.
+
+Examples:
+  funknode --zeroconf --interface 127.0.0.1     a cluster on this machine; run it in several terminals
+  funknode --zeroconf                           a cluster on the local network
+  funknode --join db1:7946,db2:7946             join where multicast does not reach
+  funknode config --json                        see what would be used`;
+
+function optionOf(spelling: Spelling, flags: GivenFlag[]): Option {
+  const { key, name, gives, isSwitch } = spelling;
+  const meta = optionMeta(key);
+  const isAlias = name !== optionName(key);
+  const option = new Option(`--${name} <${isSwitch ? 'bool' : meta.valueName}>`, `${meta.text} (${meta.fallback})`);
+  // To commander `--no-shards` takes `--shards` back; to us it is an option of its own.
+  option.negate = false;
+  option.helpGroup(`${meta.group}:`);
+  if (isAlias) option.hideHelp();
+  return option.argParser((value) => {
+    if (gives === undefined) flags.push({ key, flag: `--${name}`, value });
+    else if (value === 'true') flags.push({ key, flag: `--${name}`, value: gives });
+    else if (value !== 'false') flags.push({ key, flag: `--${name}`, value });
+    return value;
+  });
+}
+
+/** `--zeroconf` → `--zeroconf=true`, `--no-zeroconf` → `--zeroconf=false`, so that no switch takes the word behind it. */
+function settleSwitch(word: string, at: number, words: readonly string[]): string[] {
+  if (words.indexOf('--') !== -1 && words.indexOf('--') <= at) return [word];
+  const match = /^--([a-z-]+)(?:=(.*))?$/.exec(word);
+  if (match === null) return [word];
+  const [, name, value = 'true'] = match as unknown as [string, string, string | undefined];
+  if (SPELLINGS.get(name)?.isSwitch === true) return [`--${name}=${value}`];
+  const negated = name.startsWith('no-') ? name.slice('no-'.length) : '';
+  if (SPELLINGS.get(negated)?.isSwitch !== true || !/^(?:true|false)$/.test(value)) return [word];
+  return [`--${negated}=${value === 'true' ? 'false' : 'true'}`];
+}
+
+function hint(word: string, known: readonly string[], prefix: string): string {
+  const bare = word.replace(/^-+/, '').replace(/=.*$/, '');
+  const nearest = nearestName(bare, known);
+  return nearest === undefined ? '; see --help' : `; did you mean ${prefix}${nearest}?`;
+}
+
+function optionTerm(option: Option): string {
+  const spelling = SPELLINGS.get(option.name());
+  if (spelling === undefined) return option.flags;
+  return spelling.isSwitch ? `--${spelling.name}` : `--${spelling.name} <${optionMeta(spelling.key).valueName}>`;
+}
