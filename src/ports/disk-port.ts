@@ -19,7 +19,8 @@ export interface DiskPort {
 }
 
 export interface DiskFile {
-  readonly path: string;
+  /** For messages; whoever renames an open file says so here. */
+  path: string;
   size(): number;
   /** How many bytes were read; fewer than asked for only at the end of the file. */
   read(into: Uint8Array, at: number): number;

@@ -181,6 +181,8 @@ function replaySegments(segments: readonly ReadSegment[]): Replay {
     if (own.hardState.term !== replay.hardState.term || own.hardState.vote !== replay.hardState.vote) {
       throw new DamagedLogError(path, 0, 'the segment header repeats another term or vote than the log before it');
     }
+    // A rotation may come between the decision to forget and its record.
+    replay.retention = own.retention;
     for (const { offset, records } of scan.batches) {
       for (const record of records) {
         const refusal = replayRecord(replay, record);

@@ -112,6 +112,7 @@ export class SegmentFiles {
     writeFully(spare.file, encodeSegmentHeader(header), 0);
     spare.file.sync();
     this.#disk.rename(`${this.#folder}/${segmentDraftName(spare.segment)}`, `${this.#folder}/${name}`);
+    spare.file.path = `${this.#folder}/${name}`;
     this.#disk.syncFolder(this.#folder);
     this.#active?.file.close();
     this.#active = spare;
@@ -188,6 +189,7 @@ function rewriteSegment(
     }
     file.sync();
     disk.rename(draft, segment.path);
+    file.path = segment.path;
     disk.syncFolder(folder);
   } catch (error) {
     file.close();

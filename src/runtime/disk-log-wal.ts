@@ -178,6 +178,8 @@ export class Wal {
     if (newest !== undefined && lastLog.index < newest.lastLog.index) {
       throw new StoreRefusedError(`a snapshot at ${lastLog.index} is older than the one at ${newest.lastLog.index}`);
     }
+    if (lastLog.term > this.#hardState.term)
+      throw new StoreRefusedError(`a snapshot of term ${lastLog.term} is beyond our own term`);
     let reference: SnapshotReference;
     if (newest !== undefined && newest.lastLog.index === lastLog.index && newest.lastLog.term === lastLog.term)
       reference = newest;

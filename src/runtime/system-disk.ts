@@ -56,7 +56,7 @@ export class SystemDisk implements DiskPort {
 }
 
 class SystemFile implements DiskFile {
-  readonly path: string;
+  path: string;
   readonly #fd: number;
 
   constructor(path: string, fd: number) {
