@@ -53,7 +53,9 @@ export class PushPulls {
   start(): void {
     const { config, now, random } = this.#context;
     if (config.pushPullIntervalMs === 0) return;
-    this.#nextAt = now + randomBetween(random, 0, config.pushPullIntervalMs) + this.#interval();
+    // memberlist waits a whole interval longer. Early gossip, sent few times while the cluster is small, misses somebody now and
+    // then, and this is what repairs it.
+    this.#nextAt = now + randomBetween(random, 0, config.pushPullIntervalMs);
   }
 
   join(requestId: RequestId, addresses: readonly Endpoint[]): void {
