@@ -98,5 +98,6 @@ function existingSlots(folder: string): number[] {
 /** A cluster's name as one folder: what is not plain is escaped, so that two names never share a folder and none leaves the base. */
 function folderNameOf(clusterName: string): string {
   const escaped = encodeURIComponent(clusterName);
-  return escaped.startsWith('.') || escaped === '' ? `%2E${escaped.slice(1)}` : escaped;
+  if (escaped === '') return '%';
+  return escaped.startsWith('.') ? `%2E${escaped.slice(1)}` : escaped;
 }
