@@ -28,8 +28,17 @@ export class Announcement {
   readonly #services: readonly ServiceRecords[];
 
   constructor(identity: Identity, endpoints: AnnouncedEndpoints) {
-    this.#services = (Object.entries(endpoints) as [ServiceKind, Endpoint | undefined][]).flatMap(([kind, endpoint]) =>
-      endpoint === undefined ? [] : [recordsOf(identity, kind, endpoint)],
+    // Endpoints on one host share its record, so that a packet holds it once.
+    const addresses = new Map<string, DnsRecord>();
+    this.#services = (Object.entries(endpoints) as [ServiceKind, Endpoint | undefined][]).flatMap(
+      ([kind, endpoint]) => {
+        if (endpoint === undefined) return [];
+        const records = recordsOf(identity, kind, endpoint);
+        if (records.address === undefined) return [records];
+        const address = addresses.get(records.address.name) ?? records.address;
+        addresses.set(address.name, address);
+        return [{ ...records, address }];
+      },
     );
   }
 
@@ -82,9 +91,8 @@ export class Announcement {
   }
 
   #detailsOf(services: readonly ServiceRecords[]): DnsRecord[] {
-    const addresses = new Map<string, DnsRecord>();
-    for (const { address } of services) if (address !== undefined) addresses.set(address.name, address);
-    return [...services.flatMap(({ service, text }) => [service, text]), ...addresses.values()];
+    const addresses = new Set(services.flatMap(({ address }) => (address === undefined ? [] : [address])));
+    return [...services.flatMap(({ service, text }) => [service, text]), ...addresses];
   }
 }
 
