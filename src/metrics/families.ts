@@ -8,7 +8,7 @@ import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { CumulativeBuckets } from './distribution.ts';
 import type { EventTally } from './event-tally.ts';
-import type { ServiceCounters } from './service-counters.ts';
+import type { DiscoveryReading, HttpReading, ManagementReading, RoutedRequests } from './outer-readings.ts';
 
 /** What a scrape reads from, taken once. */
 export interface Reading {
@@ -19,8 +19,16 @@ export interface Reading {
   /** Unix milliseconds. */
   readonly wallMs: number;
   readonly tally: EventTally;
-  readonly services: ServiceCounters;
+  readonly outer: OuterNumbers;
   readonly version: string;
+}
+
+/** One reading of each outer room. */
+export interface OuterNumbers {
+  readonly management: ManagementReading | undefined;
+  readonly discovery: DiscoveryReading | undefined;
+  readonly http: HttpReading | undefined;
+  readonly routing: readonly RoutedRequests[] | undefined;
 }
 
 type Value = number | undefined;

@@ -4,7 +4,7 @@ import type { NodeView } from '../model/node-view.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import type { LoopWatch } from './loop-watch.ts';
 import type { MetricsFormat, MetricsSource } from './metrics-source.ts';
-import type { HttpPath } from './service-counters.ts';
+import type { HttpPath } from './http-counts.ts';
 import { scrapeTargets } from './service-discovery.ts';
 
 export interface Page {

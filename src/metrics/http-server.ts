@@ -8,10 +8,11 @@ import type { Endpoint } from '../model/endpoint.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import { HttpBindError } from './errors.ts';
+import { type GarbageReason, HttpCounts } from './http-counts.ts';
 import { knownPath, pageOf, type Page, type PageSources } from './http-pages.ts';
 import { LoopWatch } from './loop-watch.ts';
 import type { MetricsSource } from './metrics-source.ts';
-import type { ServiceCounters } from './service-counters.ts';
+import type { HttpReading } from './outer-readings.ts';
 
 export interface HttpServerOptions {
   readonly handle: NodeHandle;
@@ -19,13 +20,14 @@ export interface HttpServerOptions {
   readonly endpoint: Endpoint;
   /** Undefined turns the sink off: `/metrics` is not found. */
   readonly metrics: MetricsSource | undefined;
-  readonly services: ServiceCounters;
   readonly logger: Logger;
 }
 
 export interface HttpServer extends AsyncDisposable {
   /** Where it listens; the port is the bound one. */
   readonly local: Endpoint;
+  /** What `OuterReadings.http` takes. */
+  stats(): HttpReading;
   /** Stops listening and ends what is open, answers under way after a short grace. */
   close(): Promise<void>;
 }
@@ -52,6 +54,8 @@ class RunningServer implements HttpServer {
   readonly #server: Server;
   readonly #sources: PageSources;
   readonly #garbage: GarbageLog;
+  readonly #counts: HttpCounts = new HttpCounts();
+  readonly #open: Set<Duplex> = new Set();
   #local: Endpoint;
   #closing: Promise<void> | undefined;
 
@@ -68,6 +72,10 @@ class RunningServer implements HttpServer {
       maxHeaderSize: HEADER_BYTES_MAX,
     });
     this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.on('connection', (socket) => {
+      this.#open.add(socket);
+      socket.once('close', () => this.#open.delete(socket));
+    });
     this.#server.on('request', (request, response) => this.#onRequest(request, response));
     this.#server.on('clientError', (error, socket) => this.#onClientError(error, socket));
     this.#server.on('drop', () => this.#onGarbage('too-many-connections'));
@@ -77,6 +85,10 @@ class RunningServer implements HttpServer {
 
   get local(): Endpoint {
     return this.#local;
+  }
+
+  stats(): HttpReading {
+    return this.#counts.reading(this.#open.size);
   }
 
   listen(): Promise<HttpServer> {
@@ -122,12 +134,12 @@ class RunningServer implements HttpServer {
       const page = isRead(request.method)
         ? await pageOf(path, request.headers.accept ?? '', this.#sources)
         : NOT_ALLOWED;
-      this.#options.services.onHttpRequest(path, page.status);
+      this.#counts.onRequest(path, page.status);
       send(request, response, page);
     };
     answer().catch((cause: unknown) => {
       this.#options.logger.log('error', 'httpAnswerFailed', { path, error: String(cause) });
-      this.#options.services.onHttpRequest(path, 500);
+      this.#counts.onRequest(path, 500);
       send(request, response, FAILED);
     });
   }
@@ -142,16 +154,17 @@ class RunningServer implements HttpServer {
     destroyLater(socket);
   }
 
-  #refuse(socket: Duplex, reason: string): void {
+  #refuse(socket: Duplex, reason: GarbageReason): void {
     this.#onGarbage(reason);
     socket.on('error', () => socket.destroy());
     socket.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     destroyLater(socket);
   }
 
-  #onGarbage(reason: string): void {
-    this.#options.services.onHttpGarbage(reason);
-    this.#garbage.note(reason);
+  #onGarbage(reason: GarbageReason): void {
+    this.#counts.onGarbage(reason);
+    // A scraper that went away is no garbage worth a line.
+    if (reason !== 'reset') this.#garbage.note(reason);
   }
 }
 
@@ -209,7 +222,7 @@ function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
 }
 
-function garbageReason(code: string | undefined): string {
+function garbageReason(code: string | undefined): GarbageReason {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return 'header-overflow';

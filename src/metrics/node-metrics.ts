@@ -12,7 +12,7 @@ import { registerPeers } from './peers.ts';
 import { registerProcess } from './process.ts';
 import { registerRaft } from './raft.ts';
 import { registerSerf } from './serf.ts';
-import type { ServiceCounters } from './service-counters.ts';
+import type { OuterReadings } from './outer-readings.ts';
 import { registerServices } from './services.ts';
 import { registerSharding } from './sharding.ts';
 import { registerStorage } from './storage.ts';
@@ -20,9 +20,11 @@ import { registerSwim } from './swim.ts';
 
 export interface NodeMetricsOptions {
   readonly handle: NodeHandle;
-  readonly services: ServiceCounters;
   /** Of the package. */
   readonly version: string;
+  /** Unix milliseconds; floor 8 has no clock of its own. */
+  readonly wall: () => number;
+  readonly outer?: OuterReadings;
 }
 
 /** What a family is called and for, without its samples. */
@@ -104,15 +106,20 @@ export class NodeMetrics implements MetricsSource {
   }
 
   #take(): void {
-    const { handle, services, version } = this.#options;
+    const { handle, version, wall, outer } = this.#options;
     this.#reading = {
       view: handle.view(),
       stats: handle.stats(),
       nowMs: handle.now(),
-      wallMs: Date.now(),
+      wallMs: wall(),
       tally: this.#tally,
-      services,
       version,
+      outer: {
+        management: outer?.management?.(),
+        discovery: outer?.discovery?.(),
+        http: outer?.http?.(),
+        routing: outer?.routing?.(),
+      },
     };
   }
 

@@ -1,5 +1,5 @@
 /** Consensus. Without samples on a node that has no log. */
-import { boundedEntries } from './bounded-tally.ts';
+import { boundedEntries } from './bounded-entries.ts';
 import type { Families } from './families.ts';
 
 /** Voters are seven at most, and one more is a learner at a time; the rest would be a mistake. */
@@ -46,6 +46,10 @@ export function registerRaft(families: Families): void {
     'Learners of the newest configuration known here.',
     ({ stats }) => stats.raft?.learners,
   );
+  registerElectionsAndTraffic(families);
+}
+
+function registerElectionsAndTraffic(families: Families): void {
   families.counter(
     'funknode_raft_elections_started_total',
     'Elections this node stood in.',

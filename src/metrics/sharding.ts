@@ -31,6 +31,10 @@ export function registerSharding(families: Families): void {
     'From the first proposal of a change to the map that became active, as seen here.',
     ({ tally }) => tally.reshardSeconds,
   );
+  registerCoordination(families);
+}
+
+function registerCoordination(families: Families): void {
   families.counter(
     'funknode_sharding_proposals_total',
     'Maps proposed by this node as leader.',

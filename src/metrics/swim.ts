@@ -1,5 +1,5 @@
 /** Gossip's failure detector and its transport. */
-import { boundedEntries } from './bounded-tally.ts';
+import { boundedEntries } from './bounded-entries.ts';
 import type { Families } from './families.ts';
 
 /** Reasons for a dropped packet come from a fixed set in the codecs; this only keeps a mistake there from growing here. */
@@ -53,6 +53,10 @@ export function registerSwim(families: Families): void {
     'Suspicions of this node that it refuted.',
     ({ stats }) => stats.swim.refutations,
   );
+  registerTransport(families);
+}
+
+function registerTransport(families: Families): void {
   families.counter(
     'funknode_swim_push_pulls_total',
     'Full exchanges of state, begun or answered.',

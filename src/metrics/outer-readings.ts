@@ -1,0 +1,44 @@
+/**
+ * What the other outer rooms count. Rooms of one floor do not know each other, so each keeps its own numbers and the
+ * composition root hands over functions that read them; a room that does not run is undefined and makes no samples.
+ */
+
+export interface OuterReadings {
+  readonly management?: () => ManagementReading | undefined;
+  readonly discovery?: () => DiscoveryReading | undefined;
+  readonly http?: () => HttpReading | undefined;
+  /** Requests of the application's own services, by the node that handled them. */
+  readonly routing?: () => readonly RoutedRequests[] | undefined;
+}
+
+export interface ManagementReading {
+  readonly requests: readonly { readonly method: string; readonly code: string; readonly count: number }[];
+  /** Calls sent on to the leader. */
+  readonly forwarded: number;
+  readonly streams: number;
+  readonly connections: number;
+  readonly connectionsAccepted: number;
+  readonly connectionsRefused: number;
+  readonly connectionsMalformed: number;
+}
+
+export interface DiscoveryReading {
+  /** Nodes of our cluster that are seen now. */
+  readonly found: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+export interface HttpReading {
+  readonly connections: number;
+  readonly requests: readonly { readonly path: string; readonly code: string; readonly count: number }[];
+  /** Connections that did not speak HTTP, or more than are taken. */
+  readonly garbage: Readonly<Record<string, number>>;
+}
+
+export interface RoutedRequests {
+  /** The node that handled them. */
+  readonly destination: string;
+  /** Full gRPC method. */
+  readonly method: string;
+  readonly count: number;
+}
