@@ -1,0 +1,184 @@
+/**
+ * Which cluster this node belongs to: none yet, one it heard of in gossip, or one that its data directory is bound to. Sees
+ * to founding, to joining, and to what happens when two clusters of one name meet (product.md, How a cluster starts).
+ */
+import type { MonotonicMs } from '../base/machine.ts';
+import type { ClusterId, MemberId, NodeId } from '../model/ids.ts';
+import { nodeIdOf } from '../model/ids.ts';
+import type { NodeKind } from '../model/node-state.ts';
+import type { Founding } from './founding.ts';
+import type { Neighbourhood, Peer } from './neighbourhood.ts';
+import type { Replica } from './replica.ts';
+
+/** A second cluster must be seen this long before anything is concluded: tags of a node that changes sides arrive late. */
+const CONFLICT_PATIENCE_MS = 1_000;
+const DESCRIBE_EVERY_MS = 500;
+const REMIND_MS = 60_000;
+const EVALUATE_MS = 100;
+
+/** What is to be done; the cluster does it. */
+export type AffiliationStep =
+  | { readonly kind: 'found' }
+  | { readonly kind: 'follow'; readonly clusterId: ClusterId }
+  | { readonly kind: 'forget' }
+  | { readonly kind: 'ask'; readonly member: MemberId }
+  | { readonly kind: 'dissolve'; readonly into: ClusterId }
+  | { readonly kind: 'conflict'; readonly theirs: ClusterId; readonly node: NodeId };
+
+export interface OtherCluster {
+  readonly clusterId: ClusterId | undefined;
+  readonly voters: number;
+  readonly isEmpty: boolean;
+}
+
+export class Affiliation {
+  readonly #founding: Founding;
+  readonly #kind: NodeKind;
+  /** The directory is bound to `clusterId`. */
+  #isBound = false;
+  #clusterId: ClusterId | undefined;
+  #conflictSince: MonotonicMs | undefined;
+  #askAt: MonotonicMs = 0;
+  #remindAt: MonotonicMs = 0;
+  #other: OtherCluster | undefined;
+  #nextAt: MonotonicMs = 0;
+
+  constructor(founding: Founding, kind: NodeKind) {
+    this.#founding = founding;
+    this.#kind = kind;
+  }
+
+  get clusterId(): ClusterId | undefined {
+    return this.#clusterId;
+  }
+
+  get isBound(): boolean {
+    return this.#isBound;
+  }
+
+  nextDeadline(): MonotonicMs {
+    return this.#nextAt;
+  }
+
+  hasten(now: MonotonicMs): void {
+    this.#nextAt = now;
+  }
+
+  bind(clusterId: ClusterId): void {
+    this.#clusterId = clusterId;
+    this.#isBound = true;
+  }
+
+  follow(clusterId: ClusterId): void {
+    this.#clusterId = clusterId;
+  }
+
+  forget(): void {
+    this.#clusterId = undefined;
+    this.#isBound = false;
+    this.#conflictSince = undefined;
+    this.#other = undefined;
+  }
+
+  onDescription(other: OtherCluster, now: MonotonicMs): void {
+    this.#other = other;
+    this.hasten(now);
+  }
+
+  /** At most one thing to do now. */
+  evaluate(
+    self: MemberId,
+    neighbourhood: Neighbourhood,
+    replica: Replica,
+    now: MonotonicMs,
+  ): AffiliationStep | undefined {
+    if (now < this.#nextAt) return undefined;
+    this.#nextAt = now + EVALUATE_MS;
+    const others = neighbourhood.alive().filter((peer) => peer.member !== self);
+    if (this.#clusterId === undefined) return this.#decide(self, others, neighbourhood, now);
+    const strangers = others.filter((peer) => peer.clusterId !== undefined && peer.clusterId !== this.#clusterId);
+    if (strangers.length === 0) {
+      this.#conflictSince = undefined;
+      this.#other = undefined;
+      // Nothing to watch for: the next change of members hastens us.
+      this.#nextAt = this.#isBound || this.#kind === 'non-member' ? Number.POSITIVE_INFINITY : now + 1_000;
+      return undefined;
+    }
+    if (!this.#isBound) return this.#reconsider(others);
+    return this.#onConflict(self, strangers, neighbourhood, replica, now);
+  }
+
+  #decide(
+    self: MemberId,
+    others: readonly Peer[],
+    neighbourhood: Neighbourhood,
+    now: MonotonicMs,
+  ): AffiliationStep | undefined {
+    const decided = smallest(others);
+    if (decided !== undefined) return { kind: 'follow', clusterId: decided };
+    if (this.#kind !== 'voter' || !this.#founding.mayFound) return undefined;
+    const undecided = others.filter((peer) => peer.kind === 'voter').map((peer) => peer.node);
+    const facts = {
+      self: nodeIdOf(self),
+      undecided: [...undecided, nodeIdOf(self)],
+      isSearched: neighbourhood.isSearched,
+    };
+    return this.#founding.evaluate(facts, now) ? { kind: 'found' } : undefined;
+  }
+
+  /** Bound to nothing: when nobody alive is of our cluster any more, go where the others are. */
+  #reconsider(others: readonly Peer[]): AffiliationStep | undefined {
+    if (others.some((peer) => peer.clusterId === this.#clusterId)) return undefined;
+    return { kind: 'forget' };
+  }
+
+  #onConflict(
+    self: MemberId,
+    strangers: readonly Peer[],
+    neighbourhood: Neighbourhood,
+    replica: Replica,
+    now: MonotonicMs,
+  ): AffiliationStep | undefined {
+    this.#conflictSince ??= now;
+    if (now - this.#conflictSince < CONFLICT_PATIENCE_MS) return undefined;
+    const stranger = strangers[0] as Peer;
+    const theirs = stranger.clusterId as ClusterId;
+    const { voters } = replica.configuration;
+    if (!voters.includes(self)) {
+      if (hasDissolved(voters, neighbourhood, this.#clusterId)) return { kind: 'dissolve', into: theirs };
+      return this.#remind(theirs, stranger.node, now);
+    }
+    if (voters.length > 1) return this.#remind(theirs, stranger.node, now);
+    const other = this.#other;
+    if (other === undefined || other.clusterId !== theirs) {
+      if (now < this.#askAt) return undefined;
+      this.#askAt = now + DESCRIBE_EVERY_MS;
+      return { kind: 'ask', member: stranger.member };
+    }
+    // An empty single-voter cluster gives way; of two such, the one with the larger id.
+    const bothEmpty = other.voters <= 1 && other.isEmpty;
+    if (!bothEmpty || (this.#clusterId as ClusterId) > theirs) return { kind: 'dissolve', into: theirs };
+    return undefined;
+  }
+
+  #remind(theirs: ClusterId, node: NodeId, now: MonotonicMs): AffiliationStep | undefined {
+    if (now < this.#remindAt) return undefined;
+    this.#remindAt = now + REMIND_MS;
+    return { kind: 'conflict', theirs, node };
+  }
+}
+
+function smallest(peers: readonly Peer[]): ClusterId | undefined {
+  let found: ClusterId | undefined;
+  for (const { clusterId } of peers)
+    if (clusterId !== undefined && (found === undefined || clusterId < found)) found = clusterId;
+  return found;
+}
+
+/** Every voter of the configuration that we hold lives on in another cluster: ours is no more. */
+function hasDissolved(voters: readonly MemberId[], neighbourhood: Neighbourhood, ours: ClusterId | undefined): boolean {
+  return voters.every((voter) => {
+    const peer = neighbourhood.peer(nodeIdOf(voter));
+    return peer?.isAlive === true && peer.member !== voter && peer.clusterId !== ours;
+  });
+}

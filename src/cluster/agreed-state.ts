@@ -1,0 +1,161 @@
+/**
+ * The replicated state beside the shard map: how the cluster was founded, whom operators removed, and the configuration at
+ * the applied index. A pure function of the log: no clock, no chance (raft.md 13).
+ */
+import { assert } from '../base/assert.ts';
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { DecodeError } from '../base/errors.ts';
+import type { LogIndex, MemberId, Term } from '../model/ids.ts';
+import { isMemberId, NO_INDEX, NO_TERM } from '../model/ids.ts';
+import type { Configuration, Entry, SnapshotMeta } from '../model/log.ts';
+import { EMPTY_CONFIGURATION } from '../model/log.ts';
+import type { Command } from '../wire/command/command.ts';
+import { decodeCommand } from '../wire/command/command.ts';
+import { decodeConfiguration } from '../wire/raft/entry.ts';
+
+const IMAGE_VERSION = 1;
+/** Burned names are few: one per removed machine. The oldest goes first. */
+const EXCLUDED_MAX = 1024;
+
+export interface Founding {
+  readonly clusterName: string;
+  readonly createdMs: number;
+  readonly shardCount: number;
+}
+
+/** What applying one entry asks of others. */
+export type Applied =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'shard'; readonly bytes: Uint8Array }
+  | { readonly kind: 'founded' }
+  | { readonly kind: 'configured' }
+  | { readonly kind: 'exclusions' };
+
+export class AgreedState {
+  #appliedIndex: LogIndex = NO_INDEX;
+  #appliedTerm: Term = NO_TERM;
+  #founding: Founding | undefined;
+  #configuration: Configuration = EMPTY_CONFIGURATION;
+  #configurationIndex: LogIndex = NO_INDEX;
+  readonly #excluded: Set<MemberId> = new Set();
+
+  get appliedIndex(): LogIndex {
+    return this.#appliedIndex;
+  }
+
+  get appliedTerm(): Term {
+    return this.#appliedTerm;
+  }
+
+  get founding(): Founding | undefined {
+    return this.#founding;
+  }
+
+  get configuration(): Configuration {
+    return this.#configuration;
+  }
+
+  get configurationIndex(): LogIndex {
+    return this.#configurationIndex;
+  }
+
+  isExcluded(member: MemberId): boolean {
+    return this.#excluded.has(member);
+  }
+
+  /** Applies the next entry. State and applied index change together, or neither does. */
+  apply(entry: Entry): Applied {
+    assert(entry.index === this.#appliedIndex + 1, 'entries are applied in order, without gaps');
+    const result = this.#effectOf(entry);
+    this.#appliedIndex = entry.index;
+    this.#appliedTerm = entry.term;
+    return result;
+  }
+
+  /** Everything a fresh replica needs to continue after `appliedIndex`; `shardImage` is the map's part. */
+  image(shardImage: Uint8Array): Uint8Array {
+    const out = new ByteWriter(1024).u8(IMAGE_VERSION);
+    out.bool(this.#founding !== undefined);
+    if (this.#founding !== undefined) {
+      out.text(this.#founding.clusterName).u64(this.#founding.createdMs).varint(this.#founding.shardCount);
+    }
+    out.varint(this.#excluded.size);
+    for (const member of this.#excluded) out.text(member);
+    out.blob(shardImage);
+    return out.finish();
+  }
+
+  /** Replaces everything by an image; returns the map's part. Throws {@link DecodeError}, and then nothing has changed. */
+  restore(meta: SnapshotMeta, bytes: Uint8Array): Uint8Array {
+    const { founding, excluded, shardImage } = decodeImage(bytes);
+    this.#appliedIndex = meta.lastLog.index;
+    this.#appliedTerm = meta.lastLog.term;
+    this.#configuration = meta.configuration;
+    this.#configurationIndex = meta.configurationIndex;
+    this.#founding = founding;
+    this.#excluded.clear();
+    for (const member of excluded) this.#excluded.add(member);
+    return shardImage;
+  }
+
+  #effectOf(entry: Entry): Applied {
+    if (entry.kind === 'noop') return { kind: 'nothing' };
+    if (entry.kind === 'config') {
+      this.#configuration = decodeConfiguration(entry.data);
+      this.#configurationIndex = entry.index;
+      return { kind: 'configured' };
+    }
+    return this.#effectOfCommand(decodeCommand(entry.data));
+  }
+
+  #effectOfCommand(command: Command): Applied {
+    switch (command.kind) {
+      case 'found':
+        // Only the first founding counts: a second one cannot change what everybody has relied upon since.
+        this.#founding ??= command;
+        return { kind: 'founded' };
+      case 'shard':
+        return { kind: 'shard', bytes: command.bytes };
+      case 'exclude':
+        this.#excluded.delete(command.member);
+        this.#excluded.add(command.member);
+        this.#dropOldestExclusion();
+        return { kind: 'exclusions' };
+      case 'include':
+        this.#excluded.delete(command.member);
+        return { kind: 'exclusions' };
+    }
+  }
+
+  #dropOldestExclusion(): void {
+    if (this.#excluded.size <= EXCLUDED_MAX) return;
+    for (const oldest of this.#excluded) {
+      this.#excluded.delete(oldest);
+      return;
+    }
+  }
+}
+
+function decodeImage(bytes: Uint8Array): {
+  founding: Founding | undefined;
+  excluded: MemberId[];
+  shardImage: Uint8Array;
+} {
+  const reader = new ByteReader(bytes);
+  const version = reader.u8();
+  if (version !== IMAGE_VERSION) throw new DecodeError(`state image version ${version} is unknown`);
+  const founding = reader.bool()
+    ? { clusterName: reader.text(256), createdMs: reader.u64(), shardCount: reader.varint() }
+    : undefined;
+  const count = reader.varint();
+  if (count > EXCLUDED_MAX) throw new DecodeError(`${count} exclusions in a state image`);
+  const excluded: MemberId[] = [];
+  for (let i = 0; i < count; i++) {
+    const member = reader.text(128);
+    if (!isMemberId(member)) throw new DecodeError('a member id in a state image is malformed');
+    excluded.push(member);
+  }
+  const shardImage = reader.blob();
+  reader.end();
+  return { founding, excluded, shardImage };
+}

@@ -1,0 +1,487 @@
+/**
+ * The whole node as one machine: gossip, the replica of the agreed log, shard ownership and liveness, and the word that is
+ * carried between them.
+ *
+ *   gossip (Serf over SWIM) ── who is around ──► affiliation ── found, follow, dissolve ──► replica (Raft, or a voter's stream)
+ *        ▲                                          steward  ── one membership change at a time ──►  │ committed entries
+ *        └── tags ── this node ── leave-taking             holding (leases, shard map) ◄──────────────┘
+ *
+ * Invariants: a step has no re-entry; entries are applied in log order in the step that brought them; a request is answered
+ * exactly once; nothing is served without the lease that `holding` publishes. How a node stands is derived in standing.ts.
+ */
+import { unreachable } from '../base/assert.ts';
+import type { Machine, MonotonicMs } from '../base/machine.ts';
+import type { Random } from '../base/random.ts';
+import { randomBelow } from '../base/random.ts';
+import { LIVENESS_SECRET_BYTES, Liveness } from '../liveness/liveness.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { Boot, ClusterId, LogIndex, MemberId, RequestId, ShardId } from '../model/ids.ts';
+import { memberId, nodeIdOf, stampOf } from '../model/ids.ts';
+import type { RecoveredLog } from '../model/log.ts';
+import type { NodeStats } from '../model/node-stats.ts';
+import type { NodeView } from '../model/node-view.ts';
+import { TAG_CLUSTER_ID, TAG_STAMP } from '../model/tags.ts';
+import type { RaftEvent } from '../raft/messages.ts';
+import { Serf } from '../serf/serf.ts';
+import { Sharding } from '../sharding/sharding.ts';
+import { Affiliation } from './affiliation.ts';
+import { Binding } from './binding.ts';
+import type { ClusterConfig } from './config.ts';
+import { type Core, notify } from './core.ts';
+import { Founding } from './founding.ts';
+import { mintBoot } from './founding-log.ts';
+import { Gossip } from './gossip.ts';
+import { Holding } from './holding.ts';
+import { LeaveTaking } from './leave-taking.ts';
+import { LivenessWatch } from './liveness-watch.ts';
+import type { ClusterEffect, ClusterInput } from './messages.ts';
+import { mergeFilterFor, Neighbourhood } from './neighbourhood.ts';
+import { PostOffice } from './post-office.ts';
+import { makeStats, makeView, type Parts } from './readings.ts';
+import { Replica } from './replica.ts';
+import { Requests } from './requests.ts';
+import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
+import { Steward } from './steward.ts';
+
+/** Addresses worth remembering are gathered for a while before they are written. */
+const REMEMBER_EVERY_MS = 2_000;
+
+export class Cluster implements Machine<ClusterInput, ClusterEffect> {
+  readonly #config: ClusterConfig;
+  readonly #random: Random;
+  readonly #recovered: RecoveredLog;
+  readonly #serf: Serf;
+  readonly #gossip: Gossip;
+  readonly #neighbourhood: Neighbourhood;
+  readonly #founding: Founding;
+  readonly #affiliation: Affiliation;
+  readonly #binding: Binding;
+  readonly #post: PostOffice;
+  readonly #leaveTaking: LeaveTaking;
+  readonly #requests: Requests;
+  readonly #livenessWatch: LivenessWatch;
+  #core: Core;
+  #endpoints: ReadonlyMap<string, Endpoint> = new Map();
+  #isStarted = false;
+  #lastRequestId = 0;
+  readonly #standing: StandingTracker;
+  #rememberAt: MonotonicMs = Number.POSITIVE_INFINITY;
+
+  constructor(config: ClusterConfig, recovered: RecoveredLog, clusterId: ClusterId | undefined, random: Random) {
+    this.#config = config;
+    this.#random = random;
+    this.#recovered = recovered;
+    this.#standing = new StandingTracker(config.startedAt);
+    this.#serf = new Serf({ config: config.serf, random, mergeFilter: mergeFilterFor(config.clusterName) });
+    this.#gossip = new Gossip(this.#serf, {
+      onMembers: (now) => this.#onMembers(now),
+      onJoinEnded: (endpoint, now) => {
+        this.#neighbourhood.onJoinEnded(endpoint, now);
+        this.#affiliation.hasten(now);
+      },
+      onLeft: (effects) => this.#leaveTaking.onLeftGossip(effects),
+    });
+    this.#neighbourhood = new Neighbourhood(
+      this.#serf,
+      { self: config.nodeId, clusterName: config.clusterName },
+      random,
+    );
+    this.#founding = new Founding(config.founding);
+    this.#affiliation = new Affiliation(this.#founding, config.kind);
+    if (clusterId !== undefined) this.#affiliation.bind(clusterId);
+    this.#post = this.#makePostOffice();
+    this.#binding = this.#makeBinding();
+    this.#leaveTaking = this.#makeLeaveTaking();
+    this.#requests = new Requests({
+      core: () => this.#core,
+      gossip: this.#gossip,
+      neighbourhood: this.#neighbourhood,
+      leaveTaking: this.#leaveTaking,
+    });
+    const secret = Uint8Array.from({ length: LIVENESS_SECRET_BYTES }, () => randomBelow(random, 256));
+    this.#livenessWatch = new LivenessWatch(new Liveness(config.liveness, secret));
+    this.#core = this.#makeCore(memberId(config.nodeId, config.stamp), mintBoot(random), config.startedAt);
+    this.#core.replica.clusterId = clusterId;
+  }
+
+  // The contract.
+
+  step(input: ClusterInput, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#onInput(input, now, effects);
+    this.#settle(now, effects);
+  }
+
+  tick(now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (!this.#isStarted) return;
+    this.#gossip.tick(now, effects);
+    this.#livenessWatch.tick(this.#core, now, effects);
+    this.#core.replica.tick(now, effects);
+    this.#core.holding.tick(now, effects);
+    this.#settle(now, effects);
+  }
+
+  nextDeadline(): MonotonicMs {
+    if (!this.#isStarted) return Number.POSITIVE_INFINITY;
+    const { replica, holding, steward } = this.#core;
+    return Math.min(
+      this.#serf.nextDeadline(),
+      this.#livenessWatch.liveness.nextDeadline(),
+      replica.nextDeadline(),
+      this.#follows ? replica.nextFollowDeadline() : Number.POSITIVE_INFINITY,
+      holding.sharding.nextDeadline(),
+      steward.nextDeadline(),
+      this.#leaveTaking.phase === undefined ? this.#affiliation.nextDeadline() : Number.POSITIVE_INFINITY,
+      this.#leaveTaking.phase === undefined ? this.#neighbourhood.nextDeadline() : Number.POSITIVE_INFINITY,
+      this.#leaveTaking.nextDeadline(),
+      this.#rememberAt,
+    );
+  }
+
+  check(): void {
+    this.#serf.check();
+    this.#livenessWatch.liveness.check();
+    this.#core.replica.check();
+    this.#core.holding.sharding.check();
+  }
+
+  // Readings, for the shell, in the turn in which they are asked.
+
+  view(now: MonotonicMs): NodeView {
+    const { state, stateSince, role } = this.#standing;
+    const standing = { state, stateSince, role, waiting: waitingOf(this.#facts(now)) };
+    return makeView({ config: this.#config, endpoints: this.#endpoints, parts: this.#parts(), standing }, now);
+  }
+
+  stats(): Pick<NodeStats, 'swim' | 'serf' | 'raft' | 'sharding' | 'liveness'> {
+    return makeStats(this.#parts());
+  }
+
+  /** Until when this node may serve, by the monotonic clock; the reader subtracts what the wall clock jumped ahead. */
+  get leaseUntil(): MonotonicMs {
+    return this.#core.holding.leaseUntil;
+  }
+
+  /** The epoch under which this node owns `shard`, leaving the lease aside (O-1); undefined when it does not. */
+  serving(shard: ShardId): LogIndex | undefined {
+    const { phase } = this.#leaveTaking;
+    return phase === 'leaving' || phase === 'gone' ? undefined : this.#core.holding.sharding.serving(shard);
+  }
+
+  /** What clusterfunk's `ConfirmShardMap` would be answered; a success is then told as the input `confirmed`. */
+  shardMapStatus(version: LogIndex): { readonly success: boolean; readonly currentIndex: number } {
+    const { replica, holding } = this.#core;
+    const pending = holding.sharding.pendingVersion;
+    const success = replica.isLeader && pending === version;
+    return { success, currentIndex: pending ?? holding.sharding.activeMap()?.version ?? 0 };
+  }
+
+  /** The Raft member this node is. */
+  get self(): MemberId {
+    return this.#core.self;
+  }
+
+  // Inputs.
+
+  #onInput(input: ClusterInput, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const { replica, holding } = this.#core;
+    switch (input.kind) {
+      case 'start':
+        this.#start(input, now, effects);
+        return;
+      case 'datagram':
+        if (input.channel === 'gossip') this.#gossip.step(input, now, effects);
+        else
+          this.#livenessWatch.step(
+            { kind: 'datagram', from: input.from, bytes: input.bytes },
+            this.#core,
+            now,
+            effects,
+          );
+        return;
+      case 'streamAccepted':
+      case 'streamOpened':
+      case 'streamBytes':
+      case 'streamClosed':
+        this.#gossip.step(input, now, effects);
+        return;
+      case 'peerFrame':
+        this.#post.onFrame(input.bytes, now, effects);
+        return;
+      case 'peerUnreachable':
+        replica.step({ kind: 'peerUnreachable', peer: input.peer }, now, effects);
+        return;
+      case 'persisted':
+        if (this.#binding.onPersisted(input.batchSeq, now, effects)) return;
+        replica.step({ kind: 'persisted', batchSeq: input.batchSeq }, now, effects);
+        return;
+      case 'persistFailed':
+        replica.step({ kind: 'persistFailed', reason: input.reason }, now, effects);
+        effects.push({ kind: 'stop', reason: `the log could not be written: ${input.reason}`, exitCode: 74 });
+        return;
+      case 'snapshotSaved':
+        replica.onSnapshotSaved(input.meta, input.firstIndex, now, effects);
+        return;
+      case 'snapshotInstalled':
+        replica.onSnapshotInstalled(input.meta, now, effects);
+        return;
+      case 'identified':
+        this.#binding.onIdentified(input.clusterId, now, effects);
+        return;
+      case 'logReset':
+        this.#binding.onLogReset(memberId(this.#config.nodeId, input.stamp), now, effects);
+        return;
+      case 'clockJumped':
+        replica.step({ kind: 'clockJumped', byMs: input.byMs }, now, effects);
+        holding.step({ kind: 'clockJumped', byMs: input.byMs }, now, effects);
+        return;
+      case 'loopDelay':
+        replica.step({ kind: 'loopDelay', p99Ms: input.p99Ms }, now, effects);
+        return;
+      case 'discovered':
+        this.#neighbourhood.onDiscovered(input.gossip, input.searched, now);
+        this.#affiliation.hasten(now);
+        return;
+      case 'released':
+        holding.step({ kind: 'released', version: input.version }, now, effects);
+        return;
+      case 'confirmed':
+        holding.step({ kind: 'confirmed', node: input.node, version: input.version }, now, effects);
+        return;
+      case 'request':
+        this.#requests.onRequest(input.requestId, input.request, now, effects);
+        return;
+      default:
+        unreachable(input);
+    }
+  }
+
+  #start(input: Extract<ClusterInput, { kind: 'start' }>, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const { replica, self } = this.#core;
+    this.#isStarted = true;
+    this.#endpoints = input.endpoints;
+    this.#neighbourhood.setTags(input.tags);
+    this.#neighbourhood.setTags(this.#neighbourhood.tagsWith(this.#identityTags()));
+    this.#gossip.step({ kind: 'start', tags: new Map(this.#neighbourhood.tags) }, now, effects);
+    if (this.#affiliation.isBound && this.#config.kind === 'voter') replica.open(self, this.#recovered, now, effects);
+    this.#affiliation.hasten(now);
+  }
+
+  // What holds the parts together, after every input.
+
+  #settle(now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (!this.#isStarted) return;
+    if (this.#leaveTaking.phase === undefined) {
+      this.#joinNext(now, effects);
+      this.#binding.evaluate(now, effects);
+    }
+    const { replica, holding, steward, self } = this.#core;
+    if (this.#follows) {
+      const { voters } = replica.state.configuration;
+      replica.follow(this.#neighbourhood.votersOf(replica.clusterId, voters), now, effects);
+    }
+    steward.tick(now, effects);
+    holding.refresh(now, effects);
+    if (replica.stopReason !== undefined) effects.push({ kind: 'stop', reason: replica.stopReason, exitCode: 70 });
+    this.#leaveTaking.evaluate(now, effects);
+    this.#livenessWatch.refresh(this.#core, this.#neighbourhood, now, effects);
+    if (now >= this.#rememberAt) this.#remember(effects);
+    const known = replica.knownLeader(self, now);
+    this.#standing.onLeader(known, now, effects);
+    if (this.#standing.evaluate(this.#facts(now), known.term, effects)) this.#livenessWatch.refreshSoon();
+  }
+
+  /** Outside the Raft group, but of a cluster: the agreed state comes from a voter. */
+  get #follows(): boolean {
+    const { replica, self } = this.#core;
+    const { phase } = this.#leaveTaking;
+    if (this.#config.kind === 'non-member' || phase === 'leaving' || phase === 'gone') return false;
+    return replica.clusterId !== undefined && !replica.isInGroup(self);
+  }
+
+  #joinNext(now: MonotonicMs, effects: ClusterEffect[]): void {
+    const endpoint = this.#neighbourhood.nextJoin(now);
+    if (endpoint === undefined) return;
+    this.#gossip.tryJoin(endpoint, this.#nextRequestId(), now, effects);
+  }
+
+  #remember(effects: ClusterEffect[]): void {
+    this.#rememberAt = Number.POSITIVE_INFINITY;
+    const gossip = this.#neighbourhood.addressesToRemember();
+    if (gossip.length > 0) effects.push({ kind: 'rememberPeers', gossip });
+  }
+
+  #facts(now: MonotonicMs): StandingFacts {
+    const { self, replica, holding } = this.#core;
+    const { sharding } = holding;
+    return {
+      now,
+      self,
+      kind: this.#config.kind,
+      isStarted: this.#isStarted,
+      departure: this.#leaveTaking.phase,
+      isDraining: this.#leaveTaking.isDraining,
+      clusterId: replica.clusterId,
+      leader: this.#standing.leader,
+      isLeader: replica.isLeader,
+      isInGroup: replica.isInGroup(self),
+      configuration: replica.configuration,
+      hasMap: sharding.activeMap() !== undefined,
+      isMapPending: sharding.pendingVersion !== undefined,
+      isInMap: sharding.ownedCount > 0,
+      ownsShards: this.#config.ownsShards,
+      holdsLease: now < holding.leaseUntil,
+      aliveOthers: () => this.#neighbourhood.alive().filter((peer) => peer.member !== self),
+      leaderLostAt: this.#standing.leaderChangedAt,
+      startedAt: this.#config.startedAt,
+      expect: this.#founding.expect,
+      mayFound: this.#founding.mayFound,
+    };
+  }
+
+  #onMembers(now: MonotonicMs): void {
+    this.#neighbourhood.membersChanged();
+    this.#affiliation.hasten(now);
+    this.#core.steward.hasten(now);
+    this.#livenessWatch.refreshSoon();
+    if (this.#rememberAt === Number.POSITIVE_INFINITY) this.#rememberAt = now + REMEMBER_EVERY_MS;
+  }
+
+  // The parts.
+
+  #makeCore(self: MemberId, boot: Boot, now: MonotonicMs): Core {
+    const config = this.#config;
+    const replica = this.#makeReplica();
+    const identity = { node: config.nodeId, boot, dirLocked: config.isDirectoryLocked };
+    const holding = new Holding(new Sharding(config.sharding, identity, this.#random, now), {
+      self,
+      boot,
+      replica,
+      send: (to, message, effects) => this.#post.send(to, message, effects),
+      memberOf: (node) => this.#neighbourhood.peer(node)?.member,
+      nextRequestId: () => this.#nextRequestId(),
+      hasReleaseHook: config.hasReleaseHook,
+    });
+    const steward = new Steward({
+      self,
+      replica,
+      neighbourhood: this.#neighbourhood,
+      votersWanted: config.votersWanted,
+      isAutoJoin: config.isAutoJoin,
+      clusterAgeMs: (at) => this.#wallMs(at) - (replica.state.founding?.createdMs ?? 0),
+      nextRequestId: () => this.#nextRequestId(),
+    });
+    return { self, replica, holding, steward };
+  }
+
+  #makeReplica(): Replica {
+    return new Replica(
+      this.#config.raft,
+      {
+        send: (to, message, effects) => this.#post.send(to, message, effects),
+        onRaftEvent: (event, now, effects) => this.#onRaftEvent(event, now, effects),
+        onRaftReply: (requestId, outcome, now, effects) => {
+          if (this.#core.steward.onRaftReply(requestId, outcome, now)) return;
+          this.#requests.onRaftReply(requestId, outcome, effects);
+        },
+        onShardCommand: (entry, bytes, now, effects) => this.#core.holding.onShardCommand(entry, bytes, now, effects),
+        onApplied: (index, now, effects) => this.#core.holding.onApplied(index, now, effects),
+        onImage: (index, image, now, effects) =>
+          this.#core.holding.step({ kind: 'imageInstalled', index, image }, now, effects),
+        shardImage: () => this.#core.holding.sharding.image(),
+      },
+      this.#random,
+    );
+  }
+
+  #makePostOffice(): PostOffice {
+    return new PostOffice({
+      core: () => this.#core,
+      neighbourhood: this.#neighbourhood,
+      bind: (clusterId, leader, effects) =>
+        this.#leaveTaking.phase === undefined && this.#binding.bind(clusterId, leader, effects),
+      onAnswer: (answer, now) => {
+        if (answer.kind === 'done') this.#leaveTaking.onRetired();
+        else if (answer.kind === 'description') this.#affiliation.onDescription(answer, now);
+      },
+    });
+  }
+
+  #makeBinding(): Binding {
+    return new Binding({
+      core: () => this.#core,
+      affiliation: this.#affiliation,
+      neighbourhood: this.#neighbourhood,
+      random: this.#random,
+      kind: this.#config.kind,
+      clusterName: this.#config.clusterName,
+      shardCount: this.#config.sharding.shardCount,
+      wallMs: (now) => this.#wallMs(now),
+      send: (to, message, effects) => this.#post.send(to, message, effects),
+      setClusterId: (clusterId, now, effects) => this.#setClusterId(clusterId, now, effects),
+      rebuild: (self, now, effects) => {
+        this.#core = this.#makeCore(self, mintBoot(this.#random), now);
+        this.#livenessWatch.refreshSoon();
+        this.#setClusterId(undefined, now, effects);
+        this.#affiliation.hasten(now);
+      },
+    });
+  }
+
+  #makeLeaveTaking(): LeaveTaking {
+    return new LeaveTaking({
+      core: () => this.#core,
+      neighbourhood: this.#neighbourhood,
+      isAutoJoin: this.#config.isAutoJoin,
+      send: (to, message, effects) => this.#post.send(to, message, effects),
+      leaveGossip: (now, effects) => {
+        this.#gossip.leave(this.#nextRequestId(), now, effects);
+      },
+    });
+  }
+
+  #onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const { holding, steward } = this.#core;
+    holding.onRaftEvent(event, now, effects);
+    this.#livenessWatch.refreshSoon();
+    if (event.kind === 'becameLeader') steward.onRoleChanged(true, now, effects);
+    else if (event.kind === 'steppedDown') steward.onRoleChanged(false, now, effects);
+    else if (event.kind === 'learnerCaughtUp') steward.onLearnerCaughtUp(event.member, now);
+    else if (event.kind === 'dataLost') effects.push({ kind: 'stop', reason: event.reason, exitCode: 65 });
+    else if (event.kind === 'configurationChanged') {
+      const { voters, learners } = event.configuration;
+      steward.hasten(now);
+      if (!event.committed) return;
+      notify({ kind: 'configurationChanged', voters: voters.map(nodeIdOf), learners: learners.map(nodeIdOf) }, effects);
+    }
+  }
+
+  #setClusterId(clusterId: ClusterId | undefined, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#core.replica.clusterId = clusterId;
+    this.#neighbourhood.setTags(this.#neighbourhood.tagsWith(this.#identityTags()));
+    this.#gossip.step({ kind: 'setTags', tags: new Map(this.#neighbourhood.tags) }, now, effects);
+  }
+
+  /** What of the tags follows from the cores. */
+  #identityTags(): ReadonlyMap<string, string | undefined> {
+    const { self, replica } = this.#core;
+    return new Map<string, string | undefined>([
+      [TAG_STAMP, stampOf(self)],
+      [TAG_CLUSTER_ID, replica.clusterId],
+    ]);
+  }
+
+  #wallMs(now: MonotonicMs): number {
+    return this.#config.startedWallMs + (now - this.#config.startedAt);
+  }
+
+  #parts(): Parts {
+    const { liveness } = this.#livenessWatch;
+    return { ...this.#core, serf: this.#serf, neighbourhood: this.#neighbourhood, liveness };
+  }
+
+  /** Our own requests count downwards, the shell's upwards: they never meet. */
+  #nextRequestId(): RequestId {
+    this.#lastRequestId -= 1;
+    return this.#lastRequestId as RequestId;
+  }
+}

@@ -1,0 +1,33 @@
+/** Settings of the whole node, as its core sees them. */
+import type { NodeId, Stamp } from '../model/ids.ts';
+import type { NodeKind } from '../model/node-state.ts';
+import type { RaftConfig } from '../raft/config.ts';
+import type { LivenessConfig } from '../liveness/config.ts';
+import type { SerfConfig } from '../serf/config.ts';
+import type { ShardingConfig } from '../sharding/config.ts';
+import type { FoundingMode } from './founding.ts';
+
+export interface ClusterConfig {
+  readonly nodeId: NodeId;
+  readonly stamp: Stamp;
+  readonly clusterName: string;
+  readonly kind: NodeKind;
+  readonly founding: FoundingMode;
+  /** Gossip drives membership: voters come and go by themselves, an orderly stop gives up the vote. */
+  readonly isAutoJoin: boolean;
+  /** Voters to grow to: 1, 3, 5 or 7. */
+  readonly votersWanted: number;
+  /** False with `--no-shards`. */
+  readonly ownsShards: boolean;
+  /** The data directory is locked by this process (O-13); false in memory. */
+  readonly isDirectoryLocked: boolean;
+  /** Whether the application is asked before shards are released. */
+  readonly hasReleaseHook: boolean;
+  /** Unix milliseconds at monotonic instant `startedAt`: for the founding time and ages, nothing else. */
+  readonly startedWallMs: number;
+  readonly startedAt: number;
+  readonly serf: SerfConfig;
+  readonly raft: RaftConfig;
+  readonly sharding: ShardingConfig;
+  readonly liveness: LivenessConfig;
+}

@@ -1,0 +1,76 @@
+/**
+ * The orderly stop, step by step, each with its own patience: shards move away, the vote is given up, the lease is
+ * released, gossip is left. Whatever cannot be had in time is skipped: a stop always ends.
+ */
+import type { MonotonicMs } from '../base/machine.ts';
+import type { RequestId } from '../model/ids.ts';
+
+const DRAIN_MS = 1_500;
+const RETIRE_MS = 4_000;
+const ASK_EVERY_MS = 250;
+/** Serf's own leave is bounded by 5 s of broadcast and 1 s of propagation. */
+const LEAVE_MS = 7_000;
+
+export type DeparturePhase = 'draining' | 'retiring' | 'leaving' | 'gone';
+
+export interface DepartureFacts {
+  /** Other nodes could take this node's shards. */
+  readonly hasCompany: boolean;
+  readonly isDrained: boolean;
+  /** This node is in the Raft configuration, beside others that live, and may give up its place. */
+  readonly mustRetire: boolean;
+}
+
+export type DepartureStep = 'drain' | 'askToRetire' | 'release' | 'leaveGossip' | 'done';
+
+export class Departure {
+  readonly requestId: RequestId;
+  #phase: DeparturePhase = 'draining';
+  #until: MonotonicMs;
+  #askAt: MonotonicMs = 0;
+  #hasBegun = false;
+
+  constructor(requestId: RequestId, now: MonotonicMs) {
+    this.requestId = requestId;
+    this.#until = now + DRAIN_MS;
+  }
+
+  get phase(): DeparturePhase {
+    return this.#phase;
+  }
+
+  nextDeadline(): MonotonicMs {
+    return this.#phase === 'retiring' ? Math.min(this.#askAt, this.#until) : this.#until;
+  }
+
+  /** What to do now, in order. Called in every turn of a node that leaves. */
+  evaluate(facts: DepartureFacts, now: MonotonicMs): readonly DepartureStep[] {
+    const steps: DepartureStep[] = [];
+    if (this.#phase === 'draining') {
+      if (!this.#hasBegun && facts.hasCompany) steps.push('drain');
+      this.#hasBegun = true;
+      if (facts.hasCompany && !facts.isDrained && now < this.#until) return steps;
+      this.#phase = 'retiring';
+      this.#until = now + RETIRE_MS;
+    }
+    if (this.#phase === 'retiring') {
+      if (facts.mustRetire && now < this.#until) {
+        if (now >= this.#askAt) {
+          this.#askAt = now + ASK_EVERY_MS;
+          steps.push('askToRetire');
+        }
+        return steps;
+      }
+      this.#phase = 'leaving';
+      this.#until = now + LEAVE_MS;
+      steps.push('release', 'leaveGossip');
+      return steps;
+    }
+    if (this.#phase === 'leaving' && now >= this.#until) steps.push('done');
+    return steps;
+  }
+
+  onLeftGossip(): void {
+    this.#phase = 'gone';
+  }
+}

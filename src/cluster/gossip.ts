@@ -1,0 +1,112 @@
+/** Drives the Serf core: what it answers, what it reports, and whom a join was for. */
+import { unreachable } from '../base/assert.ts';
+import type { MonotonicMs } from '../base/machine.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { RequestId } from '../model/ids.ts';
+import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from '../serf/messages.ts';
+import type { Serf } from '../serf/serf.ts';
+import { drop, notify } from './core.ts';
+import type { ClusterEffect, ClusterOutcome } from './messages.ts';
+import { refusal } from './steward.ts';
+
+export interface GossipHost {
+  onMembers(now: MonotonicMs): void;
+  /** An address that we tried by ourselves has answered, or not. */
+  onJoinEnded(endpoint: Endpoint, now: MonotonicMs): void;
+  onLeft(effects: ClusterEffect[]): void;
+}
+
+export class Gossip {
+  readonly #serf: Serf;
+  readonly #host: GossipHost;
+  /** Joins under way: our own tries by their address, those of callers without. */
+  readonly #joins: Map<RequestId, Endpoint | undefined> = new Map();
+  #leaving: RequestId | undefined;
+
+  constructor(serf: Serf, host: GossipHost) {
+    this.#serf = serf;
+    this.#host = host;
+  }
+
+  step(input: SerfInput, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const out: SerfEffect[] = [];
+    this.#serf.step(input, now, out);
+    this.#perform(out, now, effects);
+  }
+
+  tick(now: MonotonicMs, effects: ClusterEffect[]): void {
+    const out: SerfEffect[] = [];
+    this.#serf.tick(now, out);
+    this.#perform(out, now, effects);
+  }
+
+  /** For a caller, who is answered. */
+  join(requestId: RequestId, addresses: readonly Endpoint[], now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#joins.set(requestId, undefined);
+    this.step({ kind: 'join', requestId, addresses }, now, effects);
+  }
+
+  /** By ourselves: an address was found, or a failed member may be back. */
+  tryJoin(endpoint: Endpoint, requestId: RequestId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#joins.set(requestId, endpoint);
+    this.step({ kind: 'join', requestId, addresses: [endpoint] }, now, effects);
+  }
+
+  leave(requestId: RequestId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#leaving = requestId;
+    this.step({ kind: 'leave', requestId }, now, effects);
+  }
+
+  #perform(out: readonly SerfEffect[], now: MonotonicMs, effects: ClusterEffect[]): void {
+    for (const effect of out) {
+      if (effect.kind === 'sendDatagram') effects.push({ ...effect, channel: 'gossip' });
+      else if (effect.kind === 'reply') this.#onReply(effect.requestId, effect.outcome, now, effects);
+      else if (effect.kind === 'notify') this.#onEvent(effect.event, now, effects);
+      else effects.push(effect);
+    }
+  }
+
+  #onReply(requestId: RequestId, outcome: SerfOutcome, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (requestId === this.#leaving) {
+      this.#host.onLeft(effects);
+      return;
+    }
+    if (!this.#joins.has(requestId)) return;
+    const endpoint = this.#joins.get(requestId);
+    this.#joins.delete(requestId);
+    if (endpoint !== undefined) this.#host.onJoinEnded(endpoint, now);
+    else effects.push({ kind: 'reply', requestId, outcome: joinOutcome(outcome) });
+  }
+
+  #onEvent(event: SerfEvent, now: MonotonicMs, effects: ClusterEffect[]): void {
+    switch (event.kind) {
+      case 'memberJoined':
+      case 'memberLeft':
+      case 'memberFailed':
+      case 'memberUpdated':
+      case 'memberReaped':
+        this.#host.onMembers(now);
+        notify(event, effects);
+        return;
+      case 'nameConflict': {
+        const text = `two processes bear the name ${event.name}: one of them must be renamed (--node-id)`;
+        notify({ kind: 'warning', text }, effects);
+        return;
+      }
+      case 'mergeRefused':
+        notify({ kind: 'warning', text: `gossip was not merged: ${event.reason}` }, effects);
+        return;
+      case 'dropped':
+        drop('gossip', event.reason, effects);
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+}
+
+function joinOutcome(outcome: SerfOutcome): ClusterOutcome {
+  if (outcome.kind === 'joined' && outcome.count > 0) return { kind: 'done', count: outcome.count };
+  if (outcome.kind === 'joined') return refusal('JOIN_FAILED', outcome.errors.join('; '));
+  return refusal('JOIN_FAILED', outcome.kind === 'refused' ? outcome.reason : 'gossip was left meanwhile');
+}

@@ -1,0 +1,287 @@
+/**
+ * Carries word between the replica and shard ownership: who leads, what was applied, and the lease messages on their way to
+ * the leader and back (ownership.md O-16: nodes outside the group renew through the voter they follow).
+ */
+import { unreachable } from '../base/assert.ts';
+import { DecodeError } from '../base/errors.ts';
+import type { MonotonicMs } from '../base/machine.ts';
+import type { Boot, LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
+import { nodeIdOf } from '../model/ids.ts';
+import type { Entry } from '../model/log.ts';
+import type { RaftEvent } from '../raft/messages.ts';
+import type { ShardingEffect, ShardingInput } from '../sharding/messages.ts';
+import type { Sharding } from '../sharding/sharding.ts';
+import { encodeCommand } from '../wire/command/command.ts';
+import type { PeerMessage } from '../wire/peer/peer-message.ts';
+import { decodeLeaseMessage, encodeLeaseMessage } from '../wire/sharding/lease.ts';
+import { decodeShardCommand, encodeShardCommand } from '../wire/sharding/map-entry.ts';
+import { notify } from './core.ts';
+import type { ClusterEffect } from './messages.ts';
+import type { Replica } from './replica.ts';
+
+/** Ways back to holders that renew through a voter. One per non-voter. */
+const ROUTES_MAX = 8_192;
+
+export interface HoldingHost {
+  readonly self: MemberId;
+  readonly boot: Boot;
+  readonly replica: Replica;
+  send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
+  /** The Raft member that a node is now, as gossip knows it. */
+  memberOf(node: NodeId): MemberId | undefined;
+  nextRequestId(): RequestId;
+  /** The application may hold a shard for a while; without a hook the release is done at once. */
+  readonly hasReleaseHook: boolean;
+}
+
+export class Holding {
+  readonly #sharding: Sharding;
+  readonly #host: HoldingHost;
+  readonly #routes: Map<NodeId, MemberId> = new Map();
+  #leaseUntil: MonotonicMs = Number.NEGATIVE_INFINITY;
+  #told = { leader: '' as NodeId | undefined, term: -1, lease: Number.NaN, isSettled: false, isReady: false };
+  #election: Extract<RaftEvent, { kind: 'becameLeader' }> | undefined;
+  #predecessor: NodeId | undefined;
+  /** The node released its lease for good, or drained: told once. */
+  isDrained = false;
+
+  constructor(sharding: Sharding, host: HoldingHost) {
+    this.#sharding = sharding;
+    this.#host = host;
+  }
+
+  get sharding(): Sharding {
+    return this.#sharding;
+  }
+
+  get boot(): Boot {
+    return this.#host.boot;
+  }
+
+  /** What `owns()` compares with both clocks. */
+  get leaseUntil(): MonotonicMs {
+    return this.#leaseUntil;
+  }
+
+  step(input: ShardingInput, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const out: ShardingEffect[] = [];
+    this.#sharding.step(input, now, out);
+    this.#perform(out, now, effects);
+  }
+
+  tick(now: MonotonicMs, effects: ClusterEffect[]): void {
+    const out: ShardingEffect[] = [];
+    this.#sharding.tick(now, out);
+    this.#perform(out, now, effects);
+  }
+
+  onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (event.kind === 'becameLeader') {
+      this.#election = event;
+      this.#routes.clear();
+      this.#tellLeadership(false, now, effects);
+    } else if (event.kind === 'steppedDown') {
+      this.#election = undefined;
+      this.#tellLeadership(false, now, effects);
+    } else if (event.kind === 'leaderChanged' && event.leader !== undefined && event.leader !== this.#host.self) {
+      this.#predecessor = nodeIdOf(event.leader);
+    } else if (event.kind === 'configurationChanged') {
+      this.step({ kind: 'votersChanged', nodes: event.configuration.voters.map(nodeIdOf) }, now, effects);
+    }
+  }
+
+  onShardCommand(entry: Entry, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const command = decodeShardCommand(bytes);
+    if (command instanceof DecodeError) {
+      notify({ kind: 'dropped', where: 'log', reason: `shard command at ${entry.index}` }, effects);
+      return;
+    }
+    // Written by somebody who believed himself leader of another term (raft.md 6.5).
+    if (command.term !== entry.term) return;
+    this.step({ kind: 'applied', index: entry.index, term: entry.term, command }, now, effects);
+  }
+
+  onApplied(index: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.step({ kind: 'appliedTo', index }, now, effects);
+    const election = this.#election;
+    if (election !== undefined && !this.#told.isReady && index >= election.noopIndex) {
+      this.#told.isReady = true;
+      this.#tellLeadership(true, now, effects);
+    }
+  }
+
+  /** Tells ownership what has changed in the replica since the last turn. Cheap when nothing has. */
+  refresh(now: MonotonicMs, effects: ClusterEffect[]): void {
+    const { replica, self } = this.#host;
+    const known = replica.knownLeader(self, now);
+    const { leader } = known;
+    if (leader !== this.#told.leader || known.term !== this.#told.term) {
+      this.#told.leader = leader;
+      this.#told.term = known.term;
+      this.step({ kind: 'leaderKnown', leader, term: known.term }, now, effects);
+    }
+    if (this.#election === undefined) return;
+    const lease = replica.raft?.leaderLeaseUntil ?? Number.NEGATIVE_INFINITY;
+    if (lease !== this.#told.lease) {
+      this.#told.lease = lease;
+      this.step({ kind: 'leaderLease', until: lease }, now, effects);
+    }
+    const isSettled = replica.raft !== undefined && replica.raft.lastIndex === replica.state.appliedIndex;
+    if (isSettled !== this.#told.isSettled) {
+      this.#told.isSettled = isSettled;
+      this.step({ kind: 'logSettled', settled: isSettled }, now, effects);
+    }
+  }
+
+  /** A lease message came from `from`, for us or to be passed on. */
+  onLeaseFrame(
+    from: MemberId,
+    message: { bytes: Uint8Array; relayFor: NodeId | undefined },
+    now: MonotonicMs,
+    effects: ClusterEffect[],
+  ): void {
+    const lease = decodeLeaseMessage(message.bytes);
+    if (lease instanceof DecodeError) {
+      notify({ kind: 'dropped', where: 'peer', reason: 'lease message' }, effects);
+      return;
+    }
+    const isUpward = lease.kind === 'renew' || lease.kind === 'release';
+    if (!isUpward) {
+      if (lease.node === nodeIdOf(this.#host.self)) this.step({ kind: 'received', message: lease }, now, effects);
+      else this.#passDown(lease.node, message.bytes, effects);
+      return;
+    }
+    // Whoever speaks for another node must say so; nobody renews in another's name.
+    if (message.relayFor === undefined ? nodeIdOf(from) !== lease.node : message.relayFor !== lease.node) return;
+    if (this.#election === undefined) {
+      if (message.relayFor === undefined) this.#passUp(lease.node, message.bytes, effects);
+      return;
+    }
+    this.#remember(lease.node, from);
+    this.step({ kind: 'received', message: lease }, now, effects);
+  }
+
+  #perform(out: readonly ShardingEffect[], now: MonotonicMs, effects: ClusterEffect[]): void {
+    for (const effect of out) this.#performOne(effect, now, effects);
+  }
+
+  #performOne(effect: ShardingEffect, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const host = this.#host;
+    switch (effect.kind) {
+      case 'sendToLeader': {
+        const way = this.#wayToLeader();
+        const bytes = encodeLeaseMessage(effect.message);
+        if (way !== undefined) host.send(way, { kind: 'lease', bytes, relayFor: undefined }, effects);
+        return;
+      }
+      case 'sendToHolder': {
+        const way = this.#routes.get(effect.node) ?? host.memberOf(effect.node);
+        if (way === undefined) return;
+        const relayFor = nodeIdOf(way) === effect.node ? undefined : effect.node;
+        host.send(way, { kind: 'lease', bytes: encodeLeaseMessage(effect.message), relayFor }, effects);
+        return;
+      }
+      case 'append':
+        this.#append(encodeCommand({ kind: 'shard', bytes: encodeShardCommand(effect.command) }), now, effects);
+        return;
+      case 'release':
+        notify(
+          { kind: 'shardsReleasing', shards: effect.shards, version: effect.version, deadline: effect.deadline },
+          effects,
+        );
+        if (!host.hasReleaseHook) this.step({ kind: 'released', version: effect.version }, now, effects);
+        return;
+      case 'start':
+        notify({ kind: 'shardsStarted', shards: effect.shards, epoch: effect.epoch }, effects);
+        return;
+      case 'publishLease':
+        this.#leaseUntil = effect.until;
+        return;
+      case 'notify':
+        this.#tellEvent(effect.event, effects);
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #tellEvent(event: Extract<ShardingEffect, { kind: 'notify' }>['event'], effects: ClusterEffect[]): void {
+    switch (event.kind) {
+      case 'mapProposed':
+        notify({ kind: 'shardMapProposed', version: event.version }, effects);
+        return;
+      case 'mapChanged':
+        notify({ kind: 'shardMapChanged', map: event.map }, effects);
+        return;
+      case 'leaseGained':
+      case 'leaseLost':
+        notify({ kind: event.kind }, effects);
+        return;
+      case 'refused':
+        if (event.reason === 'idInUse') {
+          notify(
+            {
+              kind: 'warning',
+              text: 'another process of this node id holds shards: waiting until its lease has run out',
+            },
+            effects,
+          );
+        }
+        return;
+      case 'drained':
+        this.isDrained = true;
+        return;
+      case 'proposalVoided':
+      case 'holderGone':
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  #tellLeadership(isReady: boolean, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const election = this.#election;
+    this.#told = { ...this.#told, lease: Number.NaN, isSettled: false, isReady };
+    this.step(
+      {
+        kind: 'leadership',
+        isLeader: election !== undefined,
+        isReady: election !== undefined && isReady,
+        term: (election?.term ?? 0) as Term,
+        electedAt: election?.electedAt ?? Number.NEGATIVE_INFINITY,
+        restedOnLease: election?.restedOnLease === undefined ? undefined : nodeIdOf(election.restedOnLease),
+        predecessor: election === undefined ? undefined : this.#predecessor,
+      },
+      now,
+      effects,
+    );
+    this.refresh(now, effects);
+  }
+
+  /** Refused when this node does not lead any more; the coordinator asks again by its own deadlines. */
+  #append(bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#host.replica.step({ kind: 'propose', requestId: this.#host.nextRequestId(), items: [bytes] }, now, effects);
+  }
+
+  #wayToLeader(): MemberId | undefined {
+    const { replica, self } = this.#host;
+    if (replica.isInGroup(self)) return replica.raft?.leader;
+    return replica.followed;
+  }
+
+  #passUp(holder: NodeId, bytes: Uint8Array, effects: ClusterEffect[]): void {
+    const leader = this.#host.replica.raft?.leader;
+    if (leader === undefined || leader === this.#host.self) return;
+    this.#host.send(leader, { kind: 'lease', bytes, relayFor: holder }, effects);
+  }
+
+  #passDown(holder: NodeId, bytes: Uint8Array, effects: ClusterEffect[]): void {
+    const member = this.#host.memberOf(holder);
+    if (member !== undefined) this.#host.send(member, { kind: 'lease', bytes, relayFor: undefined }, effects);
+  }
+
+  #remember(holder: NodeId, way: MemberId): void {
+    if (!this.#routes.has(holder) && this.#routes.size >= ROUTES_MAX) return;
+    this.#routes.set(holder, way);
+  }
+}

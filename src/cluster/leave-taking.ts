@@ -1,0 +1,126 @@
+/** The node on its way out: takes the steps of {@link Departure} in the world, and answers who asked for a drain. */
+import type { MonotonicMs } from '../base/machine.ts';
+import type { MemberId, RequestId } from '../model/ids.ts';
+import { nodeIdOf } from '../model/ids.ts';
+import type { PeerMessage } from '../wire/peer/peer-message.ts';
+import type { Core } from './core.ts';
+import { Departure, type DeparturePhase, type DepartureStep } from './departure.ts';
+import type { ClusterEffect } from './messages.ts';
+import type { Neighbourhood } from './neighbourhood.ts';
+import { refusal } from './steward.ts';
+
+export interface LeaveTakingHost {
+  core(): Core;
+  readonly neighbourhood: Neighbourhood;
+  readonly isAutoJoin: boolean;
+  send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
+  leaveGossip(now: MonotonicMs, effects: ClusterEffect[]): void;
+}
+
+export class LeaveTaking {
+  readonly #host: LeaveTakingHost;
+  readonly #drains: Set<RequestId> = new Set();
+  #departure: Departure | undefined;
+  #isDraining = false;
+  #isRetired = false;
+
+  constructor(host: LeaveTakingHost) {
+    this.#host = host;
+  }
+
+  get phase(): DeparturePhase | undefined {
+    return this.#departure?.phase;
+  }
+
+  /** Told to give its shards away, or on its way out. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  nextDeadline(): MonotonicMs {
+    return this.#departure?.nextDeadline() ?? Number.POSITIVE_INFINITY;
+  }
+
+  leave(requestId: RequestId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#departure === undefined) this.#departure = new Departure(requestId, now);
+    else effects.push({ kind: 'reply', requestId, outcome: refusal('REFUSED', 'the node is leaving already') });
+  }
+
+  drain(requestId: RequestId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (!this.#hasCompany()) {
+      effects.push({
+        kind: 'reply',
+        requestId,
+        outcome: refusal('REFUSED', 'no other node is there to take the shards'),
+      });
+      return;
+    }
+    this.#isDraining = true;
+    this.#drains.add(requestId);
+    this.#host.core().holding.step({ kind: 'drain' }, now, effects);
+  }
+
+  onRetired(): void {
+    this.#isRetired = this.#departure !== undefined;
+  }
+
+  evaluate(now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#answerDrains(effects);
+    if (this.#departure === undefined) return;
+    const { holding } = this.#host.core();
+    const facts = {
+      hasCompany: this.#hasCompany() && holding.sharding.ownedCount > 0,
+      isDrained: holding.isDrained,
+      mustRetire: this.#mustRetire(now),
+    };
+    for (const step of this.#departure.evaluate(facts, now)) this.#take(step, this.#departure, now, effects);
+  }
+
+  /** Gossip was left: the last thing. */
+  onLeftGossip(effects: ClusterEffect[]): void {
+    const departure = this.#departure;
+    if (departure === undefined || departure.phase === 'gone') return;
+    departure.onLeftGossip();
+    effects.push({ kind: 'reply', requestId: departure.requestId, outcome: { kind: 'done', count: 1 } });
+  }
+
+  #take(step: DepartureStep, departure: Departure, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const { replica, holding, steward } = this.#host.core();
+    if (step === 'drain') {
+      this.#isDraining = true;
+      holding.step({ kind: 'drain' }, now, effects);
+    } else if (step === 'askToRetire') {
+      const leader = replica.raft?.leader;
+      if (replica.isLeader) steward.resign(now, effects);
+      else if (leader !== undefined)
+        this.#host.send(leader, { kind: 'request', id: departure.requestId, ask: 'retire' }, effects);
+    } else if (step === 'release') holding.step({ kind: 'stopping' }, now, effects);
+    else if (step === 'leaveGossip') this.#host.leaveGossip(now, effects);
+    else this.onLeftGossip(effects);
+  }
+
+  #mustRetire(now: MonotonicMs): boolean {
+    const { replica, self, steward } = this.#host.core();
+    if (!this.#host.isAutoJoin || this.#isRetired || !replica.isInGroup(self)) return false;
+    if (replica.isLeader) return !steward.isLast(now);
+    const { voters, learners } = replica.configuration;
+    return [...voters, ...learners].some((member) => {
+      const peer = this.#host.neighbourhood.peer(nodeIdOf(member));
+      return member !== self && peer?.member === member && peer.isAlive;
+    });
+  }
+
+  #hasCompany(): boolean {
+    const { replica, self } = this.#host.core();
+    return this.#host.neighbourhood
+      .alive()
+      .some((peer) => peer.member !== self && peer.kind !== 'non-member' && peer.clusterId === replica.clusterId);
+  }
+
+  #answerDrains(effects: ClusterEffect[]): void {
+    if (this.#drains.size === 0 || !this.#host.core().holding.isDrained) return;
+    for (const requestId of this.#drains)
+      effects.push({ kind: 'reply', requestId, outcome: { kind: 'done', count: 1 } });
+    this.#drains.clear();
+  }
+}

@@ -1,0 +1,95 @@
+/** The vocabulary of the whole node: what the shell tells it and what it asks of the shell. */
+import type { Endpoint } from '../model/endpoint.ts';
+import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Stamp, StreamId } from '../model/ids.ts';
+import type { PersistBatch, SnapshotMeta } from '../model/log.ts';
+import type { NodeEvent } from '../model/node-event.ts';
+
+/** Which of the node's two UDP sockets. */
+export type Channel = 'gossip' | 'liveness';
+
+export type ClusterInput =
+  /** Sockets are bound, the data directory is open. Comes once, first. `tags` are published, `endpoints` are shown in views. */
+  | {
+      readonly kind: 'start';
+      readonly tags: ReadonlyMap<string, string>;
+      readonly endpoints: ReadonlyMap<string, Endpoint>;
+    }
+  | { readonly kind: 'datagram'; readonly channel: Channel; readonly from: Endpoint; readonly bytes: Uint8Array }
+  | { readonly kind: 'streamAccepted'; readonly stream: StreamId; readonly from: Endpoint }
+  | { readonly kind: 'streamOpened'; readonly stream: StreamId }
+  | { readonly kind: 'streamBytes'; readonly stream: StreamId; readonly bytes: Uint8Array }
+  | { readonly kind: 'streamClosed'; readonly stream: StreamId; readonly error: string | undefined }
+  | { readonly kind: 'peerFrame'; readonly bytes: Uint8Array }
+  | { readonly kind: 'peerUnreachable'; readonly peer: MemberId }
+  | { readonly kind: 'persisted'; readonly batchSeq: number }
+  | { readonly kind: 'persistFailed'; readonly reason: string }
+  | { readonly kind: 'snapshotSaved'; readonly meta: SnapshotMeta; readonly firstIndex: LogIndex }
+  | { readonly kind: 'snapshotInstalled'; readonly meta: SnapshotMeta }
+  | { readonly kind: 'identified'; readonly clusterId: ClusterId }
+  /** The data directory was set aside and a new, empty one is open under this stamp. */
+  | { readonly kind: 'logReset'; readonly stamp: Stamp }
+  /** The wall clock ran ahead of the monotonic one (a suspended guest, a stepped clock). Comes ahead of the turn's other inputs. */
+  | { readonly kind: 'clockJumped'; readonly byMs: number }
+  | { readonly kind: 'loopDelay'; readonly p99Ms: number }
+  | { readonly kind: 'discovered'; readonly gossip: readonly Endpoint[]; readonly searched: boolean }
+  /** The application has stopped serving what `shardsReleasing` of this version named. */
+  | { readonly kind: 'released'; readonly version: LogIndex }
+  /** clusterfunk's `ConfirmShardMap`: a holder's acknowledgement that came by another way. */
+  | { readonly kind: 'confirmed'; readonly node: NodeId; readonly version: LogIndex }
+  | { readonly kind: 'request'; readonly requestId: RequestId; readonly request: ClusterRequest };
+
+export type ClusterRequest =
+  | { readonly kind: 'join'; readonly addresses: readonly Endpoint[] }
+  /** Undefined removes the tag. */
+  | { readonly kind: 'setTags'; readonly tags: ReadonlyMap<string, string | undefined> }
+  | { readonly kind: 'addNode'; readonly node: NodeId }
+  | { readonly kind: 'removeNode'; readonly node: NodeId }
+  | { readonly kind: 'stepDown' }
+  | { readonly kind: 'drain' }
+  /** The orderly stop: shards away, vote given up, gossip left. The reply is the last thing the node says. */
+  | { readonly kind: 'leave' };
+
+export type ClusterEffect =
+  | { readonly kind: 'sendDatagram'; readonly channel: Channel; readonly to: Endpoint; readonly bytes: Uint8Array }
+  | { readonly kind: 'openStream'; readonly stream: StreamId; readonly to: Endpoint }
+  | { readonly kind: 'sendStream'; readonly stream: StreamId; readonly bytes: Uint8Array }
+  | { readonly kind: 'closeStream'; readonly stream: StreamId }
+  /** Over the long-lived link to that peer; may be lost, is never reordered on one link. */
+  | { readonly kind: 'sendPeer'; readonly to: MemberId; readonly endpoint: Endpoint; readonly bytes: Uint8Array }
+  | { readonly kind: 'persist'; readonly batch: PersistBatch }
+  | {
+      readonly kind: 'saveSnapshot';
+      readonly meta: SnapshotMeta;
+      readonly bytes: Uint8Array;
+      readonly keepFrom: LogIndex;
+    }
+  | { readonly kind: 'installSnapshot'; readonly meta: SnapshotMeta; readonly bytes: Uint8Array }
+  /** Make it durable that this directory belongs to that cluster; answered by `identified`. */
+  | { readonly kind: 'identify'; readonly clusterId: ClusterId }
+  /** Set the data directory aside and open an empty one; answered by `logReset`. */
+  | { readonly kind: 'resetLog' }
+  /** Keep these gossip addresses beside the data, to find the others after a restart. Best effort. */
+  | { readonly kind: 'rememberPeers'; readonly gossip: readonly Endpoint[] }
+  | { readonly kind: 'reply'; readonly requestId: RequestId; readonly outcome: ClusterOutcome }
+  | { readonly kind: 'notify'; readonly event: NodeEvent }
+  | { readonly kind: 'stop'; readonly reason: string; readonly exitCode: number };
+
+export type ClusterOutcome =
+  /** `count`: for `join`, how many addresses answered. */
+  | { readonly kind: 'done'; readonly count: number }
+  | {
+      readonly kind: 'refused';
+      readonly code: ClusterRefusal;
+      readonly reason: string;
+      readonly leader: NodeId | undefined;
+    };
+
+export type ClusterRefusal =
+  | 'NOT_LEADER'
+  | 'UNKNOWN_NODE'
+  | 'ALREADY_MEMBER'
+  | 'REFUSED'
+  | 'OUTCOME_UNKNOWN'
+  | 'JOIN_FAILED'
+  | 'TAGS_TOO_LARGE'
+  | 'STOPPED';

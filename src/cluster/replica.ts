@@ -1,0 +1,413 @@
+/**
+ * This node's copy of what the cluster agreed on: a Raft member where it is one, a follower's stream where it is not, and
+ * the state both feed. Committed entries are applied here, in log order, in the step that brought them.
+ */
+import { assert, InvariantError, present, unreachable } from '../base/assert.ts';
+import { DecodeError } from '../base/errors.ts';
+import type { MonotonicMs } from '../base/machine.ts';
+import type { Random } from '../base/random.ts';
+import { randomBelow } from '../base/random.ts';
+import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
+import { NO_INDEX, NO_TERM, nodeIdOf } from '../model/ids.ts';
+import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
+import { EMPTY_CONFIGURATION } from '../model/log.ts';
+import type { RaftConfig } from '../raft/config.ts';
+import type { RaftEffect, RaftEvent, RaftInput, RaftOutcome } from '../raft/messages.ts';
+import { Raft } from '../raft/raft.ts';
+import type { PeerMessage } from '../wire/peer/peer-message.ts';
+import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
+import { AgreedState } from './agreed-state.ts';
+import { continuing, FollowClient, FollowServer } from './following.ts';
+import type { ClusterEffect } from './messages.ts';
+import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
+
+/** Entries between two snapshots; jitter of a tenth keeps voters from writing theirs together (raft.md 10.1). */
+const SNAPSHOT_ENTRIES = 10_000;
+const SNAPSHOT_BYTES = 32 * 1024 * 1024;
+/** Entries kept below a snapshot, so that a slow peer needs none. */
+const TRAILING_ENTRIES = 5_000;
+
+/** What the replica needs of the node around it. Called synchronously, within a step. */
+export interface ReplicaHost {
+  send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
+  onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void;
+  onRaftReply(requestId: RequestId, outcome: RaftOutcome, now: MonotonicMs, effects: ClusterEffect[]): void;
+  onShardCommand(entry: Entry, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
+  onApplied(index: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void;
+  onImage(index: LogIndex, shardImage: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
+  shardImage(): Uint8Array;
+}
+
+/** The leader and its term as this node knows them, from Raft or from the voter it follows. */
+export interface KnownLeader {
+  readonly leader: NodeId | undefined;
+  readonly term: Term;
+}
+
+export class Replica {
+  readonly state: AgreedState = new AgreedState();
+  readonly #config: RaftConfig;
+  readonly #host: ReplicaHost;
+  readonly #random: Random;
+  readonly #server: FollowServer = new FollowServer();
+  readonly #client: FollowClient;
+  readonly #sender: SnapshotSender = new SnapshotSender();
+  readonly #receiver: SnapshotReceiver = new SnapshotReceiver();
+  #raft: Raft | undefined;
+  #followedLeader: KnownLeader = { leader: undefined, term: NO_TERM };
+  #pendingInstall: { meta: SnapshotMeta; bytes: Uint8Array } | undefined;
+  #snapshotIndex: LogIndex = NO_INDEX;
+  #snapshotAfter: number;
+  #bytesSinceSnapshot = 0;
+  #isSnapshotPending = false;
+  #stopReason: string | undefined;
+  messagesSent = 0;
+  messagesReceived = 0;
+  messagesDropped = 0;
+
+  constructor(config: RaftConfig, host: ReplicaHost, random: Random) {
+    this.#config = config;
+    this.#host = host;
+    this.#random = random;
+    this.#client = new FollowClient(random);
+    this.#snapshotAfter = this.#drawSnapshotAfter();
+  }
+
+  get raft(): Raft | undefined {
+    return this.#raft;
+  }
+
+  get stopReason(): string | undefined {
+    return this.#stopReason;
+  }
+
+  get snapshotIndex(): LogIndex {
+    return this.#snapshotIndex;
+  }
+
+  get followed(): MemberId | undefined {
+    return this.#client.followed;
+  }
+
+  /** The newest configuration known here: the log's, else the applied one. */
+  get configuration(): Configuration {
+    const own = this.#raft?.configuration;
+    if (own !== undefined && own.voters.length > 0) return own;
+    return this.state.configuration ?? EMPTY_CONFIGURATION;
+  }
+
+  isInGroup(self: MemberId): boolean {
+    const configuration = this.#raft?.configuration;
+    if (configuration === undefined) return false;
+    return configuration.voters.includes(self) || configuration.learners.includes(self);
+  }
+
+  get isLeader(): boolean {
+    return this.#raft?.role === 'leader';
+  }
+
+  knownLeader(self: MemberId, now: MonotonicMs): KnownLeader {
+    if (this.#raft !== undefined && (this.isInGroup(self) || this.#raft.leader !== undefined)) {
+      return {
+        leader: this.#raft.leader === undefined ? undefined : nodeIdOf(this.#raft.leader),
+        term: this.#raft.term,
+      };
+    }
+    // Twice the time in which another voter is tried: one change of the followed voter is no loss of the leader.
+    if (now - this.#client.heardAt > 500) return { leader: undefined, term: this.#followedLeader.term };
+    return this.#followedLeader;
+  }
+
+  /** Opens the log as a member of the group. Its entries are applied as Raft commits them. */
+  open(self: MemberId, recovered: RecoveredLog, now: MonotonicMs, effects: ClusterEffect[]): void {
+    assert(this.#raft === undefined, 'a replica opens its log once');
+    if (recovered.snapshot !== undefined && recovered.snapshot.meta.lastLog.index > this.state.appliedIndex) {
+      this.#snapshotIndex = recovered.snapshot.meta.lastLog.index;
+      this.#restore(recovered.snapshot.meta, recovered.snapshot.bytes, now, effects);
+    }
+    this.#raft = new Raft(this.#config, self, recovered, this.#random, now);
+    this.tick(now, effects);
+  }
+
+  step(input: RaftInput, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#raft === undefined) return;
+    const out: RaftEffect[] = [];
+    this.#raft.step(input, now, out);
+    this.#perform(out, now, effects);
+  }
+
+  tick(now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#raft !== undefined) {
+      const out: RaftEffect[] = [];
+      this.#raft.tick(now, out);
+      this.#perform(out, now, effects);
+    }
+    const transfers: TransferEvent[] = [];
+    this.#sender.tick(now, transfers);
+    this.#performTransfers(transfers, now, effects);
+  }
+
+  nextDeadline(): MonotonicMs {
+    return Math.min(this.#raft?.nextDeadline() ?? Number.POSITIVE_INFINITY, this.#sender.nextDeadline());
+  }
+
+  /** When {@link follow} is next wanted, for a node outside the group. */
+  nextFollowDeadline(): MonotonicMs {
+    return this.#client.nextDeadline();
+  }
+
+  /** Asks a voter for news, when it is time. */
+  follow(voters: readonly MemberId[], now: MonotonicMs, effects: ClusterEffect[]): void {
+    const voter = this.#client.poll(voters, now);
+    if (voter !== undefined) this.#host.send(voter, { kind: 'follow', appliedIndex: this.state.appliedIndex }, effects);
+  }
+
+  check(): void {
+    this.#raft?.check();
+  }
+
+  onPeerMessage(from: MemberId, message: PeerMessage, now: MonotonicMs, effects: ClusterEffect[]): void {
+    switch (message.kind) {
+      case 'raft':
+        this.#onRaftBytes(from, message.bytes, now, effects);
+        return;
+      case 'follow':
+        this.#onFollow(from, message.appliedIndex, now, effects);
+        return;
+      case 'followEntries':
+        this.#onFollowEntries(from, message, now, effects);
+        return;
+      case 'snapshotChunk':
+        this.#onSnapshotChunk(from, message, now, effects);
+        return;
+      case 'snapshotAck': {
+        const transfers: TransferEvent[] = [];
+        this.#sender.onAck(from, message, now, transfers);
+        this.#performTransfers(transfers, now, effects);
+        return;
+      }
+      case 'lease':
+      case 'request':
+      case 'response':
+        throw new InvariantError(`${message.kind} is not the replica's`);
+      default:
+        unreachable(message);
+    }
+  }
+
+  /** A snapshot that `saveSnapshot` asked for is durable. */
+  onSnapshotSaved(meta: SnapshotMeta, firstIndex: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#isSnapshotPending = false;
+    this.#snapshotIndex = meta.lastLog.index;
+    this.step({ kind: 'compacted', meta, firstIndex }, now, effects);
+  }
+
+  /** The install that `installSnapshot` asked for is durable: only now the state may change to it. */
+  onSnapshotInstalled(meta: SnapshotMeta, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const pending = this.#pendingInstall;
+    if (pending === undefined || pending.meta.lastLog.index !== meta.lastLog.index) return;
+    this.#pendingInstall = undefined;
+    this.#snapshotIndex = meta.lastLog.index;
+    if (meta.lastLog.index > this.state.appliedIndex) this.#restore(meta, pending.bytes, now, effects);
+    this.step({ kind: 'snapshotInstalled', meta }, now, effects);
+  }
+
+  #onRaftBytes(from: MemberId, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#raft === undefined) return;
+    const message = decodeRaftMessage(bytes);
+    if (message instanceof DecodeError) {
+      this.messagesDropped += 1;
+      return;
+    }
+    this.messagesReceived += 1;
+    this.step({ kind: 'message', from, message }, now, effects);
+  }
+
+  #perform(out: readonly RaftEffect[], now: MonotonicMs, effects: ClusterEffect[]): void {
+    for (const effect of out) this.#performOne(effect, now, effects);
+  }
+
+  #performOne(effect: RaftEffect, now: MonotonicMs, effects: ClusterEffect[]): void {
+    switch (effect.kind) {
+      case 'persist':
+        effects.push({ kind: 'persist', batch: effect.batch });
+        return;
+      case 'send':
+        this.messagesSent += 1;
+        this.#host.send(effect.to, { kind: 'raft', bytes: encodeRaftMessage(effect.message) }, effects);
+        return;
+      case 'commit':
+        this.#apply(effect.entries, now, effects);
+        return;
+      case 'reply':
+        this.#host.onRaftReply(effect.requestId, effect.outcome, now, effects);
+        return;
+      case 'streamSnapshot':
+        this.#streamSnapshot({ to: effect.to, forRaft: true }, now, effects);
+        return;
+      case 'installSnapshot': {
+        const pending = present(this.#pendingInstall, 'a snapshot is installed only after it has come');
+        effects.push({ kind: 'installSnapshot', meta: pending.meta, bytes: pending.bytes });
+        return;
+      }
+      case 'notify':
+        this.#host.onRaftEvent(effect.event, now, effects);
+        return;
+      case 'stop':
+        this.#stopReason = effect.reason;
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #apply(entries: readonly Entry[], now: MonotonicMs, effects: ClusterEffect[]): void {
+    let last = this.state.appliedIndex;
+    for (const entry of entries) {
+      last = entry.index;
+      // A node that followed before it became a member has applied these already.
+      if (entry.index > this.state.appliedIndex) this.#applyOne(entry, now, effects);
+    }
+    this.#host.onApplied(this.state.appliedIndex, now, effects);
+    this.step({ kind: 'applied', index: last }, now, effects);
+    this.#push(now, effects);
+    this.#maybeSnapshot(effects);
+  }
+
+  #applyOne(entry: Entry, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const applied = this.state.apply(entry);
+    this.#server.remember(entry);
+    this.#bytesSinceSnapshot += entry.data.length;
+    if (applied.kind === 'shard') this.#host.onShardCommand(entry, applied.bytes, now, effects);
+  }
+
+  #onFollow(from: MemberId, appliedIndex: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void {
+    // Without a leader there is nothing to vouch for: the follower turns to another voter.
+    if (this.#raft === undefined || this.#raft.leader === undefined) return;
+    if (!this.#server.onFollow(from, appliedIndex, now)) return;
+    this.#pushTo(from, now, effects);
+  }
+
+  #push(now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#server.size === 0) return;
+    for (const member of this.#server.present(now)) this.#pushTo(member, now, effects);
+  }
+
+  #pushTo(to: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const raft = present(this.#raft, 'only a member of the group is followed');
+    if (this.#sender.isSendingTo(to)) return;
+    const entries = this.#server.take(to, this.state.appliedIndex, now);
+    if (entries === undefined) {
+      this.#streamSnapshot({ to, forRaft: false }, now, effects);
+      return;
+    }
+    const leader = raft.leader;
+    this.#host.send(
+      to,
+      {
+        kind: 'followEntries',
+        leader: leader === undefined ? undefined : nodeIdOf(leader),
+        term: raft.term,
+        commitIndex: this.state.appliedIndex,
+        entries,
+      },
+      effects,
+    );
+  }
+
+  #onFollowEntries(
+    from: MemberId,
+    message: Extract<PeerMessage, { kind: 'followEntries' }>,
+    now: MonotonicMs,
+    effects: ClusterEffect[],
+  ): void {
+    if (from !== this.#client.followed) return;
+    this.#client.onHeard(from, now);
+    this.#followedLeader = { leader: message.leader, term: message.term };
+    const entries = continuing(message.entries, this.state.appliedIndex);
+    if (entries.length > 0) {
+      for (const entry of entries) this.#applyOne(entry, now, effects);
+      this.#host.onApplied(this.state.appliedIndex, now, effects);
+      if (this.state.appliedIndex < message.commitIndex) this.#client.hasten(now);
+    } else if (message.entries.length > 0 && (message.entries[0]?.index ?? 0) > this.state.appliedIndex + 1) {
+      this.#client.hasten(now);
+    }
+  }
+
+  #streamSnapshot(stream: { to: MemberId; forRaft: boolean }, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const transfers: TransferEvent[] = [];
+    const bytes = this.state.image(this.#host.shardImage());
+    const meta = this.#meta();
+    const term = this.#raft?.term ?? NO_TERM;
+    if (meta === undefined || !this.#sender.begin({ ...stream, term, meta, bytes }, now, transfers)) {
+      if (stream.forRaft) this.step({ kind: 'snapshotStatus', peer: stream.to, ok: false }, now, effects);
+      return;
+    }
+    this.#performTransfers(transfers, now, effects);
+  }
+
+  #performTransfers(transfers: readonly TransferEvent[], now: MonotonicMs, effects: ClusterEffect[]): void {
+    for (const transfer of transfers) {
+      if (transfer.kind === 'send') this.#host.send(transfer.to, transfer.message, effects);
+      else if (transfer.forRaft)
+        this.step({ kind: 'snapshotStatus', peer: transfer.to, ok: transfer.ok }, now, effects);
+    }
+  }
+
+  #onSnapshotChunk(from: MemberId, chunk: SnapshotChunk, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (!chunk.forRaft && from !== this.#client.followed) return;
+    if (!chunk.forRaft) this.#client.onHeard(from, now);
+    const { wanted, complete } = this.#receiver.onChunk(from, chunk);
+    this.#host.send(from, { kind: 'snapshotAck', index: chunk.meta.lastLog.index, offset: wanted }, effects);
+    if (complete === undefined) return;
+    if (chunk.forRaft) {
+      this.#pendingInstall = { meta: chunk.meta, bytes: complete };
+      this.step({ kind: 'snapshotReceived', from, term: chunk.term, meta: chunk.meta }, now, effects);
+    } else if (chunk.meta.lastLog.index > this.state.appliedIndex) {
+      this.#restore(chunk.meta, complete, now, effects);
+      this.#client.hasten(now);
+    }
+  }
+
+  #restore(meta: SnapshotMeta, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void {
+    try {
+      const shardImage = this.state.restore(meta, bytes);
+      this.#server.forgetEntries();
+      this.#host.onImage(meta.lastLog.index, shardImage, now, effects);
+    } catch (error) {
+      // Its checksum held, so it is what the sender meant: a version of the image that we do not know.
+      if (!(error instanceof DecodeError)) throw error;
+      this.#stopReason = `a snapshot at index ${meta.lastLog.index} cannot be read: ${error.message}`;
+    }
+  }
+
+  #maybeSnapshot(effects: ClusterEffect[]): void {
+    const entries = this.state.appliedIndex - this.#snapshotIndex;
+    if (this.#isSnapshotPending || (entries < this.#snapshotAfter && this.#bytesSinceSnapshot < SNAPSHOT_BYTES)) return;
+    const meta = this.#meta();
+    if (meta === undefined) return;
+    this.#isSnapshotPending = true;
+    this.#bytesSinceSnapshot = 0;
+    this.#snapshotAfter = this.#drawSnapshotAfter();
+    const keepFrom = Math.max(1, meta.lastLog.index - TRAILING_ENTRIES) as LogIndex;
+    effects.push({ kind: 'saveSnapshot', meta, bytes: this.state.image(this.#host.shardImage()), keepFrom });
+  }
+
+  #meta(): SnapshotMeta | undefined {
+    const clusterId = this.clusterId;
+    if (clusterId === undefined || this.state.appliedIndex === NO_INDEX) return undefined;
+    return {
+      clusterId,
+      lastLog: { term: this.state.appliedTerm, index: this.state.appliedIndex },
+      configuration: this.state.configuration,
+      configurationIndex: this.state.configurationIndex,
+    };
+  }
+
+  /** Set by the owner as soon as the node belongs to a cluster. */
+  clusterId: ClusterId | undefined;
+
+  #drawSnapshotAfter(): number {
+    return SNAPSHOT_ENTRIES + randomBelow(this.#random, SNAPSHOT_ENTRIES / 10);
+  }
+}

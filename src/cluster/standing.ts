@@ -1,0 +1,172 @@
+/** How a node stands: its state, its role and what it waits for, as pure functions of what is known in this turn. */
+import type { MonotonicMs } from '../base/machine.ts';
+import type { ClusterId, MemberId, NodeId, Term } from '../model/ids.ts';
+import { nodeIdOf } from '../model/ids.ts';
+import type { Configuration } from '../model/log.ts';
+import type { NodeKind, NodeRole, NodeState } from '../model/node-state.ts';
+import type { Waiting } from '../model/node-view.ts';
+import { notify } from './core.ts';
+import type { DeparturePhase } from './departure.ts';
+import type { ClusterEffect } from './messages.ts';
+import type { KnownLeader } from './replica.ts';
+
+/** A quorum is not missed before the first election had its time. */
+const QUORUM_PATIENCE_MS = 1_000;
+
+export interface StandingFacts {
+  readonly now: MonotonicMs;
+  readonly self: MemberId;
+  readonly kind: NodeKind;
+  readonly isStarted: boolean;
+  readonly departure: DeparturePhase | undefined;
+  readonly isDraining: boolean;
+  readonly clusterId: ClusterId | undefined;
+  readonly leader: NodeId | undefined;
+  readonly isLeader: boolean;
+  readonly isInGroup: boolean;
+  readonly configuration: Configuration;
+  readonly hasMap: boolean;
+  readonly isMapPending: boolean;
+  readonly isInMap: boolean;
+  readonly ownsShards: boolean;
+  readonly holdsLease: boolean;
+  /** Alive nodes of this cluster, ourselves left out. */
+  readonly aliveOthers: () => readonly {
+    readonly node: NodeId;
+    readonly member: MemberId;
+    readonly clusterId: ClusterId | undefined;
+  }[];
+  readonly leaderLostAt: MonotonicMs;
+  readonly startedAt: MonotonicMs;
+  readonly expect: number;
+  readonly mayFound: boolean;
+}
+
+/** Remembers how the node stood, and tells what has changed. */
+export class StandingTracker {
+  #state: NodeState = 'Starting';
+  #stateSince: MonotonicMs;
+  #role: NodeRole = 'Unknown';
+  #leader: NodeId | undefined;
+  #leaderChangedAt: MonotonicMs;
+
+  constructor(now: MonotonicMs) {
+    this.#stateSince = now;
+    this.#leaderChangedAt = now;
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  get stateSince(): MonotonicMs {
+    return this.#stateSince;
+  }
+
+  get role(): NodeRole {
+    return this.#role;
+  }
+
+  get leader(): NodeId | undefined {
+    return this.#leader;
+  }
+
+  get leaderChangedAt(): MonotonicMs {
+    return this.#leaderChangedAt;
+  }
+
+  onLeader({ leader, term }: KnownLeader, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (leader === this.#leader) return;
+    const before = this.#leader;
+    this.#leader = leader;
+    this.#leaderChangedAt = now;
+    if (leader !== undefined) notify({ kind: 'leaderChanged', leader, term }, effects);
+    else if (before !== undefined) notify({ kind: 'leaderLost', leader: before, term }, effects);
+  }
+
+  /** True when the role has changed. */
+  evaluate(facts: StandingFacts, term: Term, effects: ClusterEffect[]): boolean {
+    const role = roleOf(facts);
+    const isNewRole = role !== this.#role;
+    if (isNewRole) notify({ kind: 'roleChanged', from: this.#role, to: role, term }, effects);
+    this.#role = role;
+    const state = stateOf(facts);
+    if (state !== this.#state) {
+      notify({ kind: 'stateChanged', from: this.#state, to: state }, effects);
+      this.#state = state;
+      this.#stateSince = facts.now;
+    }
+    return isNewRole;
+  }
+}
+
+export function stateOf(facts: StandingFacts): NodeState {
+  if (facts.departure !== undefined) return facts.departure === 'draining' ? 'Draining' : 'Stopping';
+  if (!facts.isStarted) return 'Starting';
+  if (facts.isDraining) return 'Draining';
+  if (facts.kind === 'non-member') {
+    return facts.aliveOthers().some((other) => other.clusterId !== undefined) ? 'Operational' : 'Joining';
+  }
+  if (facts.clusterId === undefined) return 'Joining';
+  if (facts.leader === undefined) return facts.hasMap || facts.configuration.voters.length > 0 ? 'Voting' : 'Joining';
+  if (!facts.hasMap || facts.isMapPending) return 'Resharding';
+  if (!facts.ownsShards) return 'Operational';
+  if (!facts.isInMap) return 'Joining';
+  // Without a lease nobody has confirmed for a while that the leader we know of still leads.
+  return facts.holdsLease ? 'Operational' : 'Voting';
+}
+
+export function roleOf(facts: StandingFacts): NodeRole {
+  if (facts.kind === 'non-member') return 'NonMember';
+  if (facts.isLeader) return 'Leader';
+  if (facts.isInGroup && facts.configuration.voters.includes(facts.self)) return 'Follower';
+  return facts.clusterId === undefined ? 'Unknown' : 'NonVoter';
+}
+
+/** What the node cannot go on without, whom it waits for, and what an operator can do. */
+export function waitingOf(facts: StandingFacts): Waiting | undefined {
+  if (!facts.isStarted || facts.departure !== undefined || facts.kind === 'non-member') return undefined;
+  if (facts.clusterId === undefined) return waitingForMembers(facts);
+  if (facts.leader !== undefined || facts.now - facts.leaderLostAt < QUORUM_PATIENCE_MS) return undefined;
+  const alive = new Set(facts.aliveOthers().map((other) => other.member));
+  const missing = facts.configuration.voters.filter((voter) => voter !== facts.self && !alive.has(voter));
+  if (missing.length === 0) {
+    return {
+      reason: 'leader',
+      nodes: facts.configuration.voters.map(nodeIdOf),
+      since: facts.leaderLostAt,
+      advice: 'the voters are there and elect a leader; if this lasts, check that the Raft ports are reachable',
+    };
+  }
+  return {
+    reason: 'quorum',
+    nodes: missing.map(nodeIdOf),
+    since: facts.leaderLostAt,
+    advice: `start ${missing.map(nodeIdOf).join(', ')} again: ${Math.floor(facts.configuration.voters.length / 2) + 1} of ${facts.configuration.voters.length} voters are needed`,
+  };
+}
+
+function waitingForMembers(facts: StandingFacts): Waiting | undefined {
+  if (facts.now - facts.startedAt < QUORUM_PATIENCE_MS * 3) return undefined;
+  const nodes = facts.aliveOthers().map((other) => other.node);
+  if (facts.kind !== 'voter') {
+    return {
+      reason: 'members',
+      nodes,
+      since: facts.startedAt,
+      advice: 'no voter of this cluster was found yet: start one, or check --join and --cluster-name',
+    };
+  }
+  if (facts.expect > 0) {
+    return {
+      reason: 'members',
+      nodes,
+      since: facts.startedAt,
+      advice: `${nodes.length + 1} of ${facts.expect} expected nodes are here`,
+    };
+  }
+  const advice = facts.mayFound
+    ? 'the smallest node id founds the cluster as soon as the neighbourhood is quiet'
+    : 'nobody that answered has a cluster: start one node with --bootstrap, or all with --bootstrap-expect N';
+  return { reason: 'members', nodes, since: facts.startedAt, advice };
+}

@@ -1,0 +1,26 @@
+/** funknode as a library: a node in this process. The tools for talking to a node elsewhere are in `funknode/client`. */
+export { FunkError } from './base/errors.ts';
+export { type Endpoint, formatEndpoint, parseEndpoint } from './model/endpoint.ts';
+export type { Boot, ClusterId, LogIndex, NodeId, ShardId, Term } from './model/ids.ts';
+export type { Member, MemberStatus } from './model/member.ts';
+export type { NodeEvent } from './model/node-event.ts';
+export type { NodeKind, NodeRole, NodeState } from './model/node-state.ts';
+export type { NodeStats } from './model/node-stats.ts';
+export type { MemberView, NodeView, Waiting } from './model/node-view.ts';
+export type { Owner, Ownership, ShardMap } from './model/shard-map.ts';
+export { FunkNode, type FunkNodeHooks, NotRunningError } from './node.ts';
+export { ConfigError, type NodeConfig, type NodeOptions, resolveNodeConfig } from './node-config.ts';
+export type { Logger, LogLevel } from './ports/logger.ts';
+export {
+  AlreadyMemberError,
+  JoinFailedError,
+  NotLeaderError,
+  OutcomeUnknownError,
+  RefusedError,
+  StoppedError,
+  TagsTooLargeError,
+  UnknownNodeError,
+} from './runtime/handle-errors.ts';
+export { LivenessChecker } from './runtime/liveness-checker.ts';
+export { LivenessEndpoint } from './runtime/liveness-endpoint.ts';
+export type { NodeHandle } from './runtime/node-handle.ts';

@@ -1,0 +1,39 @@
+/** From what a node is told to what its core is told. */
+import type { ClusterConfig } from '../cluster/config.ts';
+import { DEFAULT_LIVENESS_CONFIG } from '../liveness/config.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { NodeConfig } from '../node-config.ts';
+import { DEFAULT_RAFT_CONFIG } from '../raft/config.ts';
+import type { NodeId, Stamp } from '../model/ids.ts';
+import { serfConfig } from '../serf/config.ts';
+import { shardingConfig } from '../sharding/config.ts';
+
+export function clusterConfigOf(
+  config: NodeConfig,
+  identity: { readonly nodeId: NodeId; readonly stamp: Stamp },
+  gossip: Endpoint,
+  start: { startedAt: number; startedWallMs: number; hasReleaseHook: boolean },
+): ClusterConfig {
+  return {
+    ...start,
+    nodeId: identity.nodeId,
+    stamp: identity.stamp,
+    clusterName: config.clusterName,
+    kind: config.kind,
+    founding: { isZeroconf: config.zeroconf, isBootstrap: config.bootstrap, expect: config.bootstrapExpect ?? 0 },
+    isAutoJoin: config.autoJoin,
+    votersWanted: config.voters,
+    ownsShards: config.wantsShards,
+    isDirectoryLocked: !config.inMemory && config.kind === 'voter',
+    serf: serfConfig({ swim: { name: identity.nodeId, advertise: gossip } }),
+    raft: { ...DEFAULT_RAFT_CONFIG, clockDrift: config.clockDrift },
+    sharding: shardingConfig({
+      shardCount: config.shards,
+      wantsShards: config.wantsShards,
+      leaseMs: config.leaseMs,
+      clockDrift: config.clockDrift,
+      ackTimeoutMs: config.ackTimeoutMs,
+    }),
+    liveness: { ...DEFAULT_LIVENESS_CONFIG, intervalMs: config.livenessIntervalMs, retries: config.livenessRetries },
+  };
+}

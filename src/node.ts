@@ -1,0 +1,471 @@
+/** The node: pairs the core with sockets, disk and servers, starts them in order and closes them in reverse. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FunkError } from './base/errors.ts';
+import { Cluster } from './cluster/cluster.ts';
+import { Discovery } from './discovery/discovery.ts';
+import { resolveJoin } from './discovery/resolve-join.ts';
+import { type NodeStreams, nodeStreams } from './events/node-streams.ts';
+import { createManagementServer } from './management/server.ts';
+import { type Endpoint, formatEndpoint, parseEndpoint } from './model/endpoint.ts';
+import type { NodeId, ShardId, Stamp } from './model/ids.ts';
+import type { NodeEvent } from './model/node-event.ts';
+import type { NodeRole, NodeState } from './model/node-state.ts';
+import type { MemberView, NodeView } from './model/node-view.ts';
+import type { Ownership } from './model/shard-map.ts';
+import {
+  TAG_EP_LIVENESS,
+  TAG_EP_MANAGEMENT,
+  TAG_EP_RAFT,
+  TAG_EP_SERF,
+  TAG_ROLE,
+  TAG_SERVICE_NAME,
+} from './model/tags.ts';
+import {
+  type EndpointName,
+  emptyDirectoryProblem,
+  ConfigError,
+  type NodeConfig,
+  type NodeOptions,
+  resolveNodeConfig,
+} from './node-config.ts';
+import { clusterConfigOf } from './node-config/cluster-config.ts';
+import type { Logger } from './ports/logger.ts';
+import { bindAny, bindGossip } from './runtime/bound-sockets.ts';
+import { openDataDirectory } from './runtime/data-directory.ts';
+import { openDefaultDataDirectory } from './runtime/data-slots.ts';
+import { LocalNodeHandle } from './runtime/local-node-handle.ts';
+import { LoopDelay } from './runtime/loop-delay.ts';
+import { openMemoryStorage } from './runtime/memory-log.ts';
+import { NodeLoop } from './runtime/node-loop.ts';
+import type { NodeStorage } from './runtime/node-storage.ts';
+import { PeerLinks } from './runtime/peer-links.ts';
+import { PEERS_FILE, ShellPerformer } from './runtime/shell-performer.ts';
+import { settledWithin } from './runtime/settled-within.ts';
+import { setAside } from './runtime/set-aside.ts';
+import { SystemClock } from './runtime/system-clock.ts';
+import { SystemRandom } from './runtime/system-random.ts';
+import { UdpSocket } from './runtime/udp-socket.ts';
+
+export interface FunkNodeHooks {
+  readonly logger?: Logger;
+  /**
+   * Called when shards must be given up: no new work is to be taken for them (`owns` says no already). Resolve when the work
+   * under way is done; a promise that is late costs this node its lease. Without the hook shards are released at once.
+   */
+  readonly onRelease?: (shards: readonly ShardId[], deadlineMs: number) => Promise<void>;
+}
+
+/** The call needs a node that runs. */
+export class NotRunningError extends FunkError {
+  readonly code = 'FUNK_NOT_RUNNING';
+}
+
+const RESOLVE_RETRY_MIN_MS = 1_000;
+const RESOLVE_RETRY_MAX_MS = 30_000;
+/** Storage, sockets and servers get this long to close. */
+const CLOSE_MS = 8_000;
+
+/**
+ * A node of a cluster: gossip, discovery, consensus, shard ownership and management in one process.
+ *
+ * ```ts
+ * const node = new FunkNode({ zeroconf: true });
+ * await node.start();
+ * if (node.owns(shard)) serve(shard);
+ * await node.stop();
+ * ```
+ */
+export class FunkNode implements AsyncDisposable {
+  readonly #config: NodeConfig;
+  readonly #hooks: FunkNodeHooks;
+  readonly #listeners: Set<(event: NodeEvent) => void> = new Set();
+  readonly #closers: (() => Promise<void>)[] = [];
+  #handle: LocalNodeHandle | undefined;
+  #loop: NodeLoop | undefined;
+  #storage: NodeStorage | undefined;
+  #dataDir: string | undefined;
+  #streams: NodeStreams | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #joinTimer: NodeJS.Timeout | undefined;
+
+  /** @throws {ConfigError} naming every setting that cannot be used. Nothing starts before `start`. */
+  constructor(settings: NodeOptions | NodeConfig = {}, hooks: FunkNodeHooks = {}) {
+    this.#config = isComplete(settings) ? settings : resolveNodeConfig(settings);
+    this.#hooks = hooks;
+  }
+
+  /**
+   * Opens the data directory, binds the ports and begins to gossip. Resolves when that is done; the node is Operational a
+   * little later (`states` tells). Rejects with an error that names what could not be had; then everything is closed again.
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /**
+   * Leaves in order: shards move away, the vote is given up (unless `autoJoin` is false), gossip is left; then closes
+   * everything. Always ends, after at most some 15 seconds. Safe to call at any time, and again.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  get config(): NodeConfig {
+    return this.#config;
+  }
+
+  /** The folder of this node's data; undefined in memory and before `start`. */
+  get dataDir(): string | undefined {
+    return this.#dataDir;
+  }
+
+  /** For servers and tools beside the node. @throws {NotRunningError} before `start`. */
+  get handle(): LocalNodeHandle {
+    if (this.#handle === undefined) throw new NotRunningError('the node has not been started');
+    return this.#handle;
+  }
+
+  /** Everything the node knows of itself and its cluster, as a value. @throws {NotRunningError} before `start`. */
+  view(): NodeView {
+    return this.handle.view();
+  }
+
+  /** Monotonic milliseconds: the clock of all instants in views. */
+  now(): number {
+    return this.handle.now();
+  }
+
+  get id(): NodeId {
+    return this.view().id;
+  }
+
+  get clusterName(): string {
+    return this.#config.clusterName;
+  }
+
+  /** `Invalid` before `start`. */
+  get state(): NodeState {
+    return this.#handle === undefined ? 'Invalid' : this.view().state;
+  }
+
+  get role(): NodeRole {
+    return this.#handle === undefined ? 'Unknown' : this.view().role;
+  }
+
+  /** Undefined while no leader is known. */
+  get leader(): NodeId | undefined {
+    return this.#handle === undefined ? undefined : this.view().leader;
+  }
+
+  /** Every gossip member, this node included, sorted by name. */
+  get members(): readonly MemberView[] {
+    return this.#handle === undefined ? [] : this.view().members;
+  }
+
+  /** Live endpoints of a name (`ep.` may be left out), by node. No promise that they answer. */
+  endpoints(name: string): ReadonlyMap<string, Endpoint> {
+    const tag = name.startsWith('ep.') ? name : `ep.${name}`;
+    const found = new Map<string, Endpoint>();
+    for (const member of this.members) {
+      const endpoint = member.status === 'alive' ? parseEndpoint(member.tags.get(tag) ?? '') : undefined;
+      if (endpoint !== undefined) found.set(member.name, endpoint);
+    }
+    return found;
+  }
+
+  /** Publishes an endpoint under `ep.<name>`, or withdraws it. Rejects with TagsTooLargeError: nothing changed. */
+  async setEndpoint(name: string, endpoint: Endpoint | undefined): Promise<void> {
+    const tag = name.startsWith('ep.') ? name : `ep.${name}`;
+    await this.handle.setTags(new Map([[tag, endpoint === undefined ? undefined : formatEndpoint(endpoint)]]));
+  }
+
+  /** Sets and removes (undefined) tags together. Rejects with TagsTooLargeError: nothing changed. */
+  async setTags(tags: Readonly<Record<string, string | undefined>>): Promise<void> {
+    await this.handle.setTags(new Map(Object.entries(tags)));
+  }
+
+  /**
+   * Whether this node serves `shard` at this very instant, with the fencing token to hand to whatever it writes to; undefined
+   * when it does not. A process may be paused right after the answer: only the token covers that.
+   */
+  owns(shard: number): Ownership | undefined {
+    return this.#handle?.owns(shard as ShardId);
+  }
+
+  readonly shards: {
+    /** The node that owns `shard` by the active map; undefined when there is no map or no such shard. */
+    ownerOf(shard: number): NodeId | undefined;
+    owns(shard: number): Ownership | undefined;
+    /** 0 before the first map. */
+    readonly count: number;
+  } = this.#shardReadings();
+
+  /** The public streams; see `NodeStreams`. @throws {NotRunningError} before `start`. */
+  get streams(): NodeStreams {
+    this.#streams ??= nodeStreams(this.handle);
+    return this.#streams;
+  }
+
+  /** Events in order, from now on, also across `start`. Returns the function that ends it. */
+  subscribe(listener: (event: NodeEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #shardReadings(): FunkNode['shards'] {
+    const node = this;
+    return {
+      ownerOf: (shard) => {
+        const map = node.#handle?.view().shardMap;
+        const index = map?.ownerOf[shard];
+        return index === undefined ? undefined : map?.owners[index]?.node;
+      },
+      owns: (shard) => node.owns(shard),
+      get count() {
+        return node.#handle?.view().shardMap?.shardCount ?? 0;
+      },
+    };
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#open();
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    const config = this.#config;
+    const clock = new SystemClock();
+    const random = new SystemRandom();
+    const storage = await this.#openStorage();
+    const remembered = await this.#rememberedPeers();
+    const isBlank = storage.log.clusterId === undefined && remembered.length === 0;
+    const problem = isBlank ? emptyDirectoryProblem(config) : undefined;
+    if (problem !== undefined) throw new ConfigError([problem]);
+
+    const post = (input: Parameters<NodeLoop['post']>[0]): void => this.#loop?.post(input);
+    const gossip = await bindGossip(
+      config.endpoints.serf,
+      {
+        accepted: (stream, from) => post({ kind: 'streamAccepted', stream, from }),
+        opened: (stream) => post({ kind: 'streamOpened', stream }),
+        bytes: (stream, bytes) => post({ kind: 'streamBytes', stream, bytes }),
+        closed: (stream, error) => post({ kind: 'streamClosed', stream, error }),
+      },
+      (bytes, from) => post({ kind: 'datagram', channel: 'gossip', from, bytes }),
+    );
+    this.#closers.push(
+      () => gossip.udp[Symbol.asyncDispose](),
+      () => gossip.tcp[Symbol.asyncDispose](),
+    );
+    const liveness = await bindAny('liveness-endpoint', config.endpoints.liveness, (at) =>
+      UdpSocket.bind(at, (bytes, from) => post({ kind: 'datagram', channel: 'liveness', from, bytes })),
+    );
+    this.#closers.push(() => liveness[Symbol.asyncDispose]());
+    const links = new PeerLinks(
+      {
+        frame: (bytes) => post({ kind: 'peerFrame', bytes }),
+        unreachable: (peer) => post({ kind: 'peerUnreachable', peer }),
+      },
+      () => clock.monotonic(),
+    );
+    this.#closers.push(() => links[Symbol.asyncDispose]());
+    const raftAt = await bindAny('raft-endpoint', config.endpoints.raft, (at) => links.listen(at));
+
+    const cluster = new Cluster(
+      clusterConfigOf(config, storage, this.#advertised('serf', gossip.udp.local), {
+        startedAt: clock.monotonic(),
+        startedWallMs: clock.wall(),
+        hasReleaseHook: this.#hooks.onRelease !== undefined,
+      }),
+      storage.log.recovered,
+      storage.log.clusterId,
+      random,
+    );
+    const loop = new NodeLoop(
+      cluster,
+      clock,
+      new ShellPerformer({
+        gossip,
+        liveness,
+        links,
+        dataDir: () => this.#dataDir,
+        log: () => this.#opened.log,
+        resetLog: () => this.#resetLog(),
+        post,
+        stop: (reason, exitCode) => this.#fail(reason, exitCode),
+      }),
+    );
+    this.#loop = loop;
+    const handle = new LocalNodeHandle(loop, clock, {
+      peers: () => links.stats,
+      storage: () => this.#storage?.stats(),
+    });
+    this.#handle = handle;
+    loop.subscribe((event) => this.#onEvent(event));
+
+    const management = await bindAny('management-endpoint', config.endpoints.management, (endpoint) =>
+      createManagementServer({ handle, endpoint, ...this.#logged('management') }),
+    );
+    this.#closers.push(() => management.close());
+
+    const endpoints = new Map<string, Endpoint>([
+      [TAG_EP_SERF, this.#advertised('serf', gossip.udp.local)],
+      [TAG_EP_RAFT, this.#advertised('raft', raftAt)],
+      [TAG_EP_LIVENESS, this.#advertised('liveness', liveness.local)],
+      [TAG_EP_MANAGEMENT, this.#advertised('management', management.endpoint)],
+    ]);
+    post({ kind: 'start', tags: this.#tags(endpoints), endpoints });
+    const delay = new LoopDelay((p99Ms) => {
+      loop.stats.delayP99Ms = p99Ms;
+      post({ kind: 'loopDelay', p99Ms });
+    });
+    this.#closers.push(async () => delay[Symbol.dispose]());
+    if (remembered.length > 0) handle.discovered({ gossip: remembered, searched: false });
+    if (config.join.length > 0) void this.#seek(RESOLVE_RETRY_MIN_MS);
+    if (config.zeroconf) await this.#discover(random, storage.nodeId, endpoints);
+  }
+
+  get #opened(): NodeStorage {
+    if (this.#storage === undefined) throw new NotRunningError('the storage is closed');
+    return this.#storage;
+  }
+
+  async #openStorage(): Promise<NodeStorage> {
+    const { kind, inMemory, dataDir, dataRoot, clusterName, nodeId } = this.#config;
+    if (inMemory || kind !== 'voter') {
+      this.#storage = openMemoryStorage({ nodeId });
+    } else {
+      const opened =
+        dataDir === undefined
+          ? await openDefaultDataDirectory(dataRoot, clusterName, { nodeId })
+          : await openDataDirectory(dataDir, { nodeId });
+      this.#dataDir = opened.path;
+      this.#storage = opened;
+    }
+    this.#closers.push(async () => {
+      await this.#storage?.release();
+      this.#storage = undefined;
+    });
+    return this.#storage;
+  }
+
+  async #resetLog(): Promise<Stamp> {
+    const { nodeId } = this.#opened;
+    const path = this.#dataDir;
+    await this.#opened.release();
+    if (path === undefined) {
+      this.#storage = openMemoryStorage({ nodeId });
+    } else {
+      setAside(path, new SystemClock().wall());
+      this.#storage = await openDataDirectory(path, { nodeId });
+    }
+    return this.#storage.stamp;
+  }
+
+  async #rememberedPeers(): Promise<Endpoint[]> {
+    if (this.#dataDir === undefined) return [];
+    const text = await readFile(join(this.#dataDir, PEERS_FILE), 'utf8').catch(() => '');
+    return text
+      .split('\n')
+      .map((line) => parseEndpoint(line))
+      .filter((endpoint) => endpoint !== undefined);
+  }
+
+  #tags(endpoints: ReadonlyMap<string, Endpoint>): Map<string, string> {
+    const tags = new Map(this.#config.tags);
+    for (const [name, endpoint] of endpoints) tags.set(name, formatEndpoint(endpoint));
+    tags.set(TAG_SERVICE_NAME, this.#config.clusterName);
+    tags.set(TAG_ROLE, this.#config.kind);
+    return tags;
+  }
+
+  #advertised(name: EndpointName, bound: Endpoint): Endpoint {
+    const { advertise } = this.#config.endpoints[name];
+    return { host: advertise.host, port: advertise.port === 0 ? bound.port : advertise.port };
+  }
+
+  #logged(room: string): { logger?: Logger } {
+    return this.#hooks.logger === undefined ? {} : { logger: this.#hooks.logger.child(room) };
+  }
+
+  async #discover(random: SystemRandom, nodeId: NodeId, endpoints: ReadonlyMap<string, Endpoint>): Promise<void> {
+    const { interface: on, clusterName } = this.#config;
+    const discovery = new Discovery({
+      interface: on,
+      clusterName,
+      nodeId,
+      random,
+      onDiscovered: (found) => this.#handle?.discovered(found),
+      onWarning: (text) => this.#hooks.logger?.child('discovery').log('warn', 'mdns', { text }),
+    });
+    this.#closers.push(() => discovery.stop());
+    await discovery.start();
+    const serf = endpoints.get(TAG_EP_SERF);
+    const mgmt = endpoints.get(TAG_EP_MANAGEMENT);
+    discovery.announce({ ...(serf && { serf }), ...(mgmt && { mgmt }) });
+  }
+
+  /** Resolves what `--join` names and tells the core, again and again until somebody else is there. */
+  async #seek(retryMs: number): Promise<void> {
+    const { endpoints, failures } = await resolveJoin(this.#config.join);
+    if (this.#stopping !== undefined || this.#handle === undefined) return;
+    for (const text of failures) this.#hooks.logger?.log('warn', 'join', { text });
+    if (endpoints.length > 0) this.#handle.discovered({ gossip: endpoints, searched: false });
+    const isAlone = this.members.filter((member) => member.status === 'alive').length <= 1;
+    if (!isAlone && failures.length === 0) return;
+    this.#joinTimer = setTimeout(() => void this.#seek(Math.min(retryMs * 2, RESOLVE_RETRY_MAX_MS)), retryMs);
+  }
+
+  #onEvent(event: NodeEvent): void {
+    for (const listener of this.#listeners) listener(event);
+    if (event.kind !== 'shardsReleasing' || this.#hooks.onRelease === undefined) return;
+    const { shards, version, deadline } = event;
+    this.#hooks.onRelease(shards, deadline).then(
+      () => this.#handle?.released(version),
+      (error: unknown) => this.#hooks.logger?.log('error', 'release', { text: String(error), version }),
+    );
+  }
+
+  /** The core cannot go on: no word to the cluster any more, everything is closed, and `stopped` says why. */
+  #fail(reason: string, exitCode: number): void {
+    this.#loop?.stop(reason, exitCode);
+    this.#stopping ??= this.#close();
+  }
+
+  async #stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    clearTimeout(this.#joinTimer);
+    if (this.#loop !== undefined && !this.#loop.isStopped) {
+      await this.#handle
+        ?.leave()
+        .catch((error: unknown) => this.#hooks.logger?.log('warn', 'leave', { text: String(error) }));
+      this.#loop.stop('left in order', 0);
+    }
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#joinTimer);
+    this.#loop?.stop('closed', 0);
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
+      const isClosed = await settledWithin(close(), CLOSE_MS);
+      if (!isClosed) this.#hooks.logger?.log('warn', 'close', { text: 'a part did not close in time' });
+    }
+  }
+}
+
+function isComplete(settings: NodeOptions | NodeConfig): settings is NodeConfig {
+  return 'endpoints' in settings;
+}

@@ -1,0 +1,154 @@
+/** The handle of a node that runs in this thread: posts inputs to its loop and turns outcomes into promises. */
+import { unreachable } from '../base/assert.ts';
+import type { ClusterOutcome, ClusterRequest } from '../cluster/messages.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { LogIndex, NodeId, ShardId } from '../model/ids.ts';
+import type { NodeEvent } from '../model/node-event.ts';
+import type { NodeStats, PeerStats, StorageStats } from '../model/node-stats.ts';
+import type { NodeView } from '../model/node-view.ts';
+import type { Ownership } from '../model/shard-map.ts';
+import {
+  AlreadyMemberError,
+  JoinFailedError,
+  NotLeaderError,
+  OutcomeUnknownError,
+  RefusedError,
+  StoppedError,
+  TagsTooLargeError,
+  UnknownNodeError,
+} from './handle-errors.ts';
+import type { CallOptions, Discovered, NodeHandle } from './node-handle.ts';
+import type { NodeLoop } from './node-loop.ts';
+import type { SystemClock } from './system-clock.ts';
+
+/** Numbers of the rooms that live beside the core. */
+export interface ShellStats {
+  peers(): Readonly<PeerStats>;
+  storage(): Readonly<StorageStats> | undefined;
+}
+
+export class LocalNodeHandle implements NodeHandle {
+  readonly #loop: NodeLoop;
+  readonly #clock: SystemClock;
+  readonly #shell: ShellStats;
+
+  constructor(loop: NodeLoop, clock: SystemClock, shell: ShellStats) {
+    this.#loop = loop;
+    this.#clock = clock;
+    this.#shell = shell;
+  }
+
+  view(): NodeView {
+    return this.#loop.cluster.view(this.#clock.monotonic());
+  }
+
+  stats(): NodeStats {
+    return {
+      ...this.#loop.cluster.stats(),
+      storage: this.#shell.storage(),
+      peers: this.#shell.peers(),
+      loop: { ...this.#loop.stats },
+    };
+  }
+
+  now(): number {
+    return this.#clock.monotonic();
+  }
+
+  subscribe(listener: (event: NodeEvent) => void): () => void {
+    return this.#loop.subscribe(listener);
+  }
+
+  owns(shard: ShardId): Ownership | undefined {
+    if (this.#loop.isStopped) return undefined;
+    const epoch = this.#loop.cluster.serving(shard);
+    if (epoch === undefined) return undefined;
+    const isHeld = this.#clock.monotonic() + this.#loop.watch.peek() < this.#loop.cluster.leaseUntil;
+    return isHeld ? { shard, epoch } : undefined;
+  }
+
+  released(version: number): void {
+    this.#loop.post({ kind: 'released', version: version as LogIndex });
+  }
+
+  async join(addresses: readonly Endpoint[], options?: CallOptions): Promise<number> {
+    return await this.#ask({ kind: 'join', addresses }, undefined, options);
+  }
+
+  async setTags(tags: ReadonlyMap<string, string | undefined>, options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'setTags', tags }, undefined, options);
+  }
+
+  async addNode(node: NodeId, options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'addNode', node }, node, options);
+  }
+
+  async removeNode(node: NodeId, options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'removeNode', node }, node, options);
+  }
+
+  async stepDown(options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'stepDown' }, undefined, options);
+  }
+
+  async drain(options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'drain' }, undefined, options);
+  }
+
+  /** The orderly stop of the core; the shell closes everything afterwards. */
+  async leave(options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'leave' }, undefined, options);
+  }
+
+  confirmShardMap(node: NodeId, version: number): { readonly success: boolean; readonly currentIndex: number } {
+    const index = version as LogIndex;
+    const status = this.#loop.cluster.shardMapStatus(index);
+    if (status.success) this.#loop.post({ kind: 'confirmed', node, version: index });
+    return status;
+  }
+
+  discovered(found: Discovered): void {
+    this.#loop.post({ kind: 'discovered', ...found });
+  }
+
+  #ask(request: ClusterRequest, node: NodeId | undefined, options: CallOptions | undefined): Promise<number> {
+    const signal = options?.signal;
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const onAbort = (): void => {
+        this.#loop.abandon(requestId);
+        reject(signal?.reason instanceof Error ? signal.reason : new OutcomeUnknownError('the call was aborted'));
+      };
+      const requestId = this.#loop.request(request, (outcome) => {
+        signal?.removeEventListener('abort', onAbort);
+        if (outcome.kind === 'done') resolve(outcome.count);
+        else reject(errorOf(outcome, node));
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}
+
+function errorOf(outcome: Extract<ClusterOutcome, { kind: 'refused' }>, node: NodeId | undefined): Error {
+  const asked = node ?? ('' as NodeId);
+  switch (outcome.code) {
+    case 'NOT_LEADER':
+      return new NotLeaderError(outcome.leader);
+    case 'UNKNOWN_NODE':
+      return new UnknownNodeError(asked, outcome.reason);
+    case 'ALREADY_MEMBER':
+      return new AlreadyMemberError(asked);
+    case 'REFUSED':
+      return new RefusedError(outcome.reason);
+    case 'OUTCOME_UNKNOWN':
+      return new OutcomeUnknownError(outcome.reason);
+    case 'JOIN_FAILED':
+      return new JoinFailedError(outcome.reason);
+    case 'TAGS_TOO_LARGE':
+      return new TagsTooLargeError(outcome.reason);
+    case 'STOPPED':
+      return new StoppedError(outcome.reason);
+    default:
+      return unreachable(outcome.code);
+  }
+}

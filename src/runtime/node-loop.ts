@@ -1,0 +1,197 @@
+/**
+ * The one loop that owns the node's core. Sockets, disk and callers only put inputs in its inbox; a turn drains what has
+ * come, then performs the gathered effects, so that sends and disk writes batch by themselves (raft.md 12.1).
+ */
+import { unreachable } from '../base/assert.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { ClusterEffect, ClusterInput, ClusterOutcome, ClusterRequest } from '../cluster/messages.ts';
+import type { RequestId } from '../model/ids.ts';
+import type { NodeEvent } from '../model/node-event.ts';
+import type { LoopStats } from '../model/node-stats.ts';
+import { ClockWatch, type SystemClock } from './system-clock.ts';
+
+/** Inputs waiting for a turn. Only datagrams are dropped beyond it: whoever sent them expects losses. */
+const INBOX_MAX = 16_384;
+/** A timer this late fired before sockets that were ready earlier: they are read first (raft.md 12.3). */
+const LATE_MS = 25;
+
+/** What performs the effects that leave the process. */
+export interface Performer {
+  sendDatagram(effect: Extract<ClusterEffect, { kind: 'sendDatagram' }>): void;
+  stream(effect: Extract<ClusterEffect, { kind: 'openStream' | 'sendStream' | 'closeStream' }>): void;
+  sendPeer(effect: Extract<ClusterEffect, { kind: 'sendPeer' }>): void;
+  storage(
+    effect: Extract<ClusterEffect, { kind: 'persist' | 'saveSnapshot' | 'installSnapshot' | 'identify' | 'resetLog' }>,
+  ): void;
+  rememberPeers(effect: Extract<ClusterEffect, { kind: 'rememberPeers' }>): void;
+  stop(reason: string, exitCode: number): void;
+}
+
+export class NodeLoop {
+  readonly #cluster: Cluster;
+  readonly #clock: SystemClock;
+  readonly #watch: ClockWatch;
+  readonly #performer: Performer;
+  readonly #inbox: ClusterInput[] = [];
+  readonly #listeners: Set<(event: NodeEvent) => void> = new Set();
+  readonly #waiting: Map<RequestId, (outcome: ClusterOutcome) => void> = new Map();
+  #lastRequestId = 0;
+  #isScheduled = false;
+  #isRunning = false;
+  #isStopped = false;
+  readonly #stats: LoopStats = { turns: 0, inputs: 0, delayP99Ms: 0, inboxDropped: 0 };
+
+  constructor(cluster: Cluster, clock: SystemClock, performer: Performer) {
+    this.#cluster = cluster;
+    this.#clock = clock;
+    this.#watch = new ClockWatch(clock);
+    this.#performer = performer;
+  }
+
+  get cluster(): Cluster {
+    return this.#cluster;
+  }
+
+  get watch(): ClockWatch {
+    return this.#watch;
+  }
+
+  get stats(): LoopStats {
+    return this.#stats;
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  post(input: ClusterInput): void {
+    if (this.#isStopped) return;
+    if (this.#inbox.length >= INBOX_MAX && (input.kind === 'datagram' || input.kind === 'peerFrame')) {
+      this.#stats.inboxDropped += 1;
+      return;
+    }
+    this.#inbox.push(input);
+    this.#schedule();
+  }
+
+  /** Ends in exactly one call of `answer`: with the outcome, or with STOPPED when the node stops first. */
+  request(request: ClusterRequest, answer: (outcome: ClusterOutcome) => void): RequestId {
+    this.#lastRequestId += 1;
+    const requestId = this.#lastRequestId as RequestId;
+    if (this.#isStopped) {
+      answer(STOPPED);
+      return requestId;
+    }
+    this.#waiting.set(requestId, answer);
+    this.post({ kind: 'request', requestId, request });
+    return requestId;
+  }
+
+  /** The caller has lost interest: its answer is dropped, what was asked for may still happen. */
+  abandon(requestId: RequestId): void {
+    this.#waiting.delete(requestId);
+  }
+
+  subscribe(listener: (event: NodeEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** No further turn. Waiting callers are answered, subscribers hear `stopped`. */
+  stop(reason: string, exitCode: number): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#clock.wakeAt(Number.POSITIVE_INFINITY, () => {});
+    this.#inbox.length = 0;
+    for (const answer of this.#waiting.values()) answer(STOPPED);
+    this.#waiting.clear();
+    this.#emit({ kind: 'stopped', reason, exitCode });
+    this.#listeners.clear();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isRunning) return;
+    this.#isScheduled = true;
+    setImmediate(this.#turn);
+  }
+
+  readonly #onTimer = (): void => {
+    if (this.#isStopped || this.#isScheduled) return;
+    if (this.#clock.lateness() <= LATE_MS) {
+      this.#turn();
+      return;
+    }
+    this.#isScheduled = true;
+    setImmediate(() => setImmediate(this.#turn));
+  };
+
+  readonly #turn = (): void => {
+    this.#isScheduled = false;
+    if (this.#isStopped) return;
+    this.#isRunning = true;
+    const effects: ClusterEffect[] = [];
+    const jump = this.#watch.take();
+    const inputs = this.#inbox.splice(0);
+    // Read after the messages were taken: no heartbeat is dated before it was sent (ownership.md 1).
+    const now = this.#clock.monotonic();
+    if (jump > 0) this.#cluster.step({ kind: 'clockJumped', byMs: jump }, now, effects);
+    for (const input of inputs) this.#cluster.step(input, now, effects);
+    this.#cluster.tick(now, effects);
+    this.#stats.turns += 1;
+    this.#stats.inputs += inputs.length;
+    for (const effect of effects) this.#perform(effect);
+    this.#isRunning = false;
+    if (this.#isStopped) return;
+    if (this.#inbox.length > 0) this.#schedule();
+    this.#clock.wakeAt(this.#cluster.nextDeadline(), this.#onTimer);
+  };
+
+  #perform(effect: ClusterEffect): void {
+    switch (effect.kind) {
+      case 'sendDatagram':
+        this.#performer.sendDatagram(effect);
+        return;
+      case 'openStream':
+      case 'sendStream':
+      case 'closeStream':
+        this.#performer.stream(effect);
+        return;
+      case 'sendPeer':
+        this.#performer.sendPeer(effect);
+        return;
+      case 'persist':
+      case 'saveSnapshot':
+      case 'installSnapshot':
+      case 'identify':
+      case 'resetLog':
+        this.#performer.storage(effect);
+        return;
+      case 'rememberPeers':
+        this.#performer.rememberPeers(effect);
+        return;
+      case 'reply':
+        this.#answer(effect.requestId, effect.outcome);
+        return;
+      case 'notify':
+        this.#emit(effect.event);
+        return;
+      case 'stop':
+        this.#performer.stop(effect.reason, effect.exitCode);
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #answer(requestId: RequestId, outcome: ClusterOutcome): void {
+    const answer = this.#waiting.get(requestId);
+    this.#waiting.delete(requestId);
+    answer?.(outcome);
+  }
+
+  #emit(event: NodeEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+const STOPPED: ClusterOutcome = { kind: 'refused', code: 'STOPPED', reason: 'the node has stopped', leader: undefined };

@@ -1,0 +1,98 @@
+/** Performs what a turn of the loop decided: on sockets, links and disk, and posts back what came of it. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unreachable } from '../base/assert.ts';
+import type { ClusterEffect, ClusterInput } from '../cluster/messages.ts';
+import { formatEndpoint } from '../model/endpoint.ts';
+import type { LogIndex, Stamp } from '../model/ids.ts';
+import type { LogStore } from '../ports/log-store.ts';
+import type { GossipSockets } from './bound-sockets.ts';
+import type { Performer } from './node-loop.ts';
+import type { PeerLinks } from './peer-links.ts';
+import type { UdpSocket } from './udp-socket.ts';
+
+/** Gossip addresses of the others, to find them again after a restart: one `host:port` per line. */
+export const PEERS_FILE = 'PEERS';
+
+export interface ShellParts {
+  readonly gossip: GossipSockets;
+  readonly liveness: UdpSocket;
+  readonly links: PeerLinks;
+  /** The folder of this node's data; undefined in memory. */
+  dataDir(): string | undefined;
+  log(): LogStore;
+  /** Sets the data aside and opens an empty store; resolves with its stamp. */
+  resetLog(): Promise<Stamp>;
+  post(input: ClusterInput): void;
+  stop(reason: string, exitCode: number): void;
+}
+
+export class ShellPerformer implements Performer {
+  readonly #parts: ShellParts;
+
+  constructor(parts: ShellParts) {
+    this.#parts = parts;
+  }
+
+  sendDatagram({ channel, to, bytes }: Extract<ClusterEffect, { kind: 'sendDatagram' }>): void {
+    const socket = channel === 'gossip' ? this.#parts.gossip.udp : this.#parts.liveness;
+    socket.send(to, bytes);
+  }
+
+  stream(effect: Extract<ClusterEffect, { kind: 'openStream' | 'sendStream' | 'closeStream' }>): void {
+    const { tcp } = this.#parts.gossip;
+    if (effect.kind === 'openStream') tcp.open(effect.stream, effect.to);
+    else if (effect.kind === 'sendStream') tcp.send(effect.stream, effect.bytes);
+    else tcp.close(effect.stream);
+  }
+
+  sendPeer({ to, endpoint, bytes }: Extract<ClusterEffect, { kind: 'sendPeer' }>): void {
+    this.#parts.links.send(to, endpoint, bytes);
+  }
+
+  storage(
+    effect: Extract<ClusterEffect, { kind: 'persist' | 'saveSnapshot' | 'installSnapshot' | 'identify' | 'resetLog' }>,
+  ): void {
+    this.#store(effect).then(
+      (input) => this.#parts.post(input),
+      (error: unknown) =>
+        this.#parts.post({ kind: 'persistFailed', reason: error instanceof Error ? error.message : String(error) }),
+    );
+  }
+
+  rememberPeers({ gossip }: Extract<ClusterEffect, { kind: 'rememberPeers' }>): void {
+    const folder = this.#parts.dataDir();
+    if (folder === undefined) return;
+    const text = `${gossip.map(formatEndpoint).join('\n')}\n`;
+    // Best effort: without it the node finds the others as it did the first time.
+    writeFile(join(folder, PEERS_FILE), text).catch(() => undefined);
+  }
+
+  stop(reason: string, exitCode: number): void {
+    this.#parts.stop(reason, exitCode);
+  }
+
+  async #store(
+    effect: Extract<ClusterEffect, { kind: 'persist' | 'saveSnapshot' | 'installSnapshot' | 'identify' | 'resetLog' }>,
+  ): Promise<ClusterInput> {
+    const log = this.#parts.log();
+    switch (effect.kind) {
+      case 'persist':
+        await log.persist(effect.batch);
+        return { kind: 'persisted', batchSeq: effect.batch.batchSeq };
+      case 'saveSnapshot':
+        await log.saveSnapshot(effect.meta, effect.bytes, effect.keepFrom);
+        return { kind: 'snapshotSaved', meta: effect.meta, firstIndex: effect.keepFrom as LogIndex };
+      case 'installSnapshot':
+        await log.installSnapshot(effect.meta, effect.bytes);
+        return { kind: 'snapshotInstalled', meta: effect.meta };
+      case 'identify':
+        await log.identify(effect.clusterId);
+        return { kind: 'identified', clusterId: effect.clusterId };
+      case 'resetLog':
+        return { kind: 'logReset', stamp: await this.#parts.resetLog() };
+      default:
+        return unreachable(effect);
+    }
+  }
+}
