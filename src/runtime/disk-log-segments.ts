@@ -8,9 +8,8 @@ import { isDiskFull } from './disk-errors.ts';
 import { writeFully } from './disk-files.ts';
 import type { ReadSegment, SegmentName } from './disk-log-recovery.ts';
 
-/** Written at once while batches may be waiting: well below a millisecond, and a few with the sync that follows now and then. */
-const SLICE_BYTES: number = 256 * 1024;
-const SLICES_PER_SYNC = 4;
+/** Written and synced at once while batches may be waiting: well below a millisecond on a good disk. */
+const SLICE_BYTES: number = 128 * 1024;
 const ZEROS: Uint8Array = new Uint8Array(SLICE_BYTES);
 
 /** Synced zeros under a draft name, itself durable. */
@@ -84,13 +83,15 @@ export class SegmentFiles {
       this.#spare = undefined;
     }
     const fileSize = Math.max(roundUp(spareBytes), wanted);
-    this.#spare ??= finishJob(draftSegment(this.#disk, this.#folder, this.segment + 1, fileSize));
+    const wholly = { sync: 'once' } as const; // Someone waits for all of it.
+    this.#spare ??= finishJob(draftSegment(this.#disk, this.#folder, this.segment + 1, { size: fileSize, ...wholly }));
   }
 
   /** One slice of making a spare. A full disk is no failure yet: the active segment still has room. */
   workOnSpare(): void {
     if (this.#spare !== undefined) return;
-    this.#spareJob ??= draftSegment(this.#disk, this.#folder, this.segment + 1, this.#segmentBytes);
+    const sliced = { size: this.#segmentBytes, sync: 'slices' } as const;
+    this.#spareJob ??= draftSegment(this.#disk, this.#folder, this.segment + 1, sliced);
     try {
       const step = this.#spareJob.next();
       if (step.done !== true) return;
@@ -148,13 +149,18 @@ export class SegmentFiles {
  * Yields between slices. Filling makes later syncs free of changes to the file's metadata: p50 0.09 ms instead of 0.15. A job that is
  * given up closes its file; the draft stays until the next start.
  */
-function* draftSegment(disk: DiskPort, folder: string, segment: number, size: number): Generator<void, SegmentDraft> {
+function* draftSegment(
+  disk: DiskPort,
+  folder: string,
+  segment: number,
+  { size, sync }: { readonly size: number; readonly sync: 'once' | 'slices' },
+): Generator<void, SegmentDraft> {
   const file = disk.create(`${folder}/${segmentDraftName(segment)}`);
   let isDone = false;
   try {
-    for (let at = 0, slices = 1; at < size; at += SLICE_BYTES, slices++) {
+    for (let at = 0; at < size; at += SLICE_BYTES) {
       writeFully(file, ZEROS.subarray(0, Math.min(SLICE_BYTES, size - at)), at);
-      if (slices % SLICES_PER_SYNC !== 0) continue;
+      if (sync === 'once') continue;
       file.sync();
       yield;
     }

@@ -20,7 +20,7 @@ export const CONFIGURATION: Configuration = {
 };
 export const FOLDER = '/data';
 /** A header and three slots: rotation comes soon. */
-export const SMALL_SEGMENT: number = 16 * 1024;
+const SMALL_SEGMENT: number = 16 * 1024;
 
 export type Operation =
   | { readonly kind: 'persist'; readonly batch: Omit<PersistBatch, 'batchSeq' | 'underTerm'> }

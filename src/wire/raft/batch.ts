@@ -18,7 +18,7 @@ import { FormatFault } from './format-fault.ts';
 export const ALIGN_BYTES = 4096;
 export const BATCH_HEADER_BYTES = 128;
 /** Twice what the core lets wait uncommitted (raft.md 15); larger than any merged write. */
-export const BATCH_PAYLOAD_BYTES_MAX: number = 64 * 1024 * 1024;
+const BATCH_PAYLOAD_BYTES_MAX: number = 64 * 1024 * 1024;
 
 const MAGIC = 0x464e4254; // FNBT
 const TWO_32 = 0x1_0000_0000;

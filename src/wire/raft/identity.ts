@@ -9,7 +9,7 @@ import { isClusterId, isNodeId, isStamp } from '../../model/ids.ts';
 import type { ClusterId, NodeId, Stamp } from '../../model/ids.ts';
 import { FormatFault, faultOf } from './format-fault.ts';
 
-export const IDENTITY_FORMAT_VERSION = 1;
+const IDENTITY_FORMAT_VERSION = 1;
 
 export interface Identity {
   readonly nodeId: NodeId;

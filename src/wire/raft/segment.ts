@@ -17,7 +17,7 @@ import type { Retention } from './record.ts';
 
 export const SEGMENT_HEADER_BYTES = 4096;
 /** Raised when an older program could misread what a newer one wrote. */
-export const LOG_FORMAT_VERSION = 1;
+const LOG_FORMAT_VERSION = 1;
 
 const MAGIC = 0x464e5347; // FNSG
 const CLUSTER_ID_BYTES = 22;

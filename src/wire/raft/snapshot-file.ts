@@ -20,7 +20,7 @@ import { FormatFault } from './format-fault.ts';
 import { hex14 } from './segment.ts';
 
 /** raft.md section 15. */
-export const SNAPSHOT_BYTES_MAX: number = 256 * 1024 * 1024;
+const SNAPSHOT_BYTES_MAX: number = 256 * 1024 * 1024;
 const BLOCK_BYTES = 64 * 1024;
 const MAGIC = 0x464e534e; // FNSN
 const VERSION = 1;
