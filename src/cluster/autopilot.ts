@@ -8,7 +8,7 @@ import { nodeIdOf } from '../model/ids.ts';
 import type { Configuration } from '../model/log.ts';
 import type { MembershipChange } from '../raft/messages.ts';
 
-/** A voter that gossip calls failed for so long is replaced, when somebody can take its place. */
+/** A voter that gossip calls failed for so long is replaced, when somebody can take its place. One that left counts at once. */
 const REPLACE_AFTER_MS = 120_000;
 /** A learner that gossip calls failed for so long is dropped: it comes back by itself. */
 const LEARNER_FORGOTTEN_MS = 30_000;

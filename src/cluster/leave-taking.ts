@@ -61,7 +61,9 @@ export class LeaveTaking {
   }
 
   onRetired(): void {
-    this.#isRetired = this.#departure !== undefined;
+    if (this.#departure === undefined) return;
+    this.#isRetired = true;
+    this.#host.core().replica.fallSilent();
   }
 
   evaluate(now: MonotonicMs, effects: ClusterEffect[]): void {

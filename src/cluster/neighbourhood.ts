@@ -102,6 +102,12 @@ export class Neighbourhood {
       .filter((address) => address !== undefined);
   }
 
+  /** It left gossip in order. */
+  hasLeft(member: MemberId): boolean {
+    const node = nodeIdOf(member);
+    return this.peer(node)?.member === member && this.#serf.member(node)?.status === 'left';
+  }
+
   get tags(): ReadonlyMap<string, string> {
     return this.#tags;
   }

@@ -60,6 +60,7 @@ export class Replica {
   #snapshotAfter: number;
   #bytesSinceSnapshot = 0;
   #isSnapshotPending = false;
+  #isSilent = false;
   #stopReason: string | undefined;
   messagesSent = 0;
   messagesReceived = 0;
@@ -129,15 +130,20 @@ export class Replica {
     this.tick(now, effects);
   }
 
+  /** This member gave up its place and goes: whatever Raft says from now on is not for it any more. */
+  fallSilent(): void {
+    this.#isSilent = true;
+  }
+
   step(input: RaftInput, now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (this.#raft === undefined) return;
+    if (this.#raft === undefined || this.#isSilent) return;
     const out: RaftEffect[] = [];
     this.#raft.step(input, now, out);
     this.#perform(out, now, effects);
   }
 
   tick(now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (this.#raft !== undefined) {
+    if (this.#raft !== undefined && !this.#isSilent) {
       const out: RaftEffect[] = [];
       this.#raft.tick(now, out);
       this.#perform(out, now, effects);
@@ -148,7 +154,8 @@ export class Replica {
   }
 
   nextDeadline(): MonotonicMs {
-    return Math.min(this.#raft?.nextDeadline() ?? Number.POSITIVE_INFINITY, this.#sender.nextDeadline());
+    const raft = this.#isSilent ? undefined : this.#raft;
+    return Math.min(raft?.nextDeadline() ?? Number.POSITIVE_INFINITY, this.#sender.nextDeadline());
   }
 
   /** When {@link follow} is next wanted, for a node outside the group. */

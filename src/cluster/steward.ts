@@ -277,7 +277,9 @@ export class Steward {
 
   #absentFor(member: MemberId, now: MonotonicMs): number {
     const since = this.#absentSince.get(member);
-    return since === undefined ? 0 : Math.max(1, now - since);
+    if (since === undefined) return 0;
+    // Whoever said goodbye is gone for good, or comes back by itself.
+    return this.#host.neighbourhood.hasLeft(member) ? Number.POSITIVE_INFINITY : Math.max(1, now - since);
   }
 }
 
