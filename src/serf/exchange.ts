@@ -23,9 +23,11 @@ export interface MergeOptions {
 export function localState({ membership, queries, userEvents }: ExchangeParts): PushPullState {
   const statusTimes = new Map<string, number>();
   const leftMembers: string[] = [];
-  for (const { name, status, statusTime } of membership.records()) {
+  for (const { name, status, statusTime, isReturning } of membership.records()) {
     statusTimes.set(name, statusTime);
-    if (status === 'left') leftMembers.push(name);
+    // The peer takes who left as gone since one tick after its status time. Of one that is on its way back, that time is of
+    // its join: real agents list it all the same, and the peer then holds it for leaving until it joins anew.
+    if (status === 'left' && !isReturning) leftMembers.push(name);
   }
   return {
     kind: 'pushPull',
@@ -46,6 +48,7 @@ export function mergeState(parts: ExchangeParts, state: PushPullState, options: 
   if (state.eventTime > 0) userEvents.clock.witness(state.eventTime - 1);
   if (state.queryTime > 0) queries.clock.witness(state.queryTime - 1);
   const left = new Set(state.leftMembers);
+  const ownTime = membership.get(options.selfName)?.statusTime ?? 0;
   for (const node of left) {
     const lamportTime = (state.statusTimes.get(node) ?? 0) + 1;
     const isStaying = node === options.selfName && options.isStaying;
@@ -53,6 +56,10 @@ export function mergeState(parts: ExchangeParts, state: PushPullState, options: 
   }
   for (const [node, lamportTime] of state.statusTimes) {
     if (!left.has(node)) membership.onJoinIntent(node, lamportTime, now);
+  }
+  // A later word about us than our own is from before our restart, or wrong: ours would count for nothing. Give a new one.
+  if (options.isStaying && !left.has(options.selfName)) {
+    if ((state.statusTimes.get(options.selfName) ?? 0) > ownTime) options.refute();
   }
   if (options.skipOldEvents) userEvents.forgetBefore(state.eventTime);
   for (const slot of state.events ?? []) {

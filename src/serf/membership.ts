@@ -38,6 +38,8 @@ export interface MemberRecord {
   goneAt: MonotonicMs;
   /** When a packet last came from its address; -Infinity for never. */
   heardAt: MonotonicMs;
+  /** It is gone, but its latest intent says that it joins: gossip has not brought it yet. */
+  isReturning: boolean;
   /** To be forgotten as soon as it is gone: a leave intent asked for it, and the member has not objected. */
   isDoomed: boolean;
   /** The public value; made when asked for, dropped at every change. */
@@ -125,6 +127,7 @@ export class Membership {
     else {
       if (!isPresent(held)) held.presentSince = now;
       held.status = 'alive';
+      held.isReturning = false;
       held.isDoomed = false;
     }
     this.#adopt(record, member);
@@ -160,6 +163,7 @@ export class Membership {
       this.#setStatus(record, 'alive');
       record.isDoomed = false;
     }
+    record.isReturning = !isPresent(record);
     return true;
   }
 
@@ -177,6 +181,7 @@ export class Membership {
     if (lamportTime <= record.statusTime) return 'old';
     if (isStaying) return 'refute';
     record.statusTime = lamportTime;
+    record.isReturning = false;
     if (record.status === 'alive') this.#setStatus(record, 'leaving');
     else if (record.status === 'failed') {
       this.#setStatus(record, 'left');
@@ -231,6 +236,7 @@ export class Membership {
       presentSince: now,
       goneAt: now,
       heardAt: Number.NEGATIVE_INFINITY,
+      isReturning: false,
       isDoomed: false,
       view: undefined,
     };
