@@ -77,7 +77,7 @@ export class Departure {
 
   /** Moves on when the announcement is over. Its end is noticed inside a step of SWIM, where SWIM must not be stepped again. */
   settle(now: MonotonicMs): void {
-    if (this.#stage !== 'announcing' || !this.#isAnnounced) return;
+    if (this.#stage !== 'announcing' || (!this.#isAnnounced && this.#hasCompany())) return;
     this.#stage = 'departing';
     this.#deadlines.delete('announce');
     this.#options.departGossip(now);

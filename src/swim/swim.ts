@@ -171,6 +171,8 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
       this.#gossipAt = now + this.#context.config.gossipIntervalMs;
       this.#outbox.gossip();
     }
+    // Whoever could still hear us has gone meanwhile: nodes that are stopped together wait for nobody.
+    if (this.#leaves.length > 0 && this.#context.table.presentCount === 0) this.#endLeave(true);
     if (this.#leaveUntil <= now) this.#endLeave(false);
   }
 
