@@ -105,9 +105,9 @@ export interface NodeConfig {
   readonly voters: number;
   readonly shards: number;
   readonly wantsShards: boolean;
-  /** Undefined: the first slot below `dataRoot` that no running node has locked. */
+  /** Undefined: `<dataRoot>/funknode/<clusterName>/<n>`, the first slot that no running node has locked. */
   readonly dataDir: string | undefined;
-  /** Folder of the slots of this cluster name. */
+  /** Where programs keep what outlives a restart. */
   readonly dataRoot: string;
   readonly inMemory: boolean;
   readonly leaseMs: number;
@@ -256,7 +256,7 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     shards: values.shards,
     wantsShards: !values.noShards && values.role !== 'non-member',
     dataDir: values.dataDir,
-    dataRoot: `${host.stateHome}/funknode/${values.clusterName}`,
+    dataRoot: host.stateHome,
     inMemory: values.inMemory,
     leaseMs: values.lease,
     clockDrift: values.clockDrift,

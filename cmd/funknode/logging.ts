@@ -15,25 +15,38 @@ export interface Log extends Logger {
   say(level: LogLevel, event: string, text: string, fields?: Readonly<Record<string, unknown>>): void;
   /** Whether lines are text. */
   readonly isText: boolean;
+  /** From now on every line for machines says whose it is. */
+  nameNode(node: string): void;
 }
 
 export async function openLog(settings: LogSettings): Promise<Log> {
   const isText = settings.format === 'text' || (settings.format === 'auto' && settings.isTerminal);
   const sink: DestinationStream = isText ? await prettyStream(settings.isTerminal) : destination({ fd: 2, sync: true });
+  const named = { node: undefined as string | undefined };
   const root = pino(
-    { level: settings.level as LevelWithSilent, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      level: settings.level as LevelWithSilent,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      mixin: () => (isText || named.node === undefined ? {} : { node: named.node }),
+    },
     sink,
   );
-  return new PinoLog(root, isText);
+  return new PinoLog(root, isText, (node) => {
+    named.node = node;
+  });
 }
 
 class PinoLog implements Log {
   readonly isText: boolean;
+  readonly nameNode: (node: string) => void;
   readonly #pino: Pino;
 
-  constructor(out: Pino, isText: boolean) {
+  constructor(out: Pino, isText: boolean, nameNode: (node: string) => void) {
     this.#pino = out;
     this.isText = isText;
+    this.nameNode = nameNode;
   }
 
   log(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void {
@@ -49,7 +62,7 @@ class PinoLog implements Log {
   }
 
   child(room: string): Logger {
-    return new PinoLog(this.#pino.child({ room }), this.isText);
+    return new PinoLog(this.#pino.child({ room }), this.isText, this.nameNode);
   }
 }
 
@@ -67,13 +80,8 @@ async function prettyStream(isTerminal: boolean): Promise<DestinationStream> {
   });
 }
 
-const LEVEL_WORDS: Readonly<Record<string, string>> = {
-  INFO: 'info',
-  WARN: 'WARN',
-  ERROR: 'ERROR',
-  DEBUG: 'debug',
-  TRACE: 'trace',
-};
+/** What should be seen stands out. */
+const LEVEL_WORDS: Readonly<Record<string, string>> = { warn: 'WARN', error: 'ERROR' };
 
 function wantsColour(): boolean {
   const { NO_COLOR, FORCE_COLOR, TERM } = process.env as { NO_COLOR?: string; FORCE_COLOR?: string; TERM?: string };

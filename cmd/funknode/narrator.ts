@@ -20,6 +20,9 @@ interface Line {
 
 /** How often a wait is told again. */
 const WAIT_EVERY_MS = 10_000;
+const LOOK_EVERY_MS = 500;
+const LEADER_PATIENCE_MS = 1_000;
+const HELD_MAX = 256;
 /** The same trouble is told at most so often, with how often it came. */
 const DROPPED_EVERY_MS = 10_000;
 /** Owners named in a line about the map; of a large cluster the rest is a number. */
@@ -31,38 +34,74 @@ export class Narrator implements Disposable {
   readonly #ends: (() => void)[] = [];
   readonly #dropped: Map<string, { count: number; toldAt: number }> = new Map();
   #waitTold: string | undefined;
+  #waitSeen: string | undefined;
+  #waitSeenAt = 0;
+  /** What was asked for is no trouble. */
+  isStopping = false;
+  /** What happened before the banner; undefined once it is shown. */
+  #held: (() => void)[] | undefined = [];
 
   constructor(node: Narrated, log: Log) {
     this.#node = node;
     this.#log = log;
   }
 
+  /** Keeps what happens from now on until `tell`. */
   start(): void {
     this.#ends.push(this.#node.subscribe((event) => this.#onEvent(event)));
-    const timer = setInterval(() => this.#tellWait(), WAIT_EVERY_MS);
-    timer.unref();
-    this.#ends.push(() => clearInterval(timer));
-    const first = setInterval(() => this.#tellNewWait(), 500);
-    first.unref();
-    this.#ends.push(() => clearInterval(first));
+  }
+
+  /** Tells what was kept, and from now on everything at once, waits too. */
+  tell(): void {
+    this.#flush();
+    this.#tellNewWait();
+    const again = setInterval(() => this.#tellWait(), WAIT_EVERY_MS);
+    // A wait may begin without an event of its own.
+    const look = setInterval(() => this.#tellNewWait(), LOOK_EVERY_MS);
+    again.unref();
+    look.unref();
+    this.#ends.push(
+      () => clearInterval(again),
+      () => clearInterval(look),
+    );
+  }
+
+  #flush(): void {
+    for (const tell of this.#held ?? []) tell();
+    this.#held = undefined;
   }
 
   [Symbol.dispose](): void {
+    this.#flush();
     for (const end of this.#ends.splice(0)) end();
   }
 
   #onEvent(event: NodeEvent): void {
+    if (this.#held !== undefined) {
+      if (this.#held.length < HELD_MAX) this.#held.push(() => this.#tellEvent(event));
+      return;
+    }
+    this.#tellEvent(event);
+    this.#tellNewWait();
+  }
+
+  #tellEvent(event: NodeEvent): void {
     if (event.kind === 'dropped') this.#tellDropped(event);
     const line = lineOf(event);
-    if (line !== undefined) this.#log.say(line.level, event.kind, line.text, fieldsOf(event));
-    this.#tellNewWait();
+    if (line === undefined) return;
+    const isExpected = event.kind === 'leaseLost' && this.isStopping;
+    this.#log.say(isExpected ? 'info' : line.level, event.kind, line.text, fieldsOf(event));
   }
 
   /** A wait is told at once when its reason is new... */
   #tellNewWait(): void {
     const { waiting } = this.#node.view();
     const reason = waiting === undefined ? undefined : `${waiting.reason} ${waiting.nodes.join(',')}`;
+    if (reason !== this.#waitSeen) this.#waitSeenAt = performance.now();
+    this.#waitSeen = reason;
     if (reason === this.#waitTold) return;
+    // Every election is a short wait for a leader: nothing to tell before it lasts.
+    if (waiting?.reason === 'leader' && performance.now() - this.#waitSeenAt < LEADER_PATIENCE_MS) return;
     this.#waitTold = reason;
     if (reason !== undefined) this.#tellWait();
   }
@@ -70,7 +109,7 @@ export class Narrator implements Disposable {
   /** ...and every ten seconds as long as it lasts. */
   #tellWait(): void {
     const { waiting } = this.#node.view();
-    if (waiting === undefined) return;
+    if (waiting === undefined || this.#waitTold === undefined) return;
     const seconds = Math.max(0, Math.round((this.#node.now() - waiting.since) / 1000));
     const whom = waiting.nodes.length === 0 ? '' : `: ${waiting.nodes.join(', ')}`;
     const text = `waiting for ${WAIT_WORDS[waiting.reason]}${whom} (${seconds} s); ${waiting.advice}`;
@@ -78,7 +117,7 @@ export class Narrator implements Disposable {
   }
 
   #tellDropped({ where, reason }: Extract<NodeEvent, { kind: 'dropped' }>): void {
-    const now = this.#node.now();
+    const now = performance.now();
     const key = `${where} ${reason}`;
     const held = this.#dropped.get(key) ?? { count: 0, toldAt: Number.NEGATIVE_INFINITY };
     held.count++;

@@ -69,7 +69,7 @@ describe('settings', () => {
       [true, false, false, true],
     );
     assert.equal(config.nodeId, undefined);
-    assert.equal(config.dataRoot, '/state/funknode/clusterfunk');
+    assert.equal(config.dataRoot, '/state');
     assert.deepEqual(config.endpoints.serf, {
       bind: { host: '192.168.1.5', port: 7946 },
       isPortSet: false,

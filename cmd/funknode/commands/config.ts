@@ -69,7 +69,7 @@ const DURATIONS: ReadonlySet<OptionKey> = new Set(['lease', 'ackTimeout', 'liven
 /** What a setting comes to when nobody sets it. */
 function effective(key: OptionKey, config: NodeConfig): string {
   if (key === 'interface') return `${config.interface.address} (${config.interface.chosenBy})`;
-  if (key === 'dataDir') return config.inMemory ? '-' : `${config.dataRoot}/<n>`;
+  if (key === 'dataDir') return config.inMemory ? '-' : `${config.dataRoot}/funknode/${config.clusterName}/<n>`;
   const endpoint = /^(serf|raft|management|liveness|http)Endpoint$/.exec(key)?.[1];
   if (endpoint === undefined) return `- (${optionMeta(key).fallback})`;
   const { bind } = config.endpoints[endpoint as EndpointName];
