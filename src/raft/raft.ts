@@ -33,6 +33,8 @@ import { settleHandover } from './transfer.ts';
 import type { Caution } from './voting.ts';
 import { cautionAfter, isUncancelled, mayAdoptVoteTerm, onPreVoteReq, onVoteReq } from './voting.ts';
 
+/** Less than this is nothing: a sum of fractions may miss a deadline by a hair, and no sleep is that short. */
+const TIMER_GRAIN_MS = 0.01;
 /** How far a late event loop stretches its own election timeout (raft.md 12.3). */
 const TIMEOUT_FACTOR_MAX = 8;
 
@@ -434,7 +436,7 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
     const state = this.#state;
     this.#forwarded.tick();
     if (state.role.kind === 'leader') return state.role.tick();
-    if (state.timerLeftMs > 0 || !state.mayCampaign) return;
+    if (state.timerLeftMs > TIMER_GRAIN_MS || !state.mayCampaign) return;
     if (this.#isCautious() && !state.isOnlyVoter) return;
     this.#watchingLeader(() => startPreVote(state));
   }
