@@ -35,8 +35,8 @@ import { Prober } from './prober.ts';
 import { PushPulls } from './push-pull.ts';
 import { Streams } from './streams.ts';
 
-export { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts';
-export type { BroadcastOptions, BroadcastQueueLimits } from './broadcast-queue.ts';
+export { BroadcastQueue } from './broadcast-queue.ts';
+export type { BroadcastOptions } from './broadcast-queue.ts';
 export type { SwimOptions } from './context.ts';
 
 export class Swim implements Machine<SwimInput, SwimEffect> {

@@ -14,7 +14,7 @@ import { StreamDecoder, encodePushPull } from '../../src/wire/memberlist/stream.
 import type { NodeRecord, PushPull, StreamMessage } from '../../src/wire/memberlist/stream.ts';
 
 export const VERSIONS: Uint8Array = Uint8Array.of(1, 5, 2, 2, 5, 5);
-export const PORT = 7946;
+const PORT = 7946;
 
 /** Records what it hears; says what the test put into its fields. */
 export class TestDelegate implements SwimDelegate {
@@ -128,6 +128,8 @@ export class Bench {
   readonly config: SwimConfig;
   now = 1_000;
   effects: SwimEffect[] = [];
+  /** Those counted by `forgetOld`. */
+  replies = 0;
   #nextStream = 1;
   #nextRequest = 1;
 
@@ -236,6 +238,12 @@ export class Bench {
   forget(): void {
     this.effects = [];
     this.delegate.events.length = 0;
+  }
+
+  /** Forgets effects too, but keeps count of the replies. */
+  forgetOld(): void {
+    this.replies += this.effects.filter((effect) => effect.kind === 'reply').length;
+    this.forget();
   }
 
   eventKinds(): string[] {

@@ -23,7 +23,7 @@ import {
 import type { DatagramMessage } from './messages.ts';
 
 /** Old peers misread compounds of 128 parts and more (wire-gossip 4.3). */
-export const COMPOUND_PARTS_MAX = 127;
+const COMPOUND_PARTS_MAX = 127;
 /** Type and count byte. */
 export const COMPOUND_HEADER_BYTES = 2;
 /** Each part's entry in the length table. */

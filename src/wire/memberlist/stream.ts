@@ -54,8 +54,8 @@ export type StreamProgress =
   | { readonly kind: 'failed'; readonly failure: DecodeFailure };
 
 /** memberlist's limits (wire-gossip 7.3, 7.5); the records of that many nodes would not fit the third one. */
-export const STREAM_NODES_MAX = 1_048_576;
-export const STREAM_USER_BYTES_MAX: number = 20 * 1_024 * 1_024;
+const STREAM_NODES_MAX = 1_048_576;
+const STREAM_USER_BYTES_MAX: number = 20 * 1_024 * 1_024;
 /** All node records of a push/pull together. A full table of 4096 with 512 bytes of metadata each needs 3 MiB. */
 const STREAM_NODES_BYTES_MAX = 16 * 1_024 * 1_024;
 /** One header or node record. The largest that peers write has about a kilobyte. */
