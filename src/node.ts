@@ -6,7 +6,9 @@ import { Cluster } from './cluster/cluster.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { resolveJoin } from './discovery/resolve-join.ts';
 import { type NodeStreams, nodeStreams } from './events/node-streams.ts';
-import { createManagementServer } from './management/server.ts';
+import { createManagementServer, type ManagementServer } from './management/server.ts';
+import { createHttpServer, type HttpServer } from './metrics/http-server.ts';
+import { NodeMetrics } from './metrics/node-metrics.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from './model/endpoint.ts';
 import type { NodeId, ShardId, Stamp } from './model/ids.ts';
 import type { NodeEvent } from './model/node-event.ts';
@@ -14,6 +16,7 @@ import type { NodeRole, NodeState } from './model/node-state.ts';
 import type { MemberView, NodeView } from './model/node-view.ts';
 import type { Ownership } from './model/shard-map.ts';
 import {
+  TAG_EP_HTTP,
   TAG_EP_LIVENESS,
   TAG_EP_MANAGEMENT,
   TAG_EP_RAFT,
@@ -39,6 +42,7 @@ import { LoopDelay } from './runtime/loop-delay.ts';
 import { openMemoryStorage } from './runtime/memory-log.ts';
 import { NodeLoop } from './runtime/node-loop.ts';
 import type { NodeStorage } from './runtime/node-storage.ts';
+import { packageVersion } from './runtime/package-version.ts';
 import { PeerLinks } from './runtime/peer-links.ts';
 import { PEERS_FILE, ShellPerformer } from './runtime/shell-performer.ts';
 import { settledWithin } from './runtime/settled-within.ts';
@@ -61,6 +65,8 @@ export class NotRunningError extends FunkError {
   readonly code = 'FUNK_NOT_RUNNING';
 }
 
+/** For an application that gives no logger. */
+const SILENT: Logger = { log: () => {}, child: () => SILENT };
 const RESOLVE_RETRY_MIN_MS = 1_000;
 const RESOLVE_RETRY_MAX_MS = 30_000;
 /** Storage, sockets and servers get this long to close. */
@@ -86,6 +92,7 @@ export class FunkNode implements AsyncDisposable {
   #storage: NodeStorage | undefined;
   #dataDir: string | undefined;
   #streams: NodeStreams | undefined;
+  #discovery: Discovery | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #joinTimer: NodeJS.Timeout | undefined;
@@ -320,11 +327,13 @@ export class FunkNode implements AsyncDisposable {
     );
     this.#closers.push(() => management.close());
 
+    const http = await this.#serveHttp(handle, management);
     const endpoints = new Map<string, Endpoint>([
       [TAG_EP_SERF, this.#advertised('serf', gossip.udp.local)],
       [TAG_EP_RAFT, this.#advertised('raft', raftAt)],
       [TAG_EP_LIVENESS, this.#advertised('liveness', liveness.local)],
       [TAG_EP_MANAGEMENT, this.#advertised('management', management.endpoint)],
+      [TAG_EP_HTTP, this.#advertised('http', http.local)],
     ]);
     post({ kind: 'start', tags: this.#tags(endpoints), endpoints });
     const delay = new LoopDelay((p99Ms) => {
@@ -335,6 +344,25 @@ export class FunkNode implements AsyncDisposable {
     if (remembered.length > 0) handle.discovered({ gossip: remembered, searched: false });
     if (config.join.length > 0) void this.#seek(RESOLVE_RETRY_MIN_MS);
     if (config.zeroconf) await this.#discover(random, storage.nodeId, endpoints);
+  }
+
+  async #serveHttp(handle: LocalNodeHandle, management: ManagementServer): Promise<HttpServer> {
+    const outer = {
+      management: () => management.stats(),
+      discovery: () => this.#discovery?.stats(),
+      http: () => http.stats(),
+    };
+    const clock = new SystemClock();
+    const isMeasured = this.#config.metrics !== 'none';
+    const metrics = isMeasured
+      ? new NodeMetrics({ handle, outer, version: packageVersion(), wall: () => clock.wall() })
+      : undefined;
+    const logger = this.#hooks.logger?.child('http') ?? SILENT;
+    const http: HttpServer = await bindAny('http-endpoint', this.#config.endpoints.http, (endpoint) =>
+      createHttpServer({ handle, endpoint, metrics, logger }),
+    );
+    this.#closers.push(() => http.close());
+    return http;
   }
 
   get #opened(): NodeStorage {
@@ -402,7 +430,7 @@ export class FunkNode implements AsyncDisposable {
 
   async #discover(random: SystemRandom, nodeId: NodeId, endpoints: ReadonlyMap<string, Endpoint>): Promise<void> {
     const { interface: on, clusterName } = this.#config;
-    const discovery = new Discovery({
+    const discovery: Discovery = new Discovery({
       interface: on,
       clusterName,
       nodeId,
@@ -410,6 +438,7 @@ export class FunkNode implements AsyncDisposable {
       onDiscovered: (found) => this.#handle?.discovered(found),
       onWarning: (text) => this.#hooks.logger?.child('discovery').log('warn', 'mdns', { text }),
     });
+    this.#discovery = discovery;
     this.#closers.push(() => discovery.stop());
     await discovery.start();
     const serf = endpoints.get(TAG_EP_SERF);
