@@ -5,7 +5,7 @@ import type { NodeId } from './model/ids.ts';
 import type { NodeKind } from './model/node-state.ts';
 import { TAG_EP_HTTP, TAG_EP_LIVENESS, TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_EP_SERF } from './model/tags.ts';
 import { TAG_CLUSTER_ID, TAG_ROLE, TAG_SERVICE_NAME, TAG_STAMP } from './model/tags.ts';
-import { chooseInterface, type Host, type HostInterface, thisHost } from './node-config/host-interface.ts';
+import { chooseInterface, type Host, type HostInterface, isLoopback, thisHost } from './node-config/host-interface.ts';
 import { nearestName } from './node-config/nearest-name.ts';
 import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from './node-config/option-table.ts';
 import { type OptionValues, readOption } from './node-config/option-table.ts';
@@ -223,7 +223,7 @@ export function configWarnings(config: NodeConfig): string[] {
 /** What is open to anyone on the network, as one sentence; undefined on loopback. */
 function exposureWarning(config: NodeConfig): string | undefined {
   const open = (Object.keys(config.endpoints) as EndpointName[]).filter(
-    (name) => !/^127\.|^::1$|^localhost$/.test(config.endpoints[name].bind.host),
+    (name) => !isLoopback(config.endpoints[name].bind.host),
   );
   if (open.length === 0) return undefined;
   const where = open.map((name) => `${name} on ${config.endpoints[name].bind.host}`).join(', ');
