@@ -17,6 +17,8 @@ import type { ShardCommand, ShardingEffect } from './messages.ts';
 import type { OwnerPair, OwnershipRules } from './rules.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
+/** A token that lacks no more than a rounding error is whole; its deadline would not lie ahead of now. */
+const TOKEN_TOLERANCE = 1e-6;
 
 export interface Leadership {
   readonly term: Term;
@@ -229,7 +231,9 @@ export class Coordinator {
   #mayPlanFrom(roster: Roster, now: number): number {
     const active = this.#maps.active;
     if (active !== undefined) {
-      if (this.#isFirstPlanMade || this.#grants.hasHeardAll(active.owners, now)) return now;
+      // The winners of an inherited proposal too: without them it would be superseded for nothing (O-21).
+      const known = [...active.owners, ...(this.#maps.pending?.owners ?? [])];
+      if (this.#isFirstPlanMade || this.#grants.hasHeardAll(known, now)) return now;
       return this.#leadership.electedAt + this.#config.predecessorGraceMs;
     }
     const count = roster.candidates.length;
@@ -246,7 +250,7 @@ export class Coordinator {
     const most = Math.max(1, this.#config.mapsPerSecond);
     const left = Math.min(most, this.#tokens.left + (now - this.#tokens.at) * perMs);
     this.#tokens = { left, at: now };
-    if (left < 1) {
+    if (left < 1 - TOKEN_TOLERANCE) {
       this.#wake(now + (1 - left) / perMs);
       return false;
     }

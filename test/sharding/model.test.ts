@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runSeed } from './model/cluster.ts';
-import { MISTAKES, rulesWith } from './model/mistakes.ts';
+import { PLANTED, plant } from './model/mistakes.ts';
 
 const isLong = process.env['FUNKNODE_LONG'] === '1';
 const SEEDS = isLong ? 20_000 : 200;
@@ -17,9 +17,13 @@ const BUDGETS: Readonly<Record<string, number>> = {
   'O-14: a new leader waits for nobody': 30,
   'O-17: any acknowledgement will do': 10,
   'section 1: an owner is known by its id alone': 30,
+  'section 1: nobody looks for a suspended guest': 60,
 };
 /** Found too, and too rarely for every run. */
-const RARE_BUDGETS: Readonly<Record<string, number>> = { 'O-11: no floor': 600 };
+const RARE_BUDGETS: Readonly<Record<string, number>> = {
+  'O-11: no floor': 600,
+  'section 1: no margin for clocks that run apart': 600,
+};
 
 describe('sharding: the model', () => {
   it(`keeps SO-1 to SO-10 through ${SEEDS} storms, and heals after each`, (t) => {
@@ -44,7 +48,7 @@ describe('sharding: the model', () => {
 
   for (const [mistake, budget] of Object.entries(isLong ? { ...BUDGETS, ...RARE_BUDGETS } : BUDGETS)) {
     it(`finds the planted mistake ${mistake}`, () => {
-      assert.ok(mistake in MISTAKES, 'the mistake is planted');
+      assert.ok(PLANTED.includes(mistake), 'the mistake is planted');
       const found = firstSeed(mistake, budget);
       assert.ok(found !== undefined, `not found in ${budget} seeds`);
     });
@@ -54,7 +58,7 @@ describe('sharding: the model', () => {
 function firstSeed(mistake: string, budget: number): number | undefined {
   for (let seed = 1; seed <= budget; seed++) {
     try {
-      runSeed({ seed, rules: rulesWith(mistake), hasInsideChecks: false });
+      runSeed({ seed, ...plant(mistake) });
     } catch {
       return seed; // An invariant has spoken, which is what is asked for here.
     }

@@ -36,6 +36,10 @@ export class Rig {
   now: number;
   /** Of the last step or tick. */
   effects: ShardingEffect[] = [];
+  /** The newest append that has not been applied. */
+  #unapplied: ShardCommand | undefined;
+  /** Every event so far. */
+  readonly told: ShardingEvent[] = [];
   #term = 1 as Term;
   #last = 0;
 
@@ -59,6 +63,7 @@ export class Rig {
     this.effects = [];
     this.machine.step(input, this.now, this.effects);
     this.machine.check();
+    this.#note();
     return this;
   }
 
@@ -74,6 +79,7 @@ export class Rig {
     }
     this.now = end;
     this.effects = gathered;
+    this.#note();
     return this;
   }
 
@@ -180,15 +186,32 @@ export class Rig {
   /** The log hands this command over at the next index. */
   apply(command: ShardCommand): this {
     this.#last += 1;
+    this.#unapplied = undefined;
     return this.step({ kind: 'applied', index: index(this.#last), term: command.term, command });
   }
 
-  /** Applies what the last step asked to append, and says what was asked. */
+  /** Applies what was last asked to append, and says what it was. */
   applyAppended(): ShardCommand {
-    const command = this.appended()[0];
+    const command = this.#unapplied;
     if (command === undefined) throw new Error('nothing was appended');
     this.apply(command);
     return command;
+  }
+
+  get unapplied(): ShardCommand | undefined {
+    return this.#unapplied;
+  }
+
+  /** Nodes that were said to be gone, in order. */
+  gone(): string[] {
+    return this.told.flatMap((event) => (event.kind === 'holderGone' ? [`${event.node}${event.boot}`] : []));
+  }
+
+  #note(): void {
+    for (const effect of this.effects) {
+      if (effect.kind === 'append') this.#unapplied = effect.command;
+      if (effect.kind === 'notify') this.told.push(effect.event);
+    }
   }
 
   propose(owners: readonly (readonly [string, number])[], ownerOf: readonly number[], term: Term = this.#term): this {

@@ -21,6 +21,9 @@ const SHARDS = 7;
 export interface RunOptions {
   readonly seed: number;
   readonly rules?: OwnershipRules;
+  readonly config?: Partial<ShardingConfig>;
+  /** True: nobody looks at the wall clock. */
+  readonly ignoresJumps?: boolean;
   /** False: only what can be seen from outside counts, not the assertions of the machine itself. */
   readonly hasInsideChecks?: boolean;
   readonly stormMs?: number;
@@ -36,7 +39,7 @@ export interface RunReport {
 
 /** Runs one seed; throws what an invariant says when it does not hold. */
 export function runSeed(options: RunOptions): RunReport {
-  const cluster = new Cluster(options.seed, options.rules ?? OWNERSHIP_RULES);
+  const cluster = new Cluster(options);
   cluster.hasInsideChecks = options.hasInsideChecks ?? true;
   cluster.storm(options.stormMs ?? 6_000);
   cluster.calm(options.calmMs ?? 4_500);
@@ -48,7 +51,8 @@ export class Cluster implements Surroundings {
   readonly network: Network;
   readonly leaders: Map<Term, string> = new Map();
   readonly voters: readonly string[] = VOTERS;
-  readonly config: ShardingConfig = shardingConfig({ shardCount: SHARDS, ownReleaseRetryMs: 1_500 });
+  readonly config: ShardingConfig;
+  readonly ignoresJumps: boolean;
   readonly rules: OwnershipRules;
   hasInsideChecks = true;
   readonly #disks: Map<string, Disk> = new Map();
@@ -61,10 +65,13 @@ export class Cluster implements Surroundings {
   #turns = 0;
   #grants = 0;
 
-  constructor(seed: number, rules: OwnershipRules = OWNERSHIP_RULES) {
+  constructor(options: RunOptions) {
+    const { seed } = options;
+    this.config = shardingConfig({ shardCount: SHARDS, ownReleaseRetryMs: 1_500, ...options.config });
+    this.ignoresJumps = options.ignoresJumps ?? false;
     this.timeline = new Timeline(seed);
     this.network = new Network(this.timeline);
-    this.rules = rules;
+    this.rules = options.rules ?? OWNERSHIP_RULES;
     const mixing = new SeededRandom(seed ^ 0x5eed);
     for (const fault of Object.keys(this.#faults)) this.#mix.set(fault, mixing.next() < 0.5 ? mixing.next() : 0);
     const rough = mixing.next();

@@ -19,6 +19,7 @@ export interface Surroundings {
   readonly voters: readonly string[];
   readonly config: ShardingConfig;
   readonly rules: OwnershipRules;
+  readonly ignoresJumps: boolean;
   /** Chance that a turn ends in a pause before its effects are performed. */
   midTurnPause(): number;
   /** Chance that the application is slow to release, or never does. */
@@ -78,7 +79,7 @@ export class Member {
   run(thunk: () => void): void {
     this.host.run(() => {
       const jump = this.host.takeJump();
-      if (jump >= 5) {
+      if (jump >= 5 && !this.#world.ignoresJumps) {
         this.feed({ kind: 'clockJumped', byMs: jump });
         this.consensus.onJump(jump);
       }
@@ -106,7 +107,7 @@ export class Member {
 
   /** What a question asked now is held against: the monotonic clock, and what the wall clock has gained on it. */
   clock(): number {
-    return this.host.mono() + Math.max(0, this.host.jump() - 5);
+    return this.host.mono() + (this.#world.ignoresJumps ? 0 : Math.max(0, this.host.jump() - 5));
   }
 
   /** A voter passes on what it has applied to the non-voters that follow it. */

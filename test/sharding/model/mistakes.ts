@@ -1,8 +1,9 @@
 /** Planted mistakes of docs/ownership.md section 8: each replaces one rule. A net that misses them is of no use. */
 import type { LogIndex } from '../../../src/model/ids.ts';
 import { OWNERSHIP_RULES, type OwnershipRules } from '../../../src/sharding/rules.ts';
+import type { RunOptions } from './cluster.ts';
 
-export const MISTAKES: Readonly<Record<string, Partial<OwnershipRules>>> = {
+const MISTAKES: Readonly<Record<string, Partial<OwnershipRules>>> = {
   'O-1: losers go on serving while a map is pending': { mayServe: (byActive) => byActive },
   'O-2: a grant counts from its receipt': { grantCountsFrom: (grant) => grant.receivedAt },
   'O-3: the grant of the predecessor is kept': { keepsAtReadiness: (what) => what === 'grant' },
@@ -20,6 +21,14 @@ export const MISTAKES: Readonly<Record<string, Partial<OwnershipRules>>> = {
   'section 1: an owner is known by its id alone': { isSameOwner: (a, b) => a.node === b.node },
 };
 
-export function rulesWith(mistake: string): OwnershipRules {
-  return { ...OWNERSHIP_RULES, ...MISTAKES[mistake] };
+const SETTINGS: Readonly<Record<string, Partial<RunOptions>>> = {
+  'section 1: no margin for clocks that run apart': { config: { clockDrift: 0 } },
+  'section 1: nobody looks for a suspended guest': { ignoresJumps: true },
+};
+
+export const PLANTED: readonly string[] = [...Object.keys(MISTAKES), ...Object.keys(SETTINGS)];
+
+/** What a run with this mistake is started with. */
+export function plant(mistake: string): Partial<RunOptions> {
+  return { rules: { ...OWNERSHIP_RULES, ...MISTAKES[mistake] }, hasInsideChecks: false, ...SETTINGS[mistake] };
 }
