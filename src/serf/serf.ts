@@ -24,7 +24,7 @@ import { decodePushPull, encodePushPull } from '../wire/serf/push-pull.ts';
 import { checkTags, encodeTags } from '../wire/serf/tags.ts';
 import { Admission, type MergeFilter } from './admission.ts';
 import { Broadcasts } from './broadcasts.ts';
-import type { SerfConfig } from './config.ts';
+import { type SerfConfig, validateSerfConfig } from './config.ts';
 import { Departure } from './departure.ts';
 import { type ExchangeParts, localState, type MergeOptions, mergeState } from './exchange.ts';
 import { isPresent, Membership } from './membership.ts';
@@ -70,6 +70,8 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   #out: SerfEffect[] = [];
 
   constructor({ config, random, mergeFilter }: SerfOptions) {
+    const problems = validateSerfConfig(config);
+    assert(problems.length === 0, `the configuration was validated: ${problems.join('; ')}`);
     this.#config = config;
     this.#random = random;
     this.#membership = new Membership(config, (event) => this.#notify(event));
