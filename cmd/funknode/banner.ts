@@ -20,7 +20,7 @@ export interface BannerFacts {
   readonly dataDir: string | undefined;
 }
 
-export function bannerRows({ config, view, dataDir }: BannerFacts): [string, string][] {
+function bannerRows({ config, view, dataDir }: BannerFacts): [string, string][] {
   const { address, name, chosenBy } = config.interface;
   const why = chosenBy === 'option' ? '' : `, ${chosenBy}`;
   const rows: [string, string][] = [
@@ -42,6 +42,13 @@ export function bannerText(facts: BannerFacts): string {
   const rows = bannerRows(facts);
   const width = Math.max(...rows.map(([name]) => name.length));
   return `funknode ${facts.version}\n${rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('')}`;
+}
+
+/** The same for machines. */
+export function bannerFields({ version, config, view, dataDir }: BannerFacts): Readonly<Record<string, unknown>> {
+  const endpoints = Object.fromEntries([...view.endpoints].map(([name, at]) => [name, formatEndpoint(at)]));
+  const { id, kind, clusterName } = view;
+  return { version, id, kind, clusterName, interface: config.interface.address, endpoints, dataDir: dataDir ?? null };
 }
 
 function endpointText(label: string, endpoint: Endpoint): string {

@@ -1,7 +1,7 @@
 /** `funknode`: starts a node, tells what happens to it, and takes it out of the cluster when it is asked to stop. */
 import { FunkNode } from '../../../src/index.ts';
 import { configWarnings, type NodeConfig } from '../../../src/node-config.ts';
-import { bannerRows, bannerText } from '../banner.ts';
+import { bannerFields, bannerText } from '../banner.ts';
 import { EXIT_BROKEN, EXIT_DONE, exitCodeOf } from '../exit-codes.ts';
 import { type Log, openLog } from '../logging.ts';
 import { Narrator } from '../narrator.ts';
@@ -39,6 +39,8 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
     // A signal may come while the node still starts: then it stops from wherever it is.
     const started = node.start();
     const first = await Promise.race([started.then(() => undefined), stop.asked, ended]);
+    // A start that fails closes what it opened and says so too: what went wrong is in its error.
+    if (typeof first === 'number') await started;
     if (first === undefined) {
       await hasPublished(node);
       log.nameNode(node.id);
@@ -69,7 +71,7 @@ async function hasPublished(node: FunkNode): Promise<void> {
 
 function showBanner(log: Log, facts: Parameters<typeof bannerText>[0]): void {
   if (log.isText) process.stderr.write(bannerText(facts));
-  else log.say('info', 'started', `funknode ${facts.version}`, Object.fromEntries(bannerRows(facts)));
+  else log.say('info', 'started', `funknode ${facts.version}`, bannerFields(facts));
 }
 
 /** What nobody expected leaves nothing to rely upon: say what it was, and end without another word to the cluster. */
