@@ -48,7 +48,7 @@ export type SerfEvent =
       readonly kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped';
       readonly member: Member;
     }
-  /** A name that another process bears too (memberlist's conflict). */
+  /** A name that another process bears too (memberlist's conflict). Told once in half a minute per name and address. */
   | { readonly kind: 'nameConflict'; readonly name: string; readonly ours: Endpoint; readonly theirs: Endpoint }
   /** The merge of a push/pull was refused by the merge rule given in the configuration. */
   | { readonly kind: 'mergeRefused'; readonly reason: string }

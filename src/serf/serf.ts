@@ -10,6 +10,7 @@
  * every Lamport time it has seen; queues, rings, buffers and tables keep their limits.
  */
 import { assert, unreachable } from '../base/assert.ts';
+import { EMPTY_BYTES } from '../base/bytes.ts';
 import { DeadlineHeap } from '../base/deadline-heap.ts';
 import type { Machine, MonotonicMs } from '../base/machine.ts';
 import { type Random, randomBelow } from '../base/random.ts';
@@ -25,6 +26,7 @@ import { checkTags, encodeTags } from '../wire/serf/tags.ts';
 import { Admission, type MergeFilter } from './admission.ts';
 import { Broadcasts } from './broadcasts.ts';
 import { type SerfConfig, validateSerfConfig } from './config.ts';
+import { ConflictLog } from './conflict-log.ts';
 import { Departure } from './departure.ts';
 import { type ExchangeParts, localState, type MergeOptions, mergeState } from './exchange.ts';
 import { isPresent, Membership } from './membership.ts';
@@ -61,6 +63,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   readonly #parts: ExchangeParts;
   readonly #broadcasts: Broadcasts;
   readonly #departure: Departure;
+  readonly #conflicts: ConflictLog = new ConflictLog();
   readonly #deadlines: DeadlineHeap<Deadline> = new DeadlineHeap();
   readonly #errands: Map<RequestId, Errand> = new Map();
   #nextErrand = 1;
@@ -257,7 +260,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       takeBroadcasts: (overheadBytes, bytesMax) =>
         this.#broadcasts.take(overheadBytes, bytesMax, this.#membership.count),
       // Without a network coordinate, as agents do that have them switched off.
-      ackPayload: () => new Uint8Array(0),
+      ackPayload: () => EMPTY_BYTES,
       onAckPayload: () => {},
       refuseMerge: (claims) => this.#admission.refuseMerge(claims),
       refuseAlive: (claim) => this.#admission.refuseAlive(claim),
@@ -316,7 +319,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
         this.#membership.onGone(event.member.name, now);
         break;
       case 'nameConflict':
-        this.#notify({ kind: 'nameConflict', name: event.held.name, ours: event.held.address, theirs: event.theirs });
+        this.#onNameConflict(event, now);
         break;
       case 'mergeRefused':
         this.#notify({ kind: 'mergeRefused', reason: event.reason });
@@ -395,6 +398,11 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     if (this.#random.next() > failed.length / Math.max(1, present)) return;
     const chosen = failed[randomBelow(this.#random, failed.length)];
     if (chosen !== undefined) this.#join({ kind: 'reconnect' }, [chosen.address], now);
+  }
+
+  #onNameConflict({ held, theirs }: SwimEvent & { readonly kind: 'nameConflict' }, now: MonotonicMs): void {
+    if (!this.#conflicts.isWorthTelling(held.name, theirs, now)) return;
+    this.#notify({ kind: 'nameConflict', name: held.name, ours: held.address, theirs });
   }
 
   #notify(event: SerfEvent): void {

@@ -143,6 +143,7 @@ describe('a network of Serf machines', () => {
     net.run(5_000);
     for (const node of nodes) {
       assert.equal(node.serf.member('n2')?.address.port, nodes[1]?.address.port);
+      assert.ok(node.heard('nameConflict').length <= 1, 'one word, no flood');
       // The twin takes the real n2 for itself, and gossips to the others only.
       const hasSeen = node.events.some((event) => event.kind === 'nameConflict' && event.name === 'n2');
       assert.equal(hasSeen, node !== nodes[1], node.serf.name);
