@@ -93,8 +93,8 @@ async function answering(
   });
   try {
     const { status } = await client.status(patience);
-    if (options.clusterName !== undefined && status?.clusterName !== options.clusterName) {
-      throw new Error(`a node of cluster ${status?.clusterName ?? '?'} answers there`);
+    if (options.clusterName !== undefined && status.clusterName !== options.clusterName) {
+      throw new Error(`a node of cluster ${status.clusterName} answers there`);
     }
     return client;
   } catch (error) {

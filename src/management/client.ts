@@ -8,21 +8,21 @@ import {
   status as grpcStatus,
 } from '@grpc/grpc-js';
 import type { GetShardMapResponse__Output } from '../gen/funk/v1/GetShardMapResponse.ts';
-import type { GetStatusResponse__Output } from '../gen/funk/v1/GetStatusResponse.ts';
 import type { ListEndpointsResponse__Output } from '../gen/funk/v1/ListEndpointsResponse.ts';
-import type { ListMembersResponse__Output } from '../gen/funk/v1/ListMembersResponse.ts';
-import type { Member__Output } from '../gen/funk/v1/Member.ts';
-import type { Notice__Output } from '../gen/funk/v1/Notice.ts';
-import type { OwnsResponse__Output } from '../gen/funk/v1/OwnsResponse.ts';
-import type { PublishedEndpoint__Output } from '../gen/funk/v1/PublishedEndpoint.ts';
-import type { ShardMap__Output } from '../gen/funk/v1/ShardMap.ts';
-import type { Status__Output } from '../gen/funk/v1/Status.ts';
 import type { StepDownResponse__Output } from '../gen/funk/v1/StepDownResponse.ts';
 import type { WatchResponse__Output } from '../gen/funk/v1/WatchResponse.ts';
 import type { ListNodesResponse__Output } from '../gen/managepb/ListNodesResponse.ts';
-import type { NodeInfo__Output } from '../gen/managepb/NodeInfo.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
 import { connected } from './channel-ready.ts';
+import {
+  changeOf,
+  type MemberList,
+  memberOf,
+  type NodeStatus,
+  type ShardAnswer,
+  statusOf,
+  type WatchChange,
+} from './client-messages.ts';
 import { CallRefusedError, InvalidEndpointError, TimedOutError, UnreachableError } from './client-errors.ts';
 import { CHANNEL_OPTIONS, deadlineIn, earlierDeadline } from './grpc-options.ts';
 import type { CallableMethod } from './leader-forwarder.ts';
@@ -31,14 +31,6 @@ import { FUNK_CODE_KEY } from './status.ts';
 
 /** The port of a management endpoint unless its address names another. */
 export const MANAGEMENT_PORT: number = 7948;
-
-export type NodeStatus = Status__Output;
-export type ClusterMember = Member__Output;
-export type ClusterNode = NodeInfo__Output;
-export type ClusterEndpoint = PublishedEndpoint__Output;
-export type ClusterShardMap = ShardMap__Output;
-export type ShardAnswer = OwnsResponse__Output;
-export type NodeNotice = Notice__Output;
 
 export interface ConnectOptions {
   /** How long a call may take, in milliseconds; 10,000 unless given. */
@@ -55,17 +47,6 @@ export interface ManagementCallOptions {
   /** Aborting rejects with its reason; what was asked for may still happen. */
   readonly signal?: AbortSignal;
 }
-
-/** One message of {@link ManagementClient.watch}. All before `synced` is the picture as it was when the watch began. */
-export type WatchChange =
-  | { readonly kind: 'status'; readonly status: NodeStatus }
-  /** Takes the place of all members known so far. */
-  | { readonly kind: 'members'; readonly members: readonly ClusterMember[] }
-  | { readonly kind: 'member'; readonly member: ClusterMember }
-  | { readonly kind: 'memberRemoved'; readonly name: string }
-  | { readonly kind: 'shardMap'; readonly shardMap: ClusterShardMap }
-  | { readonly kind: 'notice'; readonly notice: NodeNotice }
-  | { readonly kind: 'synced' };
 
 /**
  * Connects to the management endpoint of a node, `host:port` or a host alone for port 7948.
@@ -122,13 +103,18 @@ export class ManagementClient implements Disposable {
   }
 
   /** All that the node says of itself, in any state. */
-  status(options?: ManagementCallOptions): Promise<GetStatusResponse__Output> {
-    return this.#call(this.#node.GetStatus, {}, options);
+  async status(
+    options?: ManagementCallOptions,
+  ): Promise<{ readonly status: NodeStatus; readonly yourAddress: string }> {
+    const { status, yourAddress } = await this.#call(this.#node.GetStatus, {}, options);
+    if (status === null) throw new CallRefusedError({ message: 'an empty answer', status: 'INTERNAL', reason: '' });
+    return { status: statusOf(status), yourAddress };
   }
 
   /** The members as this node sees them, those too that gossip has forgotten but Raft has not. */
-  members(options?: ManagementCallOptions): Promise<ListMembersResponse__Output> {
-    return this.#call(this.#node.ListMembers, {}, options);
+  async members(options?: ManagementCallOptions): Promise<MemberList> {
+    const { nodeId, leaderId, members } = await this.#call(this.#node.ListMembers, {}, options);
+    return { nodeId, leaderId, members: members.map(memberOf) };
   }
 
   /** The nodes as the leader sees them, by clusterfunk's call. Refused with reason `NO_LEADER` unless Operational. */
@@ -264,18 +250,6 @@ export class ManagementClient implements Disposable {
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   }
-}
-
-/** Undefined for a kind that a later version may add. */
-function changeOf(message: WatchResponse__Output): WatchChange | undefined {
-  const { status, members, member, memberRemoved, shardMap, notice } = message;
-  if (status) return { kind: 'status', status };
-  if (members) return { kind: 'members', members: members.members };
-  if (member) return { kind: 'member', member };
-  if (message.change === 'memberRemoved') return { kind: 'memberRemoved', name: memberRemoved ?? '' };
-  if (shardMap) return { kind: 'shardMap', shardMap };
-  if (notice) return { kind: 'notice', notice };
-  return message.change === 'synced' ? { kind: 'synced' } : undefined;
 }
 
 function failureOf(error: ServiceError, address: string): Error {

@@ -42,7 +42,7 @@ export function statusMessage(view: NodeView, now: number): Status {
     shardsOwned: map === undefined || own < 0 ? 0 : (shardCounts(map)[own] ?? 0),
     holdsLease: view.holdsLease,
     waiting: view.waiting === undefined ? null : waitingMessage(view.waiting, now),
-    endpoints: Object.fromEntries([...view.endpoints].map(([name, endpoint]) => [name, formatEndpoint(endpoint)])),
+    endpoints: [...view.endpoints].map(([name, endpoint]) => ({ name, value: formatEndpoint(endpoint) })),
   };
 }
 
@@ -79,7 +79,7 @@ export function memberMessage(view: NodeView, member: MemberView, now: number): 
     ageMs: age(now, member.knownSince),
     // A node that answers this is alive by that alone.
     heardMsAgo: isSelf ? 0 : member.lastHeard === undefined ? NEVER : age(now, member.lastHeard),
-    tags: Object.fromEntries(member.tags),
+    tags: [...member.tags].map(([name, value]) => ({ name, value })),
     managementAddress: endpointOf(member, TAG_EP_MANAGEMENT),
   };
 }

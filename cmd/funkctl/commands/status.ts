@@ -8,7 +8,7 @@ import { printable, printJson, printPairs } from '../output.ts';
 export async function showStatus(options: GlobalOptions): Promise<void> {
   const { status, yourAddress } = await withNode(options, (client) => client.status());
   if (options.json) return printJson({ ...status, yourAddress });
-  if (status !== null) printPairs([...pairsOf(status), ['Your IP', yourAddress]]);
+  printPairs([...pairsOf(status), ['Your IP', yourAddress]]);
 }
 
 function pairsOf(status: NodeStatus): [string, string][] {

@@ -1,5 +1,6 @@
 // Original file: proto/funk/v1/node.proto
 
+import type { Tag as _funk_v1_Tag, Tag__Output as _funk_v1_Tag__Output } from '../../funk/v1/Tag.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Member {
@@ -12,7 +13,7 @@ export interface Member {
   'memberId'?: (string);
   'ageMs'?: (number | string | Long);
   'heardMsAgo'?: (number | string | Long);
-  'tags'?: ({[key: string]: string});
+  'tags'?: (_funk_v1_Tag)[];
   'managementAddress'?: (string);
 }
 
@@ -26,6 +27,6 @@ export interface Member__Output {
   'memberId': (string);
   'ageMs': (number);
   'heardMsAgo': (number);
-  'tags': ({[key: string]: string});
+  'tags': (_funk_v1_Tag__Output)[];
   'managementAddress': (string);
 }

@@ -1,6 +1,7 @@
 // Original file: proto/funk/v1/node.proto
 
 import type { Waiting as _funk_v1_Waiting, Waiting__Output as _funk_v1_Waiting__Output } from '../../funk/v1/Waiting.ts';
+import type { Tag as _funk_v1_Tag, Tag__Output as _funk_v1_Tag__Output } from '../../funk/v1/Tag.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Status {
@@ -27,7 +28,7 @@ export interface Status {
   'shardsOwned'?: (number);
   'holdsLease'?: (boolean);
   'waiting'?: (_funk_v1_Waiting | null);
-  'endpoints'?: ({[key: string]: string});
+  'endpoints'?: (_funk_v1_Tag)[];
 }
 
 export interface Status__Output {
@@ -54,5 +55,5 @@ export interface Status__Output {
   'shardsOwned': (number);
   'holdsLease': (boolean);
   'waiting': (_funk_v1_Waiting__Output | null);
-  'endpoints': ({[key: string]: string});
+  'endpoints': (_funk_v1_Tag__Output)[];
 }

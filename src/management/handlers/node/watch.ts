@@ -16,6 +16,8 @@ import { WatchPicture } from '../../watch-picture.ts';
 const METHOD = 'funk.v1.Node/Watch';
 /** Some changes of a view come without an event; this often it is looked at anyhow. */
 const LOOK_EVERY_MS = 1_000;
+/** Events come in bursts, and each picture costs a look at every member: at most one in this time. */
+const PICTURE_EVERY_MS = 50;
 /** A watcher that reads nothing for so long is cut. */
 export const STALLED_MS_MAX = 30_000;
 
@@ -50,7 +52,8 @@ class Watcher {
   readonly #stalledMsMax: number;
   readonly #picture = new WatchPicture();
   #shown: NodeView | undefined;
-  #isScheduled = false;
+  #scheduled: NodeJS.Timeout | undefined;
+  #flushedAt = Number.NEGATIVE_INFINITY;
   #hasEnded = false;
   /** Set while the client has more to read than the stream may hold; monotonic milliseconds. */
   #blockedSince: number | undefined;
@@ -66,13 +69,14 @@ class Watcher {
     const unsubscribe = this.#context.handle.subscribe((event) => {
       this.#picture.note(event);
       this.#schedule();
-      if (event.kind === 'stopped') setImmediate(() => this.end(new StoppedError(event.reason)));
+      if (event.kind === 'stopped') this.#endWith(event.reason);
     });
     const timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
     timer.unref();
     this.#cleanUp = () => {
       unsubscribe();
       clearInterval(timer);
+      clearTimeout(this.#scheduled);
       leave();
     };
     this.#call.on('drain', () => {
@@ -92,6 +96,12 @@ class Watcher {
     this.#call.emit('error', response);
   }
 
+  /** The last words of a node reach those who read in time. */
+  #endWith(reason: string): void {
+    this.#flush();
+    this.end(new StoppedError(reason));
+  }
+
   #finish(code: string): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
@@ -109,18 +119,18 @@ class Watcher {
     if (this.#context.handle.view() !== this.#shown) this.#flush();
   }
 
-  /** Events come in bursts; the picture is compared once per burst. */
   #schedule(): void {
-    if (this.#isScheduled || this.#hasEnded) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
+    if (this.#scheduled !== undefined || this.#hasEnded) return;
+    const wait = Math.max(0, this.#flushedAt + PICTURE_EVERY_MS - performance.now());
+    this.#scheduled = setTimeout(() => {
+      this.#scheduled = undefined;
       this.#flush();
-    });
+    }, wait);
   }
 
   #flush(): void {
     if (this.#hasEnded || this.#blockedSince !== undefined) return;
+    this.#flushedAt = performance.now();
     try {
       const { handle } = this.#context;
       const view = handle.view();
