@@ -186,15 +186,20 @@ async function main(): Promise<void> {
     if (error.code === 'EPIPE') process.exit(EXIT_DONE);
     throw error;
   });
+  process.exitCode = await run();
+  // A connection that never came to be would hold the process for as long as TCP tries.
+  process.stdout.write('', () => process.exit());
+}
+
+/** Resolves with the exit code. */
+async function run(): Promise<number> {
   try {
     await program().parseAsync(withPlainSwitches(process.argv.slice(2)), { from: 'user' });
+    return EXIT_DONE;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;
-      return;
-    }
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;
     process.stderr.write(`funkctl: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = exitCodeOf(error);
+    return exitCodeOf(error);
   }
 }
 
