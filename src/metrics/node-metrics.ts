@@ -1,5 +1,6 @@
 /** Everything this node tells Prometheus. Nothing is pushed or sampled: each scrape reads the node once and writes it down. */
 import { Registry, type RegistryContentType } from 'prom-client';
+import { present } from '../base/assert.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import { registerClusterfunk } from './clusterfunk.ts';
 import { EventTally } from './event-tally.ts';
@@ -83,10 +84,9 @@ export class NodeMetrics implements MetricsSource {
   #registryOf(format: MetricsFormat): Registry {
     const held = this.#registries.get(format);
     if (held !== undefined) return held;
-    const registry: Registry<RegistryContentType> = new Registry();
-    if (format === 'openmetrics') registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
-    const made = registry as Registry;
-    const families = new Families(made, this.#currentReading);
+    const registry = new Registry();
+    if (format === 'openmetrics') asOpenMetrics(registry);
+    const families = new Families(registry, this.#currentReading);
     const rooms = [
       registerNode,
       registerSwim,
@@ -100,9 +100,9 @@ export class NodeMetrics implements MetricsSource {
       registerServices,
     ];
     for (const register of rooms) register(families);
-    registerProcess(made);
-    this.#registries.set(format, made);
-    return made;
+    registerProcess(registry);
+    this.#registries.set(format, registry);
+    return registry;
   }
 
   #take(): void {
@@ -125,6 +125,11 @@ export class NodeMetrics implements MetricsSource {
 
   #currentReading = (): Reading => {
     if (this.#reading === undefined) this.#take();
-    return this.#reading as Reading;
+    return present(this.#reading, 'a scrape begins with a reading of the node');
   };
+}
+
+/** prom-client's type ties a registry to one format for life, its code does not. */
+function asOpenMetrics(registry: Registry<RegistryContentType>): void {
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
 }
