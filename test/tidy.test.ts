@@ -309,6 +309,14 @@ describe('tidy: sources', () => {
     none(findings, 'a path or host of one machine is of no use on another');
   });
 
+  it('cites documents that a reader can open', (t) => {
+    const known = new Set(paths.filter((path) => path.endsWith('.md')).map((path) => basename(path)));
+    const cited = sources.flatMap((file) => matches(file, file.text, /\b[a-z][a-z-]*\.md\b/g));
+    for (const finding of cited.filter((one) => !known.has(one.slice(one.lastIndexOf(' ') + 1)))) {
+      t.diagnostic(`not among our documents: ${finding}`);
+    }
+  });
+
   it('keeps the top level to what it was agreed to be', () => {
     const agreed = [
       'package.json',
