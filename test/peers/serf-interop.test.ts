@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { GossipShell } from './gossip-shell.ts';
-import { freePort, IS_LONG, pause, skipWithout, until } from './peer.ts';
+import { freePort, IS_LONG, pause, PeerProcess, skipWithout, until } from './peer.ts';
 import { SerfAgent } from './serf-agent.ts';
 
 const QUIET_MS = IS_LONG ? 600_000 : 8_000;
@@ -171,5 +171,26 @@ describe('a cluster of real Serf agents and our nodes', {
     await agent('s1').cli('force-leave', '-prune', 'f3');
     await node('f1').ask((requestId) => ({ kind: 'forceLeave', requestId, node: 's3', prune: true }));
     await everyoneSees(`${stayed} f2:alive s2:alive`, ['s1', 's2', 'f1', 'f2']);
+  });
+
+  it('makes an agent give up that comes under the name of another, and keeps the first', async () => {
+    const [bind, rpc] = [await freePort(), await freePort()];
+    const { host, port } = node('f1').address;
+    const args = [
+      'agent',
+      '-node=s1',
+      `-bind=127.0.0.1:${bind}`,
+      `-rpc-addr=127.0.0.1:${rpc}`,
+      `-join=${host}:${port}`,
+    ];
+    const twin = new PeerProcess('serf', args);
+    try {
+      await until('the twin gives up', () => twin.hasEnded || 'it still runs', 15_000);
+      assert.match(twin.lines.join('\n'), /minority in name conflict resolution/);
+      assert.ok((await agent('s1').statuses()).includes('f1:alive'));
+      assert.equal(node('f1').serf.member('s1')?.address.port, agent('s1').address.port);
+    } finally {
+      await twin.stop();
+    }
   });
 });
