@@ -19,7 +19,7 @@ import {
   DirectoryUnusableError,
   FlockUnusableError,
   IdentityMismatchError,
-  StorageError,
+  type StorageError,
   StoreClosedError,
   StoreRefusedError,
 } from '../../src/runtime/disk-errors.ts';
