@@ -197,7 +197,7 @@ export class Grants {
 
   /** Every owner and every holder, as a plan sees them; forgets holders on which nothing hangs. */
   roster(owners: readonly Owner[], now: number, effects: ShardingEffect[]): Roster {
-    this.#settleClaims(now);
+    this.#settleClaims(now, effects);
     const fates = owners.map((owner) => this.#fateOf(owner, now));
     let nextChangeAt = this.#ownPinnedUntil > now ? this.#ownPinnedUntil : Number.POSITIVE_INFINITY;
     const watch = (pair: OwnerPair): void => {
@@ -263,6 +263,7 @@ export class Grants {
       holder.kept = renew;
       return;
     }
+    holder.kept = undefined;
     this.#holders.answered(holder, renew.seq, now);
     if (this.#leftOut.has(keyOf(holder))) {
       this.#refuse(renew, 'leftOut', effects);
@@ -295,24 +296,23 @@ export class Grants {
 
   /** O-13: a second process of one id. It is told to wait, and its answer shows whether it is the one that lives. */
   #onClaim(claimant: Holder, renew: LeaseRenew, now: number, effects: ShardingEffect[]): void {
-    this.#settleClaims(now);
-    if (this.#holders.find(claimant) === claimant) {
-      this.#hasChanged = true;
-      this.#answer(claimant, renew, now, effects);
-      return;
-    }
-    if (!this.#isReady) return;
+    claimant.kept = renew;
+    this.#settleClaims(now, effects);
+    if (!this.#isReady || this.#holders.find(claimant) === claimant) return;
     this.#holders.answered(claimant, renew.seq, now);
     this.#refuse(renew, 'idInUse', effects);
   }
 
-  #settleClaims(now: number): void {
+  /** Names whose older boot is gone go to their claimants, who are answered as if they had just asked. */
+  #settleClaims(now: number, effects: ShardingEffect[]): void {
     for (const claimant of [...this.#holders.claimed()]) {
       const accepted = this.#holders.get(claimant.node);
       if (accepted !== undefined && this.#replaces(claimant, accepted)) this.#holders.end(accepted);
-      else if (accepted === undefined || this.isGone(accepted, now)) this.#holders.accept(claimant);
-      else continue;
+      else if (accepted !== undefined && !this.isGone(accepted, now)) continue;
+      this.#holders.accept(claimant);
       this.#hasChanged = true;
+      const { kept } = claimant;
+      if (kept !== undefined && !this.#isSilent(claimant, now)) this.#answer(claimant, kept, now, effects);
     }
   }
 

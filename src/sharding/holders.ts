@@ -27,7 +27,7 @@ export interface Holder {
   livedAfter: number;
   /** The answer whose echo would be the next proof. */
   awaited: { readonly seq: number; readonly at: number } | undefined;
-  /** The newest renewal that could not be answered yet (O-9). */
+  /** The newest renewal that could not be granted yet (O-9); of a claimant, its newest. */
   kept: LeaseRenew | undefined;
 }
 
@@ -98,7 +98,6 @@ export class Holders {
 
   /** An answer to `seq` leaves in this step; its echo will prove that the process lived after it. */
   answered(holder: Holder, seq: number, now: number): void {
-    holder.kept = undefined;
     holder.awaited ??= { seq, at: now };
   }
 
@@ -113,8 +112,6 @@ export class Holders {
     }
     if (this.find(pair) !== undefined) this.#accepted.delete(pair.node);
     if (this.#claimants.get(pair.node)?.boot === pair.boot) this.#claimants.delete(pair.node);
-    const claimant = this.#claimants.get(pair.node);
-    if (claimant !== undefined && !this.#accepted.has(pair.node)) this.accept(claimant);
   }
 
   hasEnded(pair: OwnerPair): boolean {

@@ -179,6 +179,10 @@ export class Member {
         case 'release':
           this.#release(effect.version);
           break;
+        case 'start':
+        case 'publishLease':
+        case 'notify':
+          break;
       }
     }
   }
