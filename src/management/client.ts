@@ -259,6 +259,7 @@ function failureOf(error: ServiceError, address: string): Error {
       return new TimedOutError(reason === '' ? `${address} did not answer in time` : error.details);
     case grpcStatus.UNAVAILABLE:
       if (reason === '') return new UnreachableError(`the connection to ${address} was lost: ${error.details}`);
+      if (reason === 'FUNK_STOPPED') return new UnreachableError(`${address}: ${error.details}`);
       break;
     case grpcStatus.UNIMPLEMENTED:
       return new CallRefusedError({
