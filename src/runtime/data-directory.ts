@@ -12,6 +12,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { memberId } from '../model/ids.ts';
 import type { ClusterId, MemberId, NodeId, Stamp } from '../model/ids.ts';
+import { EMPTY_RECOVERED_LOG } from '../model/log.ts';
 import type { Configuration, RecoveredLog } from '../model/log.ts';
 import type { StorageStats } from '../model/node-stats.ts';
 import type { DiskPort } from '../ports/disk-port.ts';
@@ -20,6 +21,7 @@ import { FormatFault } from '../wire/raft/format-fault.ts';
 import { decodeClusterFile, decodeIdentity, encodeIdentity } from '../wire/raft/identity.ts';
 import type { Identity } from '../wire/raft/identity.ts';
 import { parseSegmentFileName } from '../wire/raft/segment.ts';
+import { finishMovingAside, moveDataAside } from './data-aside.ts';
 import { DirectoryLock, lockHolder } from './directory-lock.ts';
 import {
   DamagedLogError,
@@ -56,6 +58,11 @@ export interface DataDirectory extends NodeStorage {
   /** The directory was empty: this is the first start of a new member. */
   readonly isNew: boolean;
   readonly log: DiskLog;
+  /**
+   * Ends this opening, moves all data into `quarantine/`, and opens the directory as a new member's, under the same name or `nodeId`.
+   * The lock is held throughout; use what it resolves with from then on.
+   */
+  startOver(nodeId?: NodeId): Promise<DataDirectory>;
 }
 
 /**
@@ -98,27 +105,30 @@ export interface DirectoryPeek {
 }
 
 export function peekDirectory(folder: string): DirectoryPeek {
-  const disk = new SystemDisk();
   let identity: Identity | undefined;
   try {
-    identity = readIdentity(disk, folder);
-    if (identity === undefined || !disk.exists(`${folder}/wal`) || !disk.exists(`${folder}/snap`))
-      return { identity, mayVote: false };
-    const { log } = recoverWal(disk, {
-      walFolder: `${folder}/wal`,
-      snapFolder: `${folder}/snap`,
-      clusterId: readCluster(disk, folder),
-      memberHash: memberHash(identity),
-    });
-    return { identity, mayVote: isVoter(log, memberId(identity.nodeId, identity.stamp)) };
+    identity = readIdentity(new SystemDisk(), folder);
+    const log = recoverDirectory(folder);
+    const mayVote = identity !== undefined && isVoter(log, memberId(identity.nodeId, identity.stamp));
+    return { identity, mayVote };
   } catch (error) {
-    if (error instanceof DamagedLogError || error instanceof IdentityMismatchError) return { identity, mayVote: true };
+    const isUnreadable = [DamagedLogError, DataLostError, IdentityMismatchError].some((type) => error instanceof type);
+    if (isUnreadable) return { identity, mayVote: true };
     throw error;
   }
 }
 
+/** What opening would find. Changes nothing, and takes no lock; throws what opening would reject with. */
+export function recoverDirectory(folder: string): RecoveredLog {
+  const disk = new SystemDisk();
+  const { identity, clusterId, isUsed } = examine(disk, folder);
+  if (identity === undefined || !isUsed) return EMPTY_RECOVERED_LOG;
+  const place = { walFolder: `${folder}/wal`, snapFolder: `${folder}/snap` };
+  return recoverWal(disk, { ...place, clusterId, memberHash: memberHash(identity) }).log;
+}
+
 /** The newest configuration of a log, committed or not: it counts from the moment it is appended (raft.md 9.1). */
-export function latestConfiguration({ entries, snapshot }: RecoveredLog): Configuration | undefined {
+function latestConfiguration({ entries, snapshot }: RecoveredLog): Configuration | undefined {
   for (let i = entries.length - 1; i >= 0; i--) {
     const entry = entries[i];
     if (entry?.kind === 'config') return decodeConfiguration(entry.data);
@@ -128,33 +138,26 @@ export function latestConfiguration({ entries, snapshot }: RecoveredLog): Config
 
 async function openLocked(folder: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {
   const disk = new SystemDisk();
-  const found = readIdentity(disk, folder);
+  finishMovingAside(disk, folder);
+  const { identity: found, clusterId, isUsed } = examine(disk, folder);
   if (found !== undefined && options.nodeId !== undefined && found.nodeId !== options.nodeId) {
-    throw new IdentityMismatchError(
-      `data directory ${folder} belongs to node ${found.nodeId}, not to ${options.nodeId}`,
-    );
-  }
-  const clusterId = readCluster(disk, folder);
-  const isUsed = hasLog(disk, folder);
-  if (clusterId !== undefined && !isUsed) throw new DataLostError(folder);
-  if (found === undefined && (clusterId !== undefined || isUsed)) {
-    throw new DamagedLogError(`${folder}/IDENTITY`, 0, 'it is missing, though the directory holds data');
+    const owner = `data directory ${folder} belongs to node ${found.nodeId}`;
+    throw new IdentityMismatchError(`${owner}, not to ${options.nodeId}`);
   }
   for (const name of ['wal', 'snap', 'quarantine']) disk.makeFolder(`${folder}/${name}`);
-  // Without a log there is no promise that an old stamp could break, but none either that it has made none.
+  // Whoever has an identity and no log may have lost one before it belonged to a cluster: a new stamp has promised nothing.
   const identity = found !== undefined && isUsed ? found : writeIdentity(disk, folder, options, found);
   disk.syncFolder(folder);
   disk.syncFolder(dirname(folder));
+  const now = options.now ?? Date.now;
+  const segmentBytes = Math.max(SEGMENT_BYTES_MIN, options.segmentBytes ?? SEGMENT_BYTES);
   const log = await DiskLog.open({
     folder,
     clusterId,
     memberHash: memberHash(identity),
-    segmentBytes: Math.max(SEGMENT_BYTES_MIN, options.segmentBytes ?? SEGMENT_BYTES),
-    firstSegmentBytes: Math.min(
-      FIRST_SEGMENT_BYTES,
-      Math.max(SEGMENT_BYTES_MIN, options.segmentBytes ?? SEGMENT_BYTES),
-    ),
-    quarantineName: new Date((options.now ?? Date.now)()).toISOString().replace(/[:.]/g, '-'),
+    segmentBytes,
+    firstSegmentBytes: Math.min(FIRST_SEGMENT_BYTES, segmentBytes),
+    quarantineName: quarantineName(now()),
   });
   const member = memberId(identity.nodeId, identity.stamp);
   return {
@@ -173,7 +176,31 @@ async function openLocked(folder: string, lock: DirectoryLock, options: DataDire
         lock.release();
       }
     },
+    startOver: async (nodeId = identity.nodeId) => {
+      await log.close();
+      moveDataAside(disk, folder, quarantineName(now()));
+      return openLocked(folder, lock, { ...options, nodeId });
+    },
   };
+}
+
+/** Whose the directory is, and whether there is a log; refuses what cannot be. */
+function examine(
+  disk: DiskPort,
+  folder: string,
+): { readonly identity: Identity | undefined; readonly clusterId: ClusterId | undefined; readonly isUsed: boolean } {
+  const identity = readIdentity(disk, folder);
+  const clusterId = readCluster(disk, folder);
+  const isUsed = hasLog(disk, folder);
+  if (clusterId !== undefined && !isUsed) throw new DataLostError(folder);
+  if (identity === undefined && (clusterId !== undefined || isUsed)) {
+    throw new DamagedLogError(`${folder}/IDENTITY`, 0, 'it is missing, though the directory holds data');
+  }
+  return { identity, clusterId, isUsed };
+}
+
+function quarantineName(now: number): string {
+  return new Date(now).toISOString().replace(/[:.]/g, '-');
 }
 
 function writeIdentity(

@@ -1,6 +1,6 @@
 /** Whole files over the disk port: read at once, or written so that a crash leaves the old file or the new one. raft.md 11.7. */
 import type { DiskFile, DiskPort } from '../ports/disk-port.ts';
-import { DiskFailedError } from './disk-errors.ts';
+import { DamagedLogError, DiskFailedError } from './disk-errors.ts';
 
 export function readWholeFile(disk: DiskPort, path: string): Uint8Array {
   const file = disk.openToRead(path);
@@ -10,6 +10,16 @@ export function readWholeFile(disk: DiskPort, path: string): Uint8Array {
     return count === bytes.length ? bytes : bytes.subarray(0, count);
   } finally {
     file.close();
+  }
+}
+
+/** A read that fails during start-up is damage, not a failing disk: it would fail again (raft.md 11.6). */
+export function readOrDamage(disk: DiskPort, path: string): Uint8Array | DamagedLogError {
+  try {
+    return readWholeFile(disk, path);
+  } catch (cause) {
+    if (!(cause instanceof DiskFailedError)) throw cause;
+    return new DamagedLogError(path, 0, `it cannot be read (${cause.errno})`, { cause });
   }
 }
 

@@ -8,13 +8,12 @@ import { FormatFault } from '../wire/raft/format-fault.ts';
 import type { LogRecord, Retention } from '../wire/raft/record.ts';
 import { decodeSegmentHeader, parseSegmentFileName, segmentDraftName } from '../wire/raft/segment.ts';
 import type { SegmentHeader } from '../wire/raft/segment.ts';
-import { snapshotFileName } from '../wire/raft/snapshot-file.ts';
-import { DamagedLogError, DiskFailedError, IdentityMismatchError } from './disk-errors.ts';
-import { readWholeFile } from './disk-files.ts';
+import { DamagedLogError, IdentityMismatchError } from './disk-errors.ts';
+import { readOrDamage } from './disk-files.ts';
 import { scanSegment } from './disk-log-scan.ts';
 import type { SegmentScan } from './disk-log-scan.ts';
 import { LogShape } from './disk-log-shape.ts';
-import { readSnapshot } from './disk-snapshots.ts';
+import { chooseSnapshot } from './disk-snapshots.ts';
 
 /** Whose log it is, and where. */
 export interface WalPlace {
@@ -51,7 +50,7 @@ export interface RecoveredWal {
 
 const PACK_BYTES: number = 256 * 1024;
 
-export const NO_RETENTION: Retention = { snapshots: [], keepFrom: 1 as LogIndex, oldestSegment: 1 };
+const NO_RETENTION: Retention = { snapshots: [], keepFrom: 1 as LogIndex, oldestSegment: 1 };
 
 /** Changes nothing. Throws {@link DamagedLogError} and {@link IdentityMismatchError}. */
 export function recoverWal(disk: DiskPort, place: WalPlace): RecoveredWal {
@@ -102,7 +101,8 @@ function listSegments(disk: DiskPort, place: WalPlace): SegmentName[] {
 
 function readSegment(disk: DiskPort, place: WalPlace, name: SegmentName, position: 'last' | 'inner'): ReadSegment {
   const path = `${place.walFolder}/${name.name}`;
-  const bytes = readOrRefuse(disk, path);
+  const bytes = readOrDamage(disk, path);
+  if (bytes instanceof DamagedLogError) throw bytes;
   const header = decodeSegmentHeader(bytes);
   if (header === 'newer') throw new IdentityMismatchError(`${path} was written by a newer version of funknode`);
   if (header instanceof FormatFault) throw new DamagedLogError(path, header.offset, header.reason);
@@ -117,16 +117,6 @@ function readSegment(disk: DiskPort, place: WalPlace, name: SegmentName, positio
     );
   }
   return { ...name, path, bytes, header, scan: scanSegment(path, bytes, header, position) };
-}
-
-/** A read that fails during start-up is damage, not a failing disk: it would fail again (raft.md 11.6). */
-function readOrRefuse(disk: DiskPort, path: string): Uint8Array {
-  try {
-    return readWholeFile(disk, path);
-  } catch (cause) {
-    if (!(cause instanceof DiskFailedError)) throw cause;
-    throw new DamagedLogError(path, 0, `it cannot be read (${cause.errno})`, { cause });
-  }
 }
 
 function retentionOf(last: ReadSegment): Retention {
@@ -212,7 +202,8 @@ function replayRecord(replay: Replay, record: LogRecord): string | undefined {
       return undefined;
     }
     case 'commit':
-      if (record.index > replay.commitHint) replay.commitHint = record.index;
+      // It may have been known before the entries had come.
+      replay.commitHint = Math.max(replay.commitHint, Math.min(record.index, replay.shape.next - 1)) as LogIndex;
       return undefined;
     case 'snapshot':
       replay.retention = record.retention;
@@ -240,14 +231,17 @@ function finish(
   const drop = Math.max(0, replay.retention.keepFrom - replay.first);
   const entries = packed(replay.entries.slice(drop));
   const first = replay.first + Math.min(drop, replay.entries.length);
-  const { next } = replay.shape;
-  const snapshot = pickSnapshot(disk, place, replay.retention, first, last);
-  const snapshotIndex = snapshot?.reference.lastLog.index ?? 0;
   const damage = (what: string): DamagedLogError => new DamagedLogError(last.path, last.scan.end, what);
+  const { next } = replay.shape;
+  const snapshot = chooseSnapshot(disk, place, replay.retention.snapshots, first);
+  if (snapshot instanceof DamagedLogError) throw snapshot;
+  if (snapshot === undefined && first > 1)
+    throw damage(`the log begins at entry ${first}, and no snapshot stands for those before`);
+  const snapshotIndex = snapshot?.meta.lastLog.index ?? 0;
   if (next <= snapshotIndex) throw damage(`the log ends at ${next - 1}, before the snapshot at ${snapshotIndex}`);
   if (replay.commitHint >= next)
     throw damage(`entry ${replay.commitHint} was committed, but the log ends at ${next - 1}`);
-  const shape = shapeOf(entries, next, snapshot?.reference.lastLog);
+  const shape = shapeOf(entries, next, snapshot?.meta.lastLog);
   if (shape.tail.term > replay.hardState.term)
     throw damage('the last entry is of a later term than the node has known');
   const retention: Retention =
@@ -260,65 +254,6 @@ function finish(
     tornTail: tornTailOf(last, shape.tail, replay.hardState),
   };
   return { log, retention, shape };
-}
-
-type PickedSnapshot = NonNullable<RecoveredLog['snapshot']> & {
-  readonly reference: Retention['snapshots'][number];
-  /** The reference and those after it. */
-  readonly usable: Retention['snapshots'];
-};
-
-/** The newest snapshot that is whole and that the log goes on from. An older one serves when the log reaches back to it. */
-function pickSnapshot(
-  disk: DiskPort,
-  place: WalPlace,
-  { snapshots }: Retention,
-  first: number,
-  last: ReadSegment,
-): PickedSnapshot | undefined {
-  if (snapshots.length === 0) {
-    if (first > 1)
-      throw new DamagedLogError(
-        last.path,
-        0,
-        `the log begins at entry ${first}, and no snapshot stands for those before`,
-      );
-    return undefined;
-  }
-  let worst: DamagedLogError | undefined;
-  for (const [i, reference] of snapshots.entries()) {
-    const path = `${place.snapFolder}/${snapshotFileName(reference.lastLog)}`;
-    const found = readSnapshotOrFault(disk, place, reference, path);
-    if (found instanceof DamagedLogError) worst ??= found;
-    else if (first <= reference.lastLog.index + 1) {
-      return { meta: found.meta, bytes: found.bytes, reference, usable: snapshots.slice(i) };
-    }
-  }
-  throw worst ?? new DamagedLogError(last.path, 0, `the log begins at entry ${first}, after every snapshot`);
-}
-
-function readSnapshotOrFault(
-  disk: DiskPort,
-  place: WalPlace,
-  reference: Retention['snapshots'][number],
-  path: string,
-): NonNullable<RecoveredLog['snapshot']> | DamagedLogError {
-  try {
-    const file = readSnapshot(disk, place.snapFolder, reference);
-    if (file instanceof FormatFault) return new DamagedLogError(path, file.offset, file.reason);
-    const { term, index } = file.meta.lastLog;
-    if (term !== reference.lastLog.term || index !== reference.lastLog.index)
-      return new DamagedLogError(path, 0, 'it ends elsewhere');
-    if (file.meta.clusterId !== place.clusterId) {
-      throw new IdentityMismatchError(
-        `${path} belongs to cluster ${file.meta.clusterId}, the directory to ${place.clusterId ?? 'none'}`,
-      );
-    }
-    return file;
-  } catch (cause) {
-    if (!(cause instanceof DiskFailedError)) throw cause;
-    return new DamagedLogError(path, 0, `it cannot be read (${cause.errno})`, { cause });
-  }
 }
 
 /** Copies the data together, so that a few small entries do not keep whole segments in memory. */

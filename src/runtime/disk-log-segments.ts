@@ -20,7 +20,7 @@ interface SegmentDraft {
 }
 
 /** Runs a job of slices to its end. */
-export function finishJob<T>(job: Generator<void, T>): T {
+function finishJob<T>(job: Generator<void, T>): T {
   let step = job.next();
   while (step.done !== true) step = job.next();
   return step.value;
@@ -204,6 +204,6 @@ function rewriteSegment(
   return file;
 }
 
-export function roundUp(size: number): number {
+function roundUp(size: number): number {
   return Math.ceil(size / ALIGN_BYTES) * ALIGN_BYTES;
 }

@@ -207,7 +207,10 @@ export class Wal {
 
   #take(batch: EncodedBatch): void {
     if (batch.hardState !== undefined) {
-      assert(batch.hardState.term >= this.#hardState.term, 'the term never goes back');
+      const { term, vote } = this.#hardState;
+      assert(batch.hardState.term >= term, 'the term never goes back');
+      const isSameTerm = batch.hardState.term === term;
+      assert(!isSameTerm || vote === null || batch.hardState.vote === vote, 'a vote is given once in a term');
       this.#hardState = batch.hardState;
     }
     if (batch.truncateFrom !== undefined) {

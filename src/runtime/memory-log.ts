@@ -12,7 +12,7 @@ import type { NodeStorage } from './node-storage.ts';
 import { emptyStorageStats } from './storage-stats.ts';
 import type { OwnStorageStats } from './storage-stats.ts';
 
-export class MemoryLog implements LogStore {
+class MemoryLog implements LogStore {
   readonly recovered: RecoveredLog = EMPTY_RECOVERED_LOG;
   readonly #stats: OwnStorageStats = emptyStorageStats();
   #clusterId: ClusterId | undefined;

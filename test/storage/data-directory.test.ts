@@ -24,8 +24,11 @@ import {
   StoreRefusedError,
 } from '../../src/runtime/disk-errors.ts';
 import { openMemoryStorage } from '../../src/runtime/memory-log.ts';
+import { walDump } from '../../src/runtime/wal-dump.ts';
 import { encodeConfiguration } from '../../src/wire/raft/entry.ts';
+import { FormatFault } from '../../src/wire/raft/format-fault.ts';
 import { encodeIdentity } from '../../src/wire/raft/identity.ts';
+import type { LogRecord } from '../../src/wire/raft/record.ts';
 import { CLUSTER, CONFIGURATION, entries, entry, snapshotMeta } from './log-model.ts';
 
 const root: string = mkdtempSync(join(tmpdir(), 'funknode-storage-'));
@@ -255,6 +258,45 @@ describe('a data directory', () => {
     assert.equal((await refusal(openDataDirectory(path), DamagedLogError)).file, file);
     writeFileSync(file, encodeIdentity({ nodeId, stamp, createdAt: 0 }));
     await (await openDataDirectory(path)).release();
+  });
+
+  it('starts over as a new member, the old data moved aside, also when a crash comes in between', async () => {
+    const path = newPath();
+    const old = await writeMember(path);
+    const fresh = await old.startOver();
+    assert.deepEqual([fresh.nodeId, fresh.isNew, fresh.hasVote], [old.nodeId, true, false]);
+    assert.notEqual(fresh.stamp, old.stamp);
+    assert.equal(fresh.log.clusterId, undefined);
+    await refusal(openDataDirectory(path), DirectoryLockedError);
+    const [aside = ''] = readdirSync(join(path, 'quarantine'));
+    assert.deepEqual(readdirSync(join(path, 'quarantine', aside)).sort(), ['CLUSTER', 'IDENTITY', 'snap', 'wal']);
+    await fresh.log.identify(CLUSTER);
+    await fresh.release();
+    writeFileSync(join(path, 'ASIDE'), 'later\n');
+    rmSync(join(path, 'IDENTITY')); // The crash came after the first of the moves.
+    const third = await openDataDirectory(path, { nodeId: 'n3' as NodeId });
+    assert.deepEqual([third.nodeId, third.isNew], ['n3', true]);
+    assert.equal(existsSync(join(path, 'ASIDE')), false);
+    await third.release();
+  });
+
+  it('can be looked into without being changed', async () => {
+    const path = newPath();
+    const { release } = await writeMember(path);
+    await release();
+    const dump = walDump(path);
+    const kinds = dump.segments.flatMap(({ batches }) =>
+      batches.map(({ records }) => (records as LogRecord[]).map(({ kind }) => kind)),
+    );
+    assert.deepEqual(kinds, [['hardState', 'entry', 'entry', 'entry'], ['seal']]);
+    assert.ok(!(dump.verdict instanceof StorageError) && dump.verdict.entries.length === 3);
+    const file = dump.segments[0]?.file ?? '';
+    const bytes = readFileSync(file);
+    bytes[4300] = (bytes[4300] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    assert.ok(walDump(path).verdict instanceof DamagedLogError);
+    assert.ok(walDump(path).segments[0]?.batches[0]?.records instanceof FormatFault);
+    assert.deepEqual(readFileSync(file), bytes);
   });
 
   it('that cannot be made is refused with 78', async () => {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { SeededRandom } from '../../src/base/random.ts';
 import type { LogIndex } from '../../src/model/ids.ts';
+import type { StoreBrokenError } from '../../src/runtime/disk-errors.ts';
 import { DiskFailedError, StorageFullError } from '../../src/runtime/disk-errors.ts';
 import {
   after,
@@ -24,7 +25,7 @@ import { explore, KEEP_ALL, LOSE_ALL } from './simulated-disk.ts';
 import type { Chooser, SimulatedDisk } from './simulated-disk.ts';
 
 const isLong: boolean = process.env['FUNKNODE_LONG'] === '1';
-const CRASHES_PER_POINT = isLong ? 512 : 24;
+const CRASHES_PER_POINT = isLong ? 512 : 12;
 /** Room for a dozen batches in a segment. */
 const ROOMY = { segmentBytes: 64 * 1024, firstSegmentBytes: 64 * 1024 };
 const quiet: Operation = { kind: 'quiet' };
@@ -370,6 +371,32 @@ describe('the log when the disk fails', () => {
         assert.equal(third.recovered.entries.length, before + 1);
       },
     );
+  });
+
+  it('I-8, I-10: refuses for good a batch that breaks the log, rather than write it', () => {
+    const wrong: Operation[] = [
+      append(5, 1),
+      append(3, 1, 2),
+      persist({ hardState: hardState(0) }),
+      persist({ hardState: hardState(1) }),
+      persist({ hardState: hardState(1, 'n2@0123456789abcdef' as typeof MEMBER) }),
+    ];
+    for (const operation of wrong) {
+      const log = new DrivenLog(newDisk(), ROOMY);
+      log.run([vote, append(1, 2)]);
+      assert.equal(log.run([operation]), false);
+      assert.equal((log.failure as StoreBrokenError).exitCode, 70);
+      assertState(new DrivenLog(log.disk.afterKill()).recovered, statesOf([vote, append(1, 2)]).at(-1) as LogState);
+    }
+  });
+
+  it('takes a commit index that is ahead of the entries for what it is: a hint', () => {
+    const operations = [vote, persist({ entries: entries(1, 2, 1), commitHint: 40 as LogIndex }), append(3, 1)];
+    const log = new DrivenLog(newDisk());
+    log.run(operations);
+    const again = new DrivenLog(log.disk.afterKill());
+    assert.equal(again.recovered.commitHint, 2);
+    assertState(again.recovered, statesOf(operations).at(-1) as LogState);
   });
 
   it('closes every file it opened', () => {

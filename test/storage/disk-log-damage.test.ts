@@ -236,6 +236,18 @@ describe('the log with damage', () => {
     assertDamage(recover(harmed), last.path, last.start, last.end);
   });
 
+  it('a block that another once written for this place has replaced is noticed by the chain', () => {
+    const [, first, second] = batches as [Place, Place, Place];
+    assert.equal(first.path, second.path);
+    const header = readBatchHeader(files.get(first.path) as Uint8Array, first.start);
+    assert.ok(!(header instanceof FormatFault));
+    const payload = encodeRecords(entries(1, 2, 1, 601).map((value) => ({ kind: 'entry', entry: value })));
+    const harmed = changed(files, first.path, (bytes) => {
+      encodeBatch(bytes.subarray(first.start, first.end), { ...header, recordCount: 2 }, [payload]);
+    });
+    assertDamage(recover(harmed), second.path, second.start, second.end);
+  });
+
   it('refuses each time and leaves the data where it is', () => {
     const first = batches[1] as Place;
     const disk = newDisk().withFiles(flipped(files, first.path, first.start + 200));
