@@ -19,7 +19,7 @@ import {
   DirectoryUnusableError,
   FlockUnusableError,
   IdentityMismatchError,
-  type StorageError,
+  StorageError,
   StoreClosedError,
   StoreRefusedError,
 } from '../../src/runtime/disk-errors.ts';
