@@ -417,7 +417,7 @@ describe('funkctl watch', () => {
     await until(lines, /member n3 alive -> failed$/);
     await until(lines, /warning: two clusters of one name$/);
     child.kill('SIGINT');
-    const [code] = (await once(child, 'close')) as [number | null];
+    const [code] = (await once(child, 'exit')) as [number | null];
     assert.equal(code, 0);
     await node.server.close();
   });
@@ -438,7 +438,7 @@ describe('funkctl watch', () => {
       assert(typeof map === 'object' && map !== null);
       assert.equal('ownerOf' in map, full);
       child.kill('SIGTERM');
-      await once(child, 'close');
+      await once(child, 'exit');
     }
     await node.server.close();
   });
@@ -452,9 +452,9 @@ describe('funkctl watch', () => {
     while (node.server.stats().streams < 2 && piped.exitCode === null)
       await new Promise((resolve) => setTimeout(resolve, 20));
     node.handle.enter('Voting');
-    const [pipedCode] = piped.exitCode === null ? ((await once(piped, 'close')) as [number | null]) : [piped.exitCode];
+    const [pipedCode] = piped.exitCode === null ? ((await once(piped, 'exit')) as [number | null]) : [piped.exitCode];
     assert.equal(pipedCode, 0);
-    const closed = once(cut, 'close');
+    const closed = once(cut, 'exit');
     await node.server.close();
     const [code] = (await closed) as [number | null];
     assert.equal(code, 3);
