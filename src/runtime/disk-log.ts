@@ -191,6 +191,8 @@ function workerLink(opening: LogOpening): LogLink {
   const worker = new Worker(new URL(`./wal-worker${extension}`, import.meta.url), {
     workerData: opening,
     name: 'funknode-wal',
+    // Flags of the program that embeds us, such as --input-type, may forbid what we do here.
+    execArgv: [],
   });
   return {
     post: (request, transfer) => worker.postMessage(request, transfer),
