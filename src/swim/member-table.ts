@@ -23,6 +23,8 @@ export interface Row {
   state: SwimMemberState;
   changedAt: MonotonicMs;
   suspicion: Suspicion | undefined;
+  /** When we last told it what we hold against it. */
+  toldAt: MonotonicMs;
 }
 
 export class MemberTable {
@@ -88,6 +90,7 @@ export class MemberTable {
       state: 'dead',
       changedAt: now,
       suspicion: undefined,
+      toldAt: Number.NEGATIVE_INFINITY,
     };
     this.#rows.set(name, row);
     this.#order.push(row);

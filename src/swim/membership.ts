@@ -21,7 +21,11 @@ import type { SwimContext } from './context.ts';
 import { endpointOf, memberOf } from './member-table.ts';
 import type { Row } from './member-table.ts';
 import type { SwimClaim } from './messages.ts';
+import type { Outbox } from './outbox.ts';
 import { Suspicion, suspicionSpan } from './suspicion.ts';
+
+/** Old accusations circulate; a flood of them must not make us send as many answers. */
+const TELL_INTERVAL_MS = 20;
 
 /** A suspect or dead message. */
 export interface Accusation {
@@ -32,13 +36,17 @@ export interface Accusation {
 
 export class Membership {
   readonly #context: SwimContext;
+  readonly #outbox: Outbox;
   readonly #suspicions: DeadlineHeap<string> = new DeadlineHeap();
   #incarnation = 0;
+  /** When we last told somebody directly that we live. */
+  #toldAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   /** What `check` saw last: incarnations never fall. */
   readonly #checkedIncarnations: WeakMap<Row, number> = new WeakMap();
 
-  constructor(context: SwimContext) {
+  constructor(context: SwimContext, outbox: Outbox) {
     this.#context = context;
+    this.#outbox = outbox;
   }
 
   /** Our own counter. The first alive message carries 1, since 0 is never believed. */
@@ -167,6 +175,24 @@ export class Membership {
     if (overflow > 0) this.#context.drop('tableFull', from);
   }
 
+  /**
+   * A datagram came from `from`. If that is one we hold for suspect or dead, it plainly lives, but only it may say so: told what
+   * we believe, it refutes at once. (memberlist leaves it to gossip, which may miss us, and to the next push/pull.)
+   */
+  onContact(from: Endpoint): void {
+    const { config, isLeaving, now, table } = this.#context;
+    const row = table.at(from);
+    if (row === undefined || row.state === 'alive' || row.state === 'left' || isLeaving) return;
+    if (now - row.toldAt < config.gossipIntervalMs) return;
+    row.toldAt = now;
+    const accusation = { incarnation: row.incarnation, node: row.name, from: config.name };
+    const isSuspect = row.state === 'suspect';
+    const message = isSuspect
+      ? encodeSuspect({ kind: 'suspect', ...accusation })
+      : encodeDead({ kind: 'dead', ...accusation });
+    this.#outbox.send(from, message);
+  }
+
   /** Suspicion of another layer, or of our own prober. */
   suspect(node: string): void {
     const row = this.#context.table.get(node);
@@ -230,7 +256,18 @@ export class Membership {
       return undefined;
     }
     const row = this.#context.table.get(accusation.node);
-    return row === undefined || accusation.incarnation < row.incarnation ? undefined : row;
+    if (row === undefined) return undefined;
+    if (accusation.incarnation >= row.incarnation) return row;
+    if (from !== undefined && this.#context.isSelf(row.name)) this.#tellAccuser(from);
+    return undefined;
+  }
+
+  /** Somebody repeats what we have refuted: our answer has not reached it, and may not before the next push/pull. */
+  #tellAccuser(accuser: Endpoint): void {
+    const { isLeaving, now, table } = this.#context;
+    if (isLeaving || now - this.#toldAt < TELL_INTERVAL_MS || table.at(accuser) === undefined) return;
+    this.#toldAt = now;
+    this.#outbox.send(accuser, aliveMessage(this.self));
   }
 
   /** 8.1, step 4: another address may have the name when its bearer is gone, or when it is the same node that has moved. */

@@ -57,8 +57,8 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     const problems = validateSwimConfig(options.config);
     assert(problems.length === 0, `the configuration was validated: ${problems.join('; ')}`);
     this.#context = new SwimContext(options);
-    this.#membership = new Membership(this.#context);
     this.#outbox = new Outbox(this.#context);
+    this.#membership = new Membership(this.#context, this.#outbox);
     this.#streams = new Streams(this.#context);
     this.#answerer = new Answerer(this.#context, this.#outbox);
     this.#pushPulls = new PushPulls(this.#context, this.#membership, this.#streams);
@@ -238,6 +238,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     const { messages, failures } = decodePacket(bytes);
     for (const message of messages) this.#onMessage(message, from);
     for (const failure of failures) this.#context.drop(failure.reason, from);
+    if (messages.length > 0) this.#membership.onContact(from);
   }
 
   #onMessage(message: DatagramMessage, from: Endpoint): void {

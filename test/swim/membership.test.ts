@@ -5,7 +5,7 @@ import type { RequestId, StreamId } from '../../src/model/ids.ts';
 import { swimConfig } from '../../src/swim/config.ts';
 import type { SwimEffect } from '../../src/swim/messages.ts';
 import { Swim } from '../../src/swim/swim.ts';
-import { encodeAlive } from '../../src/wire/memberlist/messages.ts';
+import { encodeAlive, encodeDead, encodeNack } from '../../src/wire/memberlist/messages.ts';
 import { Bench, TestDelegate, alive, dead, endpoint, record, suspect } from './harness.ts';
 
 describe('at start', () => {
@@ -235,6 +235,18 @@ describe('suspect (8.2)', () => {
     assert.deepEqual(bench.gossipAbout('n1'), alive(1, 8));
   });
 
+  it('about ourselves, long refuted, is answered to whoever repeats it, if it is a member, and not too often', () => {
+    const bench = new Bench().withMembers(2);
+    bench.hear(suspect(1, 3, 'n2'));
+    bench.forget();
+    const old = encodeDead(dead(1, 2, 'n2'));
+    bench.step({ kind: 'datagram', from: endpoint(2), bytes: old });
+    bench.step({ kind: 'datagram', from: endpoint(2), bytes: old });
+    bench.step({ kind: 'datagram', from: endpoint(50), bytes: old });
+    assert.deepEqual(bench.sent(), [{ to: '10.0.0.2', messages: [alive(1, 4)] }]);
+    assert.equal(bench.stateOf(1), 'alive@4');
+  });
+
   it('of an incarnation that could not be refuted is dropped', () => {
     const bench = new Bench().withMembers(2);
     bench.hear(suspect(1, 0xffff_ffff, 'n2'), dead(2, 0xffff_ffff, 'n3'));
@@ -336,6 +348,28 @@ describe('a suspicion (9.4)', () => {
     bench.hear(alive(2, 2));
     bench.tick();
     assert.equal(bench.stateOf(2), 'alive@2');
+  });
+});
+
+describe('a sign of life', () => {
+  it('from one that we hold for suspect or dead is answered with what we hold against it, so that it can refute', () => {
+    const bench = new Bench({ pushPullIntervalMs: 0 }).withMembers(4);
+    bench.hear(suspect(2, 3, 'n4'), dead(3, 5, 'n4'), dead(4, 1, 'n4'));
+    bench.forget();
+    const nack = encodeNack({ kind: 'nack', sequence: 9 });
+    for (const n of [2, 2, 3, 4, 50]) bench.step({ kind: 'datagram', from: endpoint(n), bytes: nack });
+    assert.deepEqual(bench.sent(), [
+      { to: '10.0.0.2', messages: [suspect(2, 3, 'n1')] },
+      { to: '10.0.0.3', messages: [dead(3, 5, 'n1')] },
+    ]);
+  });
+
+  it('that carries the refutation itself is not answered', () => {
+    const bench = new Bench({ pushPullIntervalMs: 0 }).withMembers(3);
+    bench.hear(suspect(2, 1, 'n3'));
+    bench.forget();
+    bench.step({ kind: 'datagram', from: endpoint(2), bytes: encodeAlive(alive(2, 2)) });
+    assert.deepEqual(bench.sent(), []);
   });
 });
 

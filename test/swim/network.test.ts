@@ -110,6 +110,24 @@ describe('a killed node (G-5)', () => {
     assert.ok(network.isAllAlive(5));
   });
 
+  it('among many is back in the eyes of all within one turn of its probes, even where most members are dead', () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const network = new Network({ seed: 500 + seed, settings: { pushPullIntervalMs: 0 } });
+      network.grow(8);
+      for (const one of network.nodes) network.join(one, node(network, 1).endpoint);
+      network.run(5 * SECOND);
+      assert.ok(network.isAllAlive(8));
+      for (const n of [2, 3, 4, 5]) network.kill(node(network, n));
+      const noticed = (): boolean => network.up.every(({ swim }) => swim.presentCount === 4);
+      assert.ok(network.runUntil(noticed, MINUTE) !== undefined);
+      const again = network.add('n3', 3);
+      network.join(again, node(network, 1).endpoint);
+      const back = (): boolean => network.up.every(({ swim }) => swim.member('n3')?.state === 'alive');
+      // Half of all gossip goes to the dead. Whoever was missed learns it when the returned one pings it.
+      assert.ok(network.runUntil(back, 8 * SECOND) !== undefined, `seed ${seed}`);
+    }
+  });
+
   it('that comes back at another port takes its name back as soon as the old one is dead, if the layer above agrees', () => {
     const network = new Network({ seed: 22 });
     network.cluster(5);
@@ -217,6 +235,21 @@ describe('a partition', () => {
     const tookMs = network.runUntil(() => network.isAllAlive(6), 90 * SECOND);
     assert.ok(tookMs !== undefined, network.up.map((one) => one.view()).join('\n'));
     assert.deepEqual(network.falseDeaths(), []);
+  });
+
+  it('that made the halves declare each other dead heals by the gossip to the dead, once there is news', () => {
+    for (let seed = 1; seed <= 8; seed++) {
+      const network = new Network({ seed: 330 + seed, settings: { pushPullIntervalMs: 5_000 } });
+      network.cluster(6);
+      network.run(10 * SECOND);
+      network.partition((one) => (Number(one.name.slice(1)) <= 3 ? 1 : 2));
+      const isSplit = (): boolean => network.up.every(({ swim }) => swim.presentCount === 3);
+      assert.ok(network.runUntil(isSplit, MINUTE) !== undefined, `seed ${seed}: nobody died`);
+      network.heal();
+      network.setMeta(node(network, 1), Uint8Array.of(9));
+      const tookMs = network.runUntil(() => network.isAllAlive(6), 90 * SECOND);
+      assert.ok(tookMs !== undefined, `seed ${seed}: ${network.up.map((one) => one.view()).join('\n')}`);
+    }
   });
 
   it('longer than that needs a join, which brings everybody back (G-13)', () => {
