@@ -23,11 +23,23 @@ export function readOrDamage(disk: DiskPort, path: string): Uint8Array | Damaged
   }
 }
 
-/** A short write is a failed one: what is on the disk is unknown. */
+/** For the log itself. A short write is a failed one: what is on the disk is unknown. */
 export function writeFully(file: DiskFile, bytes: Uint8Array, at: number): void {
   const count = file.write(bytes, at);
-  if (count !== bytes.length)
-    throw new DiskFailedError(`writing ${bytes.length} bytes (only ${count} went)`, file.path, 'ESHORT');
+  if (count !== bytes.length) throw shortWrite(file, bytes.length, count);
+}
+
+/** For files that nobody believes in yet. A short write goes on, for on a full device only the next one says why. */
+export function writeDraft(file: DiskFile, bytes: Uint8Array, at: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    const count = file.write(bytes.subarray(done), at + done);
+    if (count === 0) throw shortWrite(file, bytes.length, done);
+    done += count;
+  }
+}
+
+function shortWrite(file: DiskFile, wanted: number, count: number): DiskFailedError {
+  return new DiskFailedError(`writing ${wanted} bytes (only ${count} went)`, file.path, 'ESHORT');
 }
 
 /** Draft, sync, rename, sync of the folder. */
@@ -35,7 +47,7 @@ export function writeFileDurably(disk: DiskPort, folder: string, name: string, b
   const draft = `${folder}/${name}.tmp`;
   const file = disk.create(draft);
   try {
-    writeFully(file, bytes, 0);
+    writeDraft(file, bytes, 0);
     file.sync();
   } finally {
     file.close();

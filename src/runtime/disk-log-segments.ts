@@ -5,7 +5,7 @@ import { ALIGN_BYTES } from '../wire/raft/batch.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentDraftName, segmentFileName } from '../wire/raft/segment.ts';
 import type { SegmentHeader } from '../wire/raft/segment.ts';
 import { isDiskFull } from './disk-errors.ts';
-import { writeFully } from './disk-files.ts';
+import { writeDraft, writeFully } from './disk-files.ts';
 import type { ReadSegment, SegmentName } from './disk-log-recovery.ts';
 
 /** Written and synced at once while batches may be waiting: well below a millisecond on a good disk. */
@@ -110,7 +110,7 @@ export class SegmentFiles {
     const spare = present(this.#spare, 'a spare is ready before it is published');
     assert(header.segment === spare.segment, 'a spare becomes the segment it was drafted for');
     const name = segmentFileName(header.segment, header.firstIndex);
-    writeFully(spare.file, encodeSegmentHeader(header), 0);
+    writeDraft(spare.file, encodeSegmentHeader(header), 0);
     spare.file.sync();
     this.#disk.rename(`${this.#folder}/${segmentDraftName(spare.segment)}`, `${this.#folder}/${name}`);
     spare.file.path = `${this.#folder}/${name}`;
@@ -159,7 +159,7 @@ function* draftSegment(
   let isDone = false;
   try {
     for (let at = 0; at < size; at += SLICE_BYTES) {
-      writeFully(file, ZEROS.subarray(0, Math.min(SLICE_BYTES, size - at)), at);
+      writeDraft(file, ZEROS.subarray(0, Math.min(SLICE_BYTES, size - at)), at);
       if (sync === 'once') continue;
       file.sync();
       yield;
@@ -186,12 +186,12 @@ function rewriteSegment(
   const draft = `${folder}/${segment.name}-rewrite.tmp`;
   const file = disk.create(draft);
   try {
-    writeFully(file, encodeSegmentHeader({ ...segment.header, tornTail: options.tornTail }), 0);
+    writeDraft(file, encodeSegmentHeader({ ...segment.header, tornTail: options.tornTail }), 0);
     const { end } = segment.scan;
     if (end > SEGMENT_HEADER_BYTES)
-      writeFully(file, segment.bytes.subarray(SEGMENT_HEADER_BYTES, end), SEGMENT_HEADER_BYTES);
+      writeDraft(file, segment.bytes.subarray(SEGMENT_HEADER_BYTES, end), SEGMENT_HEADER_BYTES);
     for (let at = end; at < options.size; at += SLICE_BYTES) {
-      writeFully(file, ZEROS.subarray(0, Math.min(SLICE_BYTES, options.size - at)), at);
+      writeDraft(file, ZEROS.subarray(0, Math.min(SLICE_BYTES, options.size - at)), at);
     }
     file.sync();
     disk.rename(draft, segment.path);

@@ -19,7 +19,7 @@ import {
   refusingFullDisk,
   StorageFullError,
 } from './disk-errors.ts';
-import { readOrDamage, writeFully } from './disk-files.ts';
+import { readOrDamage, writeDraft } from './disk-files.ts';
 
 /** How many pieces of 64 KiB are written in one slice: a few milliseconds, in which no batch can be written. */
 const SLICE_PIECES = 4;
@@ -42,7 +42,7 @@ export function* writeSnapshot(
   let piece = pieces.next();
   try {
     for (; piece.done !== true; piece = pieces.next()) {
-      writeFully(file, piece.value, at);
+      writeDraft(file, piece.value, at);
       at += piece.value.length;
       written += 1;
       if (written % (SLICE_PIECES * SLICES_PER_SYNC) === 0) file.sync();

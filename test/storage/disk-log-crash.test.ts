@@ -334,11 +334,22 @@ describe('the log when the disk fails', () => {
     }
   });
 
+  it('a batch of which only a part was written is final', () => {
+    const log = new DrivenLog(newDisk(), ROOMY);
+    log.run([vote, append(1, 2)]);
+    log.disk.failOnce('shortWrite', '', '.wal');
+    assert.equal(log.run([append(3, 1)]), false);
+    assert.ok(log.failure instanceof DiskFailedError);
+    assert.deepEqual(log.done, [1, 2]);
+  });
+
   it('P-63: goes on without a snapshot, and without a spare segment, when the device is full', () => {
     const log = new DrivenLog(newDisk(), ROOMY);
     const operations = [vote, append(1, 4)];
     log.run(operations);
-    log.disk.failOnce('write', 'ENOSPC', '/snap/');
+    // The last room on a device is filled before the next write says that it is full.
+    log.disk.failOnce('shortWrite', '', '/snap/');
+    log.disk.failOnce('write', 'ENOSPC', '/snap/', 1);
     log.submit([save(2, 1, 1)]);
     const refused = log.replies.find((reply) => reply.kind === 'refused');
     assert.equal(refused?.kind === 'refused' ? refused.failure.kind : undefined, 'full');

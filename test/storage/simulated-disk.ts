@@ -56,7 +56,7 @@ class Content {
 }
 
 type NameChange = { readonly folder: string; readonly apply: (names: Map<string, Content>) => void };
-export type FaultyOperation = 'write' | 'sync' | 'read' | 'create' | 'syncFolder';
+export type FaultyOperation = 'write' | 'shortWrite' | 'sync' | 'read' | 'create' | 'syncFolder';
 
 export class SimulatedDisk implements DiskPort {
   readonly #names: Map<string, Content> = new Map();
@@ -186,8 +186,10 @@ export class SimulatedDisk implements DiskPort {
       write: (bytes, at) => {
         using('write');
         this.#operate('write', file.path);
-        content.write(bytes, at);
-        return bytes.length;
+        const isShort = this.#takeFault('shortWrite', file.path) !== undefined;
+        const count = isShort ? Math.floor(bytes.length / 2) : bytes.length;
+        content.write(bytes.subarray(0, count), at);
+        return count;
       },
       sync: () => {
         using('sync');
@@ -224,15 +226,21 @@ export class SimulatedDisk implements DiskPort {
   }
 
   #maybeFail(operation: string, path: string, onFault?: () => void): void {
-    const fault = this.#faults.find((candidate) => candidate.operation === operation && path.includes(candidate.path));
+    const fault = this.#takeFault(operation, path);
     if (fault === undefined) return;
-    if (fault.skip > 0) {
-      fault.skip -= 1;
-      return;
-    }
-    this.#faults = this.#faults.filter((candidate) => candidate !== fault);
     onFault?.();
     throw new DiskFailedError(operation, path, fault.errno);
+  }
+
+  #takeFault(operation: string, path: string): { readonly errno: string } | undefined {
+    const fault = this.#faults.find((candidate) => candidate.operation === operation && path.includes(candidate.path));
+    if (fault === undefined) return undefined;
+    if (fault.skip > 0) {
+      fault.skip -= 1;
+      return undefined;
+    }
+    this.#faults = this.#faults.filter((candidate) => candidate !== fault);
+    return fault;
   }
 
   #next(files: readonly (readonly [string, Uint8Array])[]): SimulatedDisk {
