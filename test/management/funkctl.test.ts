@@ -255,7 +255,7 @@ describe('funkctl: exit codes', () => {
   });
 
   it('2: wrong usage, which says what would be right', async () => {
-    for (const args of [
+    const wrong = [
       ['nosuchverb'],
       ['status', '--nosuch'],
       ['node', 'add'],
@@ -265,9 +265,9 @@ describe('funkctl: exit codes', () => {
       ['-z=perhaps', 'status'],
       [],
       ['-e', 'no:port', 'status'],
-    ]) {
-      const { code, out, err } = await run(args);
-      assert.deepEqual([code, out], [2, ''], args.join(' '));
+    ];
+    for (const [at, { code, out, err }] of (await Promise.all(wrong.map((args) => run(args)))).entries()) {
+      assert.deepEqual([code, out], [2, ''], wrong[at]?.join(' '));
       assert(err.length > 0);
     }
   });

@@ -4,8 +4,6 @@ import { withNode } from '../connection.ts';
 import type { GlobalOptions } from '../options.ts';
 import { printable, printJson, printLine, printTable } from '../output.ts';
 
-export const ENDPOINT_FORMATS: readonly string[] = ['tree', 'plain', 'json', 'namevalue'];
-
 export interface EndpointsOptions extends GlobalOptions {
   /** A fragment of the endpoint's name. */
   readonly filter: string;
@@ -22,7 +20,7 @@ export async function showEndpoints(options: EndpointsOptions): Promise<void> {
     .filter((endpoint) => service === undefined || endpoint.service === service)
     // Second names of one address are told to those who ask for them.
     .filter((endpoint) => filter !== '' || endpoint.aliasOf === '');
-  if (options.json || options.format === 'json') return printJson(byNode(rows));
+  if (options.json || options.format === 'json') return printJson(Object.fromEntries(byNode(rows)));
   if (options.format === 'plain') return printPlain(rows);
   if (options.format === 'namevalue') return printNameValue(rows);
   printTree(rows);
@@ -34,17 +32,18 @@ interface NodeEndpoints {
   readonly endpoints: { readonly name: string; readonly listenAddress: string }[];
 }
 
-function byNode(rows: readonly ClusterEndpoint[]): Record<string, NodeEndpoints> {
-  const nodes: Record<string, NodeEndpoints> = {};
+function byNode(rows: readonly ClusterEndpoint[]): ReadonlyMap<string, NodeEndpoints> {
+  const nodes = new Map<string, NodeEndpoints>();
   for (const { nodeId, service, name, address } of rows) {
-    nodes[nodeId] ??= { nodeId, service, endpoints: [] };
-    nodes[nodeId].endpoints.push({ name, listenAddress: address });
+    const node = nodes.get(nodeId) ?? { nodeId, service, endpoints: [] };
+    nodes.set(nodeId, node);
+    node.endpoints.push({ name, listenAddress: address });
   }
   return nodes;
 }
 
 function printTree(rows: readonly ClusterEndpoint[]): void {
-  for (const node of Object.values(byNode(rows))) {
+  for (const node of byNode(rows).values()) {
     printLine('-'.repeat(48));
     printLine(printable(`Node: ${node.nodeId}, Service: ${node.service}`));
     node.endpoints.forEach((endpoint, at) => {
