@@ -27,6 +27,9 @@ const SNAPSHOT_BYTES = 32 * 1024 * 1024;
 /** Entries kept below a snapshot, so that a slow peer needs none. */
 const TRAILING_ENTRIES = 5_000;
 
+/** Longer than an election and than a change of the followed voter: whoever was not heard for so long does not lead us. */
+const LEADER_SILENT_MS = 1_000;
+
 /** What the replica needs of the node around it. Called synchronously, within a step. */
 export interface ReplicaHost {
   send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
@@ -61,6 +64,7 @@ export class Replica {
   #bytesSinceSnapshot = 0;
   #isSnapshotPending = false;
   #isSilent = false;
+  #leaderHeardAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   #stopReason: string | undefined;
   messagesSent = 0;
   messagesReceived = 0;
@@ -108,15 +112,14 @@ export class Replica {
   }
 
   knownLeader(self: MemberId, now: MonotonicMs): KnownLeader {
-    if (this.#raft !== undefined && (this.isInGroup(self) || this.#raft.leader !== undefined)) {
-      return {
-        leader: this.#raft.leader === undefined ? undefined : nodeIdOf(this.#raft.leader),
-        term: this.#raft.term,
-      };
+    const raft = this.#raft;
+    if (raft === undefined || !this.isInGroup(self)) {
+      const isFresh = now - this.#client.heardAt <= LEADER_SILENT_MS;
+      return isFresh ? this.#followedLeader : { leader: undefined, term: this.#followedLeader.term };
     }
-    // Twice the time in which another voter is tried: one change of the followed voter is no loss of the leader.
-    if (now - this.#client.heardAt > 500) return { leader: undefined, term: this.#followedLeader.term };
-    return this.#followedLeader;
+    // Learners have no election timer: they keep the name of a leader that is long dead.
+    const isSilent = raft.leader !== self && now - this.#leaderHeardAt > LEADER_SILENT_MS;
+    return { leader: raft.leader === undefined || isSilent ? undefined : nodeIdOf(raft.leader), term: raft.term };
   }
 
   /** Opens the log as a member of the group. Its entries are applied as Raft commits them. */
@@ -227,6 +230,7 @@ export class Replica {
       return;
     }
     this.messagesReceived += 1;
+    if (from === this.#raft.leader) this.#leaderHeardAt = now;
     this.step({ kind: 'message', from, message }, now, effects);
   }
 

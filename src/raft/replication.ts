@@ -35,11 +35,12 @@ export function onAppendOk(
   if (peer.state.kind === 'probe' && message.match === peer.match) peer.becomeReplicate();
   // Whichever snapshot did it, or none: the logs meet within what we still hold (E-28, P-28).
   if (peer.state.kind === 'snapshot' && peer.match + 1 >= state.log.firstIndex) peer.becomeReplicate();
-  if (!isNews) return;
-  const { electionMs } = state.config;
-  if (peer.advanceCatchUp(state.log.lastIndex, state.clock.now, electionMs)) {
-    state.notify({ kind: 'learnerCaughtUp', member: peer.id });
-  }
+  if (isNews) advanceCatchUp(state, peer);
+}
+
+function advanceCatchUp(state: RaftState, peer: Progress): void {
+  if (!peer.advanceCatchUp(state.log.lastIndex, state.clock.now, state.config.electionMs)) return;
+  state.notify({ kind: 'learnerCaughtUp', member: peer.id });
 }
 
 export function onAppendRejected(
@@ -62,6 +63,8 @@ export function onAppendRejected(
 
 /** A heartbeat has come through and back: whatever was lost before it may be sent again. */
 export function onContact(state: RaftState, leadership: Leadership, peer: Progress): void {
+  // A learner that lacks nothing gets no more appends: its round ends with the answer to a heartbeat.
+  advanceCatchUp(state, peer);
   switch (peer.state.kind) {
     case 'probe':
       // Also when it lacks nothing; else it would stay in probe until the next write (E-19).
