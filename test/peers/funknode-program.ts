@@ -1,0 +1,82 @@
+/** The real `funknode` program on loopback, asked by the real `funkctl`. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { type Endpoint, formatEndpoint } from '../../src/model/endpoint.ts';
+import { freePort, PeerProcess, until } from './peer.ts';
+
+const FUNKNODE = fileURLToPath(new URL('../../cmd/funknode/main.js', import.meta.url));
+const FUNKCTL = fileURLToPath(new URL('../../cmd/funkctl/main.js', import.meta.url));
+const execFileAsync = promisify(execFile);
+
+interface ShownMember {
+  readonly name: string;
+  readonly serfState: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export class FunknodeProgram {
+  readonly name: string;
+  readonly gossip: Endpoint;
+  readonly #management: Endpoint;
+  readonly #process: PeerProcess;
+
+  private constructor(name: string, gossip: Endpoint, management: Endpoint, process: PeerProcess) {
+    this.name = name;
+    this.gossip = gossip;
+    this.#management = management;
+    this.#process = process;
+  }
+
+  static async start(name: string, args: readonly string[], at?: Endpoint): Promise<FunknodeProgram> {
+    const gossip = at ?? { host: '127.0.0.1', port: await freePort() };
+    const management = { host: '127.0.0.1', port: await freePort() };
+    const child = new PeerProcess(process.execPath, [
+      FUNKNODE,
+      ...['--in-memory', '--interface', '127.0.0.1', '--node-id', name],
+      ...['--serf-endpoint', formatEndpoint(gossip), '--management-endpoint', formatEndpoint(management)],
+      ...args,
+    ]);
+    const program = new FunknodeProgram(name, gossip, management, child);
+    await until(`${name} answers`, async () => program.#isReady(), 20_000);
+    return program;
+  }
+
+  async members(): Promise<readonly ShownMember[]> {
+    const args = [FUNKCTL, 'members', '--json', '--endpoint', formatEndpoint(this.#management)];
+    const { stdout } = await execFileAsync(process.execPath, args, { timeout: 10_000 });
+    return (JSON.parse(stdout) as { readonly members: readonly ShownMember[] }).members;
+  }
+
+  /** `name:status` of all, sorted, for comparing. */
+  async statuses(): Promise<string> {
+    const members = await this.members();
+    return members
+      .map((member) => `${member.name}:${member.serfState}`)
+      .sort()
+      .join(' ');
+  }
+
+  /** Warnings and errors that are about gossip. */
+  trouble(): readonly string[] {
+    return this.#process.lines.filter((line) => /"level":"(?:warn|error)"/.test(line) && line.includes('gossip'));
+  }
+
+  async kill(): Promise<void> {
+    await this.#process.stop('SIGKILL');
+  }
+
+  async leave(): Promise<void> {
+    await this.#process.stop('SIGINT');
+  }
+
+  async #isReady(): Promise<string | true> {
+    if (this.#process.hasEnded) throw new Error(`${this.name} ended:\n${this.#process.lines.join('\n')}`);
+    try {
+      await this.members();
+      return true;
+    } catch (error) {
+      return String(error);
+    }
+  }
+}
