@@ -35,7 +35,7 @@ import {
 import { clusterConfigOf } from './node-config/cluster-config.ts';
 import type { Logger } from './ports/logger.ts';
 import { bindAny, bindGossip } from './runtime/bound-sockets.ts';
-import { openDataDirectory } from './runtime/data-directory.ts';
+import { type DataDirectory, openDataDirectory } from './runtime/data-directory.ts';
 import { openDefaultDataDirectory } from './runtime/data-slots.ts';
 import { LocalNodeHandle } from './runtime/local-node-handle.ts';
 import { LoopDelay } from './runtime/loop-delay.ts';
@@ -46,7 +46,6 @@ import { packageVersion } from './runtime/package-version.ts';
 import { PeerLinks } from './runtime/peer-links.ts';
 import { PEERS_FILE, ShellPerformer } from './runtime/shell-performer.ts';
 import { settledWithin } from './runtime/settled-within.ts';
-import { setAside } from './runtime/set-aside.ts';
 import { SystemClock } from './runtime/system-clock.ts';
 import { SystemRandom } from './runtime/system-random.ts';
 import { UdpSocket } from './runtime/udp-socket.ts';
@@ -90,7 +89,7 @@ export class FunkNode implements AsyncDisposable {
   #handle: LocalNodeHandle | undefined;
   #loop: NodeLoop | undefined;
   #storage: NodeStorage | undefined;
-  #dataDir: string | undefined;
+  #directory: DataDirectory | undefined;
   #streams: NodeStreams | undefined;
   #discovery: Discovery | undefined;
   #starting: Promise<void> | undefined;
@@ -131,7 +130,7 @@ export class FunkNode implements AsyncDisposable {
 
   /** The folder of this node's data; undefined in memory and before `start`. */
   get dataDir(): string | undefined {
-    return this.#dataDir;
+    return this.#directory?.path;
   }
 
   /** For servers and tools beside the node. @throws {NotRunningError} before `start`. */
@@ -307,7 +306,7 @@ export class FunkNode implements AsyncDisposable {
         gossip,
         liveness,
         links,
-        dataDir: () => this.#dataDir,
+        dataDir: () => this.dataDir,
         log: () => this.#opened.log,
         resetLog: () => this.#resetLog(),
         post,
@@ -379,7 +378,7 @@ export class FunkNode implements AsyncDisposable {
         dataDir === undefined
           ? await openDefaultDataDirectory(dataRoot, clusterName, { nodeId })
           : await openDataDirectory(dataDir, { nodeId });
-      this.#dataDir = opened.path;
+      this.#directory = opened;
       this.#storage = opened;
     }
     this.#closers.push(async () => {
@@ -391,20 +390,20 @@ export class FunkNode implements AsyncDisposable {
 
   async #resetLog(): Promise<Stamp> {
     const { nodeId } = this.#opened;
-    const path = this.#dataDir;
-    await this.#opened.release();
-    if (path === undefined) {
+    const directory = this.#directory;
+    if (directory === undefined) {
+      await this.#opened.release();
       this.#storage = openMemoryStorage({ nodeId });
-    } else {
-      setAside(path, new SystemClock().wall());
-      this.#storage = await openDataDirectory(path, { nodeId });
+      return this.#storage.stamp;
     }
-    return this.#storage.stamp;
+    this.#directory = await directory.startOver(nodeId);
+    this.#storage = this.#directory;
+    return this.#directory.stamp;
   }
 
   async #rememberedPeers(): Promise<Endpoint[]> {
-    if (this.#dataDir === undefined) return [];
-    const text = await readFile(join(this.#dataDir, PEERS_FILE), 'utf8').catch(() => '');
+    if (this.dataDir === undefined) return [];
+    const text = await readFile(join(this.dataDir, PEERS_FILE), 'utf8').catch(() => '');
     return text
       .split('\n')
       .map((line) => parseEndpoint(line))

@@ -88,7 +88,9 @@ export class Binding {
       !affiliation.isBound &&
       !this.#isResetting &&
       (affiliation.clusterId ?? clusterId) === clusterId &&
-      leader?.clusterId === clusterId;
+      // A founder's word may come before its gossip.
+      leader !== undefined &&
+      (leader.clusterId ?? clusterId) === clusterId;
     if (!mayBind) return false;
     if (this.#pending !== undefined) return true;
     this.#pending = { clusterId, founding: undefined };

@@ -5,7 +5,6 @@
 import type { MonotonicMs } from '../base/machine.ts';
 import { randomBelow, type Random } from '../base/random.ts';
 import type { LogIndex, MemberId } from '../model/ids.ts';
-import { NO_INDEX } from '../model/ids.ts';
 import type { Entry } from '../model/log.ts';
 
 export const FOLLOW_INTERVAL_MS = 100;
@@ -155,5 +154,3 @@ export function continuing(entries: readonly Entry[], appliedIndex: LogIndex): r
   const start = entries.findIndex((entry) => entry.index === appliedIndex + 1);
   return start < 0 ? [] : entries.slice(start);
 }
-
-export const NOTHING_APPLIED: LogIndex = NO_INDEX;

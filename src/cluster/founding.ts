@@ -50,7 +50,7 @@ export class Founding {
     if (this.#mode.isBootstrap) return true;
     const ranked = [...facts.undecided].sort();
     const seen = ranked.join(' ');
-    if (seen !== this.#seen || !facts.isSearched) {
+    if (seen !== this.#seen) {
       this.#seen = seen;
       this.#stableSince = now;
     }

@@ -153,12 +153,19 @@ export class Holding {
     }
     // Whoever speaks for another node must say so; nobody renews in another's name.
     if (message.relayFor === undefined ? nodeIdOf(from) !== lease.node : message.relayFor !== lease.node) return;
+    if (this.#isExcluded(lease.node)) return;
     if (this.#election === undefined) {
       if (message.relayFor === undefined) this.#passUp(lease.node, message.bytes, effects);
       return;
     }
     this.#remember(lease.node, from);
     this.step({ kind: 'received', message: lease }, now, effects);
+  }
+
+  /** An operator removed it: it gets no lease, so its shards move as those of a dead node do. */
+  #isExcluded(node: NodeId): boolean {
+    const member = this.#host.memberOf(node);
+    return member !== undefined && this.#host.replica.state.isExcluded(member);
   }
 
   #perform(out: readonly ShardingEffect[], now: MonotonicMs, effects: ClusterEffect[]): void {

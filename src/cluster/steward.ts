@@ -107,8 +107,10 @@ export class Steward {
     const { replica, neighbourhood, self } = this.#host;
     const configured = membersOf(replica.configuration).find((member) => nodeIdOf(member) === node);
     const member = configured ?? neighbourhood.peer(node)?.member;
-    if (member === undefined) {
-      done(refusal('UNKNOWN_NODE', 'neither gossip nor the voters know it'), now, effects);
+    const isGone = member !== undefined && configured === undefined && replica.state.isExcluded(member);
+    if (member === undefined || isGone) {
+      const why = isGone ? 'it was removed already' : 'neither gossip nor the voters know it';
+      done(refusal('UNKNOWN_NODE', why), now, effects);
       return;
     }
     if (member === self) {

@@ -7,7 +7,6 @@ export const TAG_CLUSTER_ID = 'fn.cid';
 export const TAG_ROLE = 'fn.role';
 /** The stamp of the node's data directory: with its id the Raft member it is. */
 export const TAG_STAMP = 'fn.stamp';
-export const TAG_ZONE = 'zone';
 
 export const TAG_EP_SERF = 'ep.serf';
 export const TAG_EP_RAFT = 'ep.raft';
