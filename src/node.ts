@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FunkError } from './base/errors.ts';
 import { Cluster } from './cluster/cluster.ts';
+import type { ClusterInput } from './cluster/messages.ts';
 import { Discovery } from './discovery/discovery.ts';
-import { resolveJoin } from './discovery/resolve-join.ts';
+import { JoinSeeker } from './discovery/join-seeker.ts';
 import { type NodeStreams, nodeStreams } from './events/node-streams.ts';
 import { createManagementServer, type ManagementServer } from './management/server.ts';
 import { createHttpServer, type HttpServer } from './metrics/http-server.ts';
@@ -34,7 +35,7 @@ import {
 } from './node-config.ts';
 import { clusterConfigOf } from './node-config/cluster-config.ts';
 import type { Logger } from './ports/logger.ts';
-import { bindAny, bindGossip } from './runtime/bound-sockets.ts';
+import { bindAny, bindGossip, type GossipSockets } from './runtime/bound-sockets.ts';
 import { type DataDirectory, openDataDirectory } from './runtime/data-directory.ts';
 import { openDefaultDataDirectory } from './runtime/data-slots.ts';
 import { LocalNodeHandle } from './runtime/local-node-handle.ts';
@@ -49,6 +50,13 @@ import { settledWithin } from './runtime/settled-within.ts';
 import { SystemClock } from './runtime/system-clock.ts';
 import { SystemRandom } from './runtime/system-random.ts';
 import { UdpSocket } from './runtime/udp-socket.ts';
+
+interface Sockets {
+  readonly gossip: GossipSockets;
+  readonly liveness: UdpSocket;
+  readonly links: PeerLinks;
+  readonly raftAt: Endpoint;
+}
 
 export interface FunkNodeHooks {
   readonly logger?: Logger;
@@ -66,8 +74,6 @@ export class NotRunningError extends FunkError {
 
 /** For an application that gives no logger. */
 const SILENT: Logger = { log: () => {}, child: () => SILENT };
-const RESOLVE_RETRY_MIN_MS = 1_000;
-const RESOLVE_RETRY_MAX_MS = 30_000;
 /** Storage, sockets and servers get this long to close. */
 const CLOSE_MS = 8_000;
 
@@ -94,7 +100,6 @@ export class FunkNode implements AsyncDisposable {
   #discovery: Discovery | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
-  #joinTimer: NodeJS.Timeout | undefined;
 
   /** @throws {ConfigError} naming every setting that cannot be used. Nothing starts before `start`. */
   constructor(settings: NodeOptions | NodeConfig = {}, hooks: FunkNodeHooks = {}) {
@@ -260,9 +265,47 @@ export class FunkNode implements AsyncDisposable {
     const problem = isBlank ? emptyDirectoryProblem(config) : undefined;
     if (problem !== undefined) throw new ConfigError([problem]);
 
-    const post = (input: Parameters<NodeLoop['post']>[0]): void => this.#loop?.post(input);
+    const sockets = await this.#openSockets(clock);
+    const { gossip, liveness, raftAt } = sockets;
+    const cluster = new Cluster(
+      clusterConfigOf(config, storage, this.#advertised('serf', gossip.udp.local), {
+        startedAt: clock.monotonic(),
+        startedWallMs: clock.wall(),
+        hasReleaseHook: this.#hooks.onRelease !== undefined,
+      }),
+      storage.log.recovered,
+      storage.log.clusterId,
+      random,
+    );
+    const { handle, loop } = this.#run(cluster, clock, sockets);
+    const management = await bindAny('management-endpoint', config.endpoints.management, (endpoint) =>
+      createManagementServer({ handle, endpoint, ...this.#logged('management') }),
+    );
+    this.#closers.push(() => management.close());
+    const http = await this.#serveHttp(handle, management);
+    const endpoints = new Map<string, Endpoint>([
+      [TAG_EP_SERF, this.#advertised('serf', gossip.udp.local)],
+      [TAG_EP_RAFT, this.#advertised('raft', raftAt)],
+      [TAG_EP_LIVENESS, this.#advertised('liveness', liveness.local)],
+      [TAG_EP_MANAGEMENT, this.#advertised('management', management.endpoint)],
+      [TAG_EP_HTTP, this.#advertised('http', http.local)],
+    ]);
+    loop.post({ kind: 'start', tags: this.#tags(endpoints), endpoints });
+    if (remembered.length > 0) handle.discovered({ gossip: remembered, searched: false });
+    if (config.join.length > 0) {
+      const seeker = new JoinSeeker(handle, config.join, this.#hooks.logger ?? SILENT);
+      this.#closers.push(async () => seeker.stop());
+      seeker.start();
+    }
+    if (config.zeroconf) await this.#discover(random, storage.nodeId, endpoints);
+  }
+
+  /** Everything that peers reach, except the servers that need a running core. */
+  async #openSockets(clock: SystemClock): Promise<Sockets> {
+    const { endpoints } = this.#config;
+    const post = (input: ClusterInput): void => this.#loop?.post(input);
     const gossip = await bindGossip(
-      config.endpoints.serf,
+      endpoints.serf,
       {
         accepted: (stream, from) => post({ kind: 'streamAccepted', stream, from }),
         opened: (stream) => post({ kind: 'streamOpened', stream }),
@@ -275,7 +318,7 @@ export class FunkNode implements AsyncDisposable {
       () => gossip.udp[Symbol.asyncDispose](),
       () => gossip.tcp[Symbol.asyncDispose](),
     );
-    const liveness = await bindAny('liveness-endpoint', config.endpoints.liveness, (at) =>
+    const liveness = await bindAny('liveness-endpoint', endpoints.liveness, (at) =>
       UdpSocket.bind(at, (bytes, from) => post({ kind: 'datagram', channel: 'liveness', from, bytes })),
     );
     this.#closers.push(() => liveness[Symbol.asyncDispose]());
@@ -287,62 +330,38 @@ export class FunkNode implements AsyncDisposable {
       () => clock.monotonic(),
     );
     this.#closers.push(() => links[Symbol.asyncDispose]());
-    const raftAt = await bindAny('raft-endpoint', config.endpoints.raft, (at) => links.listen(at));
+    const raftAt = await bindAny('raft-endpoint', endpoints.raft, (at) => links.listen(at));
+    return { gossip, liveness, links, raftAt };
+  }
 
-    const cluster = new Cluster(
-      clusterConfigOf(config, storage, this.#advertised('serf', gossip.udp.local), {
-        startedAt: clock.monotonic(),
-        startedWallMs: clock.wall(),
-        hasReleaseHook: this.#hooks.onRelease !== undefined,
-      }),
-      storage.log.recovered,
-      storage.log.clusterId,
-      random,
-    );
-    const loop = new NodeLoop(
-      cluster,
-      clock,
-      new ShellPerformer({
-        gossip,
-        liveness,
-        links,
-        dataDir: () => this.dataDir,
-        log: () => this.#opened.log,
-        resetLog: () => this.#resetLog(),
-        post,
-        stop: (reason, exitCode) => this.#fail(reason, exitCode),
-      }),
-    );
-    this.#loop = loop;
-    const handle = new LocalNodeHandle(loop, clock, {
-      peers: () => links.stats,
-      storage: () => this.#storage?.stats(),
+  /** The loop around the core; it does nothing before its first input. */
+  #run(
+    cluster: Cluster,
+    clock: SystemClock,
+    { gossip, liveness, links }: Sockets,
+  ): { handle: LocalNodeHandle; loop: NodeLoop } {
+    const performer = new ShellPerformer({
+      gossip,
+      liveness,
+      links,
+      dataDir: () => this.dataDir,
+      log: () => this.#opened.log,
+      resetLog: () => this.#resetLog(),
+      post: (input) => this.#loop?.post(input),
+      stop: (reason, exitCode) => this.#fail(reason, exitCode),
     });
+    const loop = new NodeLoop(cluster, clock, performer);
+    const shell = { peers: () => links.stats, storage: () => this.#storage?.stats() };
+    const handle = new LocalNodeHandle(loop, clock, shell);
+    this.#loop = loop;
     this.#handle = handle;
     loop.subscribe((event) => this.#onEvent(event));
-
-    const management = await bindAny('management-endpoint', config.endpoints.management, (endpoint) =>
-      createManagementServer({ handle, endpoint, ...this.#logged('management') }),
-    );
-    this.#closers.push(() => management.close());
-
-    const http = await this.#serveHttp(handle, management);
-    const endpoints = new Map<string, Endpoint>([
-      [TAG_EP_SERF, this.#advertised('serf', gossip.udp.local)],
-      [TAG_EP_RAFT, this.#advertised('raft', raftAt)],
-      [TAG_EP_LIVENESS, this.#advertised('liveness', liveness.local)],
-      [TAG_EP_MANAGEMENT, this.#advertised('management', management.endpoint)],
-      [TAG_EP_HTTP, this.#advertised('http', http.local)],
-    ]);
-    post({ kind: 'start', tags: this.#tags(endpoints), endpoints });
     const delay = new LoopDelay((p99Ms) => {
       loop.stats.delayP99Ms = p99Ms;
-      post({ kind: 'loopDelay', p99Ms });
+      loop.post({ kind: 'loopDelay', p99Ms });
     });
     this.#closers.push(async () => delay[Symbol.dispose]());
-    if (remembered.length > 0) handle.discovered({ gossip: remembered, searched: false });
-    if (config.join.length > 0) void this.#seek(RESOLVE_RETRY_MIN_MS);
-    if (config.zeroconf) await this.#discover(random, storage.nodeId, endpoints);
+    return { handle, loop };
   }
 
   async #serveHttp(handle: LocalNodeHandle, management: ManagementServer): Promise<HttpServer> {
@@ -445,17 +464,6 @@ export class FunkNode implements AsyncDisposable {
     discovery.announce({ ...(serf && { serf }), ...(mgmt && { mgmt }) });
   }
 
-  /** Resolves what `--join` names and tells the core, again and again until somebody else is there. */
-  async #seek(retryMs: number): Promise<void> {
-    const { endpoints, failures } = await resolveJoin(this.#config.join);
-    if (this.#stopping !== undefined || this.#handle === undefined) return;
-    for (const text of failures) this.#hooks.logger?.log('warn', 'join', { text });
-    if (endpoints.length > 0) this.#handle.discovered({ gossip: endpoints, searched: false });
-    const isAlone = this.members.filter((member) => member.status === 'alive').length <= 1;
-    if (!isAlone && failures.length === 0) return;
-    this.#joinTimer = setTimeout(() => void this.#seek(Math.min(retryMs * 2, RESOLVE_RETRY_MAX_MS)), retryMs);
-  }
-
   #onEvent(event: NodeEvent): void {
     for (const listener of this.#listeners) listener(event);
     if (event.kind !== 'shardsReleasing' || this.#hooks.onRelease === undefined) return;
@@ -474,7 +482,6 @@ export class FunkNode implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     await this.#starting?.catch(() => undefined);
-    clearTimeout(this.#joinTimer);
     if (this.#loop !== undefined && !this.#loop.isStopped) {
       await this.#handle
         ?.leave()
@@ -485,7 +492,6 @@ export class FunkNode implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#joinTimer);
     this.#loop?.stop('closed', 0);
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
       const isClosed = await settledWithin(close(), CLOSE_MS);

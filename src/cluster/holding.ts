@@ -178,7 +178,9 @@ export class Holding {
       case 'sendToLeader': {
         const way = this.#wayToLeader();
         const bytes = encodeLeaseMessage(effect.message);
-        if (way !== undefined) host.send(way, { kind: 'lease', bytes, relayFor: undefined }, effects);
+        // A leader holds by its leader lease; what it asked just before it led needs no answer (O-3).
+        if (way !== undefined && way !== host.self)
+          host.send(way, { kind: 'lease', bytes, relayFor: undefined }, effects);
         return;
       }
       case 'sendToHolder': {

@@ -395,6 +395,8 @@ export class Replica {
   #maybeSnapshot(effects: ClusterEffect[]): void {
     const entries = this.state.appliedIndex - this.#snapshotIndex;
     if (this.#isSnapshotPending || (entries < this.#snapshotAfter && this.#bytesSinceSnapshot < SNAPSHOT_BYTES)) return;
+    // A node that followed before it was a member has applied more than its own log holds.
+    if ((this.#raft?.commitIndex ?? NO_INDEX) < this.state.appliedIndex) return;
     const meta = this.#meta();
     if (meta === undefined) return;
     this.#isSnapshotPending = true;

@@ -36,8 +36,11 @@ export interface StandingFacts {
     readonly member: MemberId;
     readonly clusterId: ClusterId | undefined;
   }[];
+  /** An operator removed this member. */
+  readonly isExcluded: boolean;
   readonly leaderLostAt: MonotonicMs;
   readonly startedAt: MonotonicMs;
+  readonly stateSince: MonotonicMs;
   readonly expect: number;
   readonly mayFound: boolean;
 }
@@ -127,6 +130,10 @@ export function roleOf(facts: StandingFacts): NodeRole {
 export function waitingOf(facts: StandingFacts): Waiting | undefined {
   if (!facts.isStarted || facts.departure !== undefined || facts.kind === 'non-member') return undefined;
   if (facts.clusterId === undefined) return waitingForMembers(facts);
+  if (facts.isExcluded) {
+    const advice = `an operator removed this node: funkctl node add ${nodeIdOf(facts.self)} brings it back`;
+    return { reason: 'members', nodes: [], since: facts.stateSince, advice };
+  }
   if (facts.leader !== undefined || facts.now - facts.leaderLostAt < QUORUM_PATIENCE_MS) return undefined;
   const alive = new Set(facts.aliveOthers().map((other) => other.member));
   const missing = facts.configuration.voters.filter((voter) => voter !== facts.self && !alive.has(voter));
