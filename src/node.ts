@@ -103,7 +103,7 @@ export class FunkNode implements AsyncDisposable {
 
   /** @throws {ConfigError} naming every setting that cannot be used. Nothing starts before `start`. */
   constructor(settings: NodeOptions | NodeConfig = {}, hooks: FunkNodeHooks = {}) {
-    this.#config = isComplete(settings) ? settings : resolveNodeConfig(settings);
+    this.#config = 'endpoints' in settings ? settings : resolveNodeConfig(settings);
     this.#hooks = hooks;
   }
 
@@ -279,7 +279,7 @@ export class FunkNode implements AsyncDisposable {
     );
     const { handle, loop } = this.#run(cluster, clock, sockets);
     const management = await bindAny('management-endpoint', config.endpoints.management, (endpoint) =>
-      createManagementServer({ handle, endpoint, ...this.#logged('management') }),
+      createManagementServer({ handle, endpoint, logger: this.#logger('management') }),
     );
     this.#closers.push(() => management.close());
     const http = await this.#serveHttp(handle, management);
@@ -293,7 +293,7 @@ export class FunkNode implements AsyncDisposable {
     loop.post({ kind: 'start', tags: this.#tags(endpoints), endpoints });
     if (remembered.length > 0) handle.discovered({ gossip: remembered, searched: false });
     if (config.join.length > 0) {
-      const seeker = new JoinSeeker(handle, config.join, this.#hooks.logger ?? SILENT);
+      const seeker = new JoinSeeker(handle, config.join, this.#logger('discovery'));
       this.#closers.push(async () => seeker.stop());
       seeker.start();
     }
@@ -375,9 +375,8 @@ export class FunkNode implements AsyncDisposable {
     const metrics = isMeasured
       ? new NodeMetrics({ handle, outer, version: packageVersion(), wall: () => clock.wall() })
       : undefined;
-    const logger = this.#hooks.logger?.child('http') ?? SILENT;
     const http: HttpServer = await bindAny('http-endpoint', this.#config.endpoints.http, (endpoint) =>
-      createHttpServer({ handle, endpoint, metrics, logger }),
+      createHttpServer({ handle, endpoint, metrics, logger: this.#logger('http') }),
     );
     this.#closers.push(() => http.close());
     return http;
@@ -442,8 +441,8 @@ export class FunkNode implements AsyncDisposable {
     return { host: advertise.host, port: advertise.port === 0 ? bound.port : advertise.port };
   }
 
-  #logged(room: string): { logger?: Logger } {
-    return this.#hooks.logger === undefined ? {} : { logger: this.#hooks.logger.child(room) };
+  #logger(room: string): Logger {
+    return this.#hooks.logger?.child(room) ?? SILENT;
   }
 
   async #discover(random: SystemRandom, nodeId: NodeId, endpoints: ReadonlyMap<string, Endpoint>): Promise<void> {
@@ -454,7 +453,7 @@ export class FunkNode implements AsyncDisposable {
       nodeId,
       random,
       onDiscovered: (found) => this.#handle?.discovered(found),
-      onWarning: (text) => this.#hooks.logger?.child('discovery').log('warn', 'mdns', { text }),
+      onWarning: (text) => this.#logger('discovery').log('warn', 'mdns', { text }),
     });
     this.#discovery = discovery;
     this.#closers.push(() => discovery.stop());
@@ -498,8 +497,4 @@ export class FunkNode implements AsyncDisposable {
       if (!isClosed) this.#hooks.logger?.log('warn', 'close', { text: 'a part did not close in time' });
     }
   }
-}
-
-function isComplete(settings: NodeOptions | NodeConfig): settings is NodeConfig {
-  return 'endpoints' in settings;
 }
