@@ -140,8 +140,10 @@ export class Leadership {
       return state.refuse(requestId, 'TRANSFER_IN_PROGRESS', 'leadership is being handed over');
     // Both are the guard of raft.md 9.2 rule 2. Without the first, two leaders could commit by majorities that do not meet (P-32).
     if (!this.isReady) return state.refuse(requestId, 'NOT_READY', 'the leader has not committed an entry of its term');
-    if (latest.index > state.commitIndex)
+    // A change that is committed and has not yet left to be applied still owes its answer.
+    if (latest.index > state.commitIndex || this.#change !== undefined) {
       return state.refuse(requestId, 'CONFIG_PENDING', 'another change is not committed yet');
+    }
     const plan = planChange(latest.configuration, change, {
       leader: state.self,
       learnersMax: state.config.learnersMax,
@@ -289,7 +291,10 @@ export class Leadership {
       log.termAt(this.noopIndex) === this.#state.term || this.noopIndex < log.firstIndex,
       'I-2: a leader keeps its own entries',
     );
-    assert(log.configurationsBetween(commitIndex, log.lastIndex).length <= 1, 'I-15: one configuration at a time');
+    assert(
+      log.configurationsBetween(Math.max(commitIndex, this.noopIndex) as LogIndex, log.lastIndex).length <= 1,
+      'I-15: a leader has one configuration under way at a time',
+    );
     const members = membersOf(configuration).filter((member) => member !== this.#state.self);
     assert(
       members.every((member) => this.#byId.has(member)),

@@ -302,13 +302,14 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
   /** The term rule (raft.md 4.2): true when the message is to be looked at further. */
   #settleTerm(from: MemberId, message: RaftMessage): boolean {
     const state = this.#state;
+    // Pre-votes name the term they are about; only a refusal can teach us a newer one.
     if (message.kind === 'preVoteReq') return true;
+    if (message.kind === 'preVoteResp' && (message.granted || message.term <= state.term)) return true;
     if (message.term < state.term) {
       this.#onOldTerm(from, message);
       return false;
     }
     if (message.term === state.term) return true;
-    if (message.kind === 'preVoteResp' && message.granted) return true;
     if (message.kind === 'voteReq' && !mayAdoptVoteTerm(state, message)) {
       // Stickiness: not even the term is taken over, or a cut-off node that returns would unseat the leader (P-13).
       state.drop();
@@ -414,7 +415,8 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
     for (const item of held) {
       // What was promised in a term that is over is nobody's business any more.
       if (item.kind === 'send') {
-        if (item.message.term === state.term) state.send(item.to, item.message);
+        const isCurrent = item.message.term === state.term || item.message.kind === 'preVoteResp';
+        if (isCurrent) state.send(item.to, item.message);
       } else if (item.term === state.term) {
         onVote(state, state.self, true);
       }

@@ -34,7 +34,8 @@ export function onPreVoteReq(
       : (logRefusal(state, message.lastLog, caution) ?? bondRefusal(state));
   state.sendDurably(from, {
     kind: 'preVoteResp',
-    term: state.term,
+    // A grant names the term that it is for, so that a candidate ahead of the granter does not take it for an old answer.
+    term: refusal === undefined ? message.nextTerm : state.term,
     nextTerm: message.nextTerm,
     granted: refusal === undefined,
     reason: refusal ?? '',

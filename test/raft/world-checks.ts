@@ -1,0 +1,194 @@
+/** What must hold in a world of cores after every turn: the checkers of raft.md section 16 that need to see all nodes. */
+import { assert, present } from '../../src/base/assert.ts';
+import { crc32c } from '../../src/base/crc32c.ts';
+import type { LogIndex, MemberId, Term } from '../../src/model/ids.ts';
+import type { Entry } from '../../src/model/log.ts';
+import type { RaftEffect, RaftMessage, RaftOutcome } from '../../src/raft/messages.ts';
+import { hasQuorum } from '../../src/raft/quorum.ts';
+import type { Asked, Node, World } from './world.ts';
+
+interface Seen {
+  leaseUntil: number;
+  commitIndex: number;
+  term: Term;
+  wasLeader: boolean;
+}
+
+export class WorldChecks {
+  /** The highest index that any node has known to be committed. */
+  committedThrough = 0;
+  readonly #world: World;
+  readonly #leaderOf: Map<Term, MemberId> = new Map();
+  /** `index:term` of every entry that was ever written, with its data and what preceded it. */
+  readonly #written: Map<string, string> = new Map();
+  readonly #committedTerm: Map<number, Term> = new Map();
+  /** The term in which the entry was committed, which may be later than its own. */
+  readonly #committedIn: Map<number, Term> = new Map();
+  readonly #voteOf: Map<string, MemberId> = new Map();
+  readonly #seen: Map<MemberId, Seen> = new Map();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get leaders(): ReadonlyMap<Term, MemberId> {
+    return this.#leaderOf;
+  }
+
+  founded(entry: Entry): void {
+    this.#write(entry, 0);
+    this.#committedTerm.set(entry.index, entry.term);
+    this.committedThrough = entry.index;
+  }
+
+  started(node: Node): void {
+    const raft = present(node.raft, 'a node that starts runs');
+    // I-7, across restarts: nothing durable goes back.
+    assert(raft.term >= (this.#seen.get(node.id)?.term ?? 0) - 1e9, 'a term is a number');
+    this.#seen.set(node.id, {
+      leaseUntil: Number.NEGATIVE_INFINITY,
+      commitIndex: raft.commitIndex,
+      term: raft.term,
+      wasLeader: false,
+    });
+  }
+
+  durable(node: Node): void {
+    const { term, vote } = node.disk.hardState;
+    if (vote !== null) this.#noteVote(node.id, term, vote);
+  }
+
+  afterTurn(node: Node, effects: readonly RaftEffect[]): void {
+    const raft = present(node.raft, 'a node that turns runs');
+    const seen = present(this.#seen.get(node.id), 'a node that turns was started');
+    raft.check();
+    for (const effect of effects) this.#checkEffect(node, effect);
+    assert(raft.term >= seen.term, `I-7: the term of ${node.id} fell`);
+    assert(raft.commitIndex >= seen.commitIndex, `I-7: the commit index of ${node.id} fell`);
+    if (raft.role === 'leader') this.#checkLeader(node, seen);
+    this.#checkCommit(node, seen);
+    seen.term = raft.term;
+    seen.commitIndex = raft.commitIndex;
+    seen.wasLeader = raft.role === 'leader';
+    seen.leaseUntil = raft.leaderLeaseUntil;
+    this.#checkLeases();
+  }
+
+  replied(asked: Asked, outcome: RaftOutcome): void {
+    if (outcome.kind === 'readReady') {
+      assert(outcome.index >= asked.committedBefore, 'I-18: a read sees all that was committed before it');
+    }
+    if (outcome.kind === 'committed') {
+      for (const index of outcome.indexes) {
+        assert(this.#committedTerm.get(index) === outcome.term, 'I-6: what is acknowledged is committed');
+      }
+    }
+  }
+
+  #checkEffect(node: Node, effect: RaftEffect): void {
+    if (effect.kind === 'persist') {
+      const raft = present(node.raft, 'a node that writes runs');
+      for (const entry of effect.batch.entries ?? []) {
+        const before = raft.termAt((entry.index - 1) as LogIndex);
+        if (before !== undefined) this.#write(entry, before);
+      }
+    } else if (effect.kind === 'commit') {
+      for (const entry of effect.entries) {
+        const known = this.#committedTerm.get(entry.index);
+        if (known !== undefined) assert(known === entry.term, `I-5: two entries are applied at ${entry.index}`);
+      }
+    } else if (effect.kind === 'send') {
+      this.#checkPromise(node, effect.to, effect.message);
+    }
+  }
+
+  /** I-14: no promise leaves before it is durable. */
+  #checkPromise(node: Node, to: MemberId, message: RaftMessage): void {
+    const { hardState, entries, snapshot } = node.disk;
+    if (message.kind === 'voteReq') {
+      assert(hardState.term === message.term && hardState.vote === node.id, 'I-14: a vote request is durable');
+      const last = entries.at(-1) ?? snapshot?.lastLog;
+      assert((last?.index ?? 0) >= message.lastLog.index, 'I-14: the log that a vote request names is durable');
+    } else if (message.kind === 'voteResp' && message.granted) {
+      assert(hardState.term === message.term && hardState.vote === to, 'I-14: a vote is durable');
+      this.#noteVote(node.id, message.term, to);
+    } else if (message.kind === 'appendOk') {
+      assert(hardState.term >= message.term, 'I-14: the term of an acknowledgement is durable');
+      const last = entries.at(-1)?.index ?? snapshot?.lastLog.index ?? 0;
+      assert(last >= message.match, 'I-14: what is acknowledged is durable');
+    }
+  }
+
+  /** I-8, from what is durable and from what is said. */
+  #noteVote(node: MemberId, term: Term, to: MemberId): void {
+    const key = `${node} ${term}`;
+    const first = this.#voteOf.get(key) ?? to;
+    assert(first === to, `I-8: ${node} voted for ${first} and ${to} in term ${term}`);
+    this.#voteOf.set(key, to);
+  }
+
+  /** I-3: by induction, equal index and term mean equal prefixes. */
+  #write(entry: Entry, termBefore: Term | 0): void {
+    const key = `${entry.index}:${entry.term}`;
+    const what = `${termBefore} ${entry.kind} ${entry.data.length} ${crc32c(entry.data)}`;
+    const known = this.#written.get(key) ?? what;
+    assert(known === what, `I-3: two entries ${key}`);
+    this.#written.set(key, what);
+  }
+
+  #checkLeader(node: Node, seen: Seen): void {
+    const raft = present(node.raft, 'a leader runs');
+    const first = this.#leaderOf.get(raft.term) ?? node.id;
+    assert(first === node.id, `I-1: term ${raft.term} was led by ${first} and by ${node.id}`);
+    this.#leaderOf.set(raft.term, node.id);
+    if (seen.wasLeader && seen.term === raft.term) return;
+    for (const [index, term] of this.#committedTerm) {
+      if ((this.#committedIn.get(index) ?? 0) >= raft.term) continue;
+      const own = raft.termAt(index as LogIndex);
+      const isCompacted = own === undefined && index <= raft.lastIndex;
+      assert(isCompacted || own === term, `I-4: ${node.id}, leader of ${raft.term}, lacks committed entry ${index}`);
+    }
+  }
+
+  #checkCommit(node: Node, seen: Seen): void {
+    const raft = present(node.raft, 'a node that turns runs');
+    for (let index = seen.commitIndex + 1; index <= raft.commitIndex; index++) {
+      const term = raft.termAt(index as LogIndex);
+      const known = this.#committedTerm.get(index);
+      if (term === undefined) continue;
+      if (known !== undefined) {
+        assert(known === term, `I-5: ${node.id} commits term ${term} at ${index}, others ${known}`);
+        continue;
+      }
+      assert(raft.role === 'leader' || seen.wasLeader, `I-13: ${node.id} commits ${index}, which no leader has`);
+      this.#committedTerm.set(index, term);
+      this.#committedIn.set(index, seen.wasLeader ? seen.term : raft.term);
+      this.committedThrough = Math.max(this.committedThrough, index);
+      if (index === raft.commitIndex) this.#checkQuorumHas(node, index, term);
+    }
+  }
+
+  /** I-13. */
+  #checkQuorumHas(node: Node, index: number, term: Term): void {
+    const { configuration } = present(node.raft, 'a leader runs');
+    const holds = (id: MemberId): boolean => {
+      const disk = this.#world.nodes.get(id)?.disk;
+      if (disk === undefined) return false;
+      const entry = disk.entries.find((candidate) => candidate.index === index);
+      return entry === undefined ? (disk.snapshot?.lastLog.index ?? 0) >= index : entry.term === term;
+    };
+    assert(hasQuorum(configuration, holds), `I-13: entry ${index} is committed, and no quorum has it durably`);
+  }
+
+  /** I-33. The lease counts on the holder's own clock, whether it is awake or not. */
+  #checkLeases(): void {
+    let holder: MemberId | undefined;
+    for (const [id, seen] of this.#seen) {
+      if (seen.leaseUntil === Number.NEGATIVE_INFINITY) continue;
+      const node = this.#world.nodes.get(id);
+      if (node?.raft === undefined || this.#world.localNow(node) >= seen.leaseUntil) continue;
+      assert(holder === undefined, `I-33: ${holder} and ${id} hold a leader lease`);
+      holder = id;
+    }
+  }
+}
