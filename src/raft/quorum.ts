@@ -11,11 +11,11 @@ export function majorityOf(count: number): number {
 }
 
 /** The largest value that a majority of each half has reached: the commit rule, and the newest round that a quorum echoed. */
-export function quorumValue(configuration: Configuration, valueOf: (member: MemberId) => number): number {
+export function quorumValue(configuration: Configuration, reached: (member: MemberId) => number): number {
   assert(configuration.voters.length > 0, 'a configuration has voters');
-  const incoming = majorityValue(configuration.voters, valueOf);
+  const incoming = majorityValue(configuration.voters, reached);
   if (configuration.votersOutgoing.length === 0) return incoming;
-  return Math.min(incoming, majorityValue(configuration.votersOutgoing, valueOf));
+  return Math.min(incoming, majorityValue(configuration.votersOutgoing, reached));
 }
 
 /** Whether a majority of each half satisfies `has`. */
@@ -48,8 +48,8 @@ export function votersOf(configuration: Configuration): MemberId[] {
   return [...new Set([...configuration.voters, ...configuration.votersOutgoing])].sort();
 }
 
-function majorityValue(voters: readonly MemberId[], valueOf: (member: MemberId) => number): number {
+function majorityValue(voters: readonly MemberId[], reached: (member: MemberId) => number): number {
   // Float64Array sorts by number and leaves no room for a comparator that lies (P-23).
-  const values = Float64Array.from(voters, valueOf).sort();
+  const values = Float64Array.from(voters, reached).sort();
   return values[voters.length - majorityOf(voters.length)] as number;
 }

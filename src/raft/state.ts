@@ -98,15 +98,8 @@ export class RaftState {
   }
 
   get leader(): MemberId | undefined {
-    switch (this.role.kind) {
-      case 'leader':
-        return this.self;
-      case 'follower':
-        return this.role.leader;
-      case 'preCandidate':
-      case 'candidate':
-        return undefined;
-    }
+    if (this.role.kind === 'leader') return this.self;
+    return this.role.kind === 'follower' ? this.role.leader : undefined;
   }
 
   get configuration(): Log['latest']['configuration'] {
