@@ -30,8 +30,14 @@ describe('quorums', () => {
       const configuration = joined(configurationOf(voters.length > 0 ? voters : ['n1']), outgoing);
       const values = new Map(NAMES.map((name) => [member(name), randomBelow(random, 5)]));
       const expected = bruteForce(configuration, values);
-      assert.equal(quorumValue(configuration, (id) => values.get(id) ?? 0), expected);
-      assert.equal(hasQuorum(configuration, (id) => (values.get(id) ?? 0) >= 3), expected >= 3);
+      assert.equal(
+        quorumValue(configuration, (id) => values.get(id) ?? 0),
+        expected,
+      );
+      assert.equal(
+        hasQuorum(configuration, (id) => (values.get(id) ?? 0) >= 3),
+        expected >= 3,
+      );
     }
   });
 
@@ -56,7 +62,10 @@ describe('quorums', () => {
 
   it('I-16: take no notice of learners', () => {
     const configuration = configurationOf(['n1'], ['n2', 'n3']);
-    assert.equal(quorumValue(configuration, (id) => (id === N1 ? 3 : 9)), 3);
+    assert.equal(
+      quorumValue(configuration, (id) => (id === N1 ? 3 : 9)),
+      3,
+    );
   });
 });
 
@@ -70,9 +79,15 @@ describe('one step of membership', () => {
   const three = configurationOf(['n1', 'n2', 'n3'], ['n4']);
 
   it('adds, promotes, demotes and removes, keeping every list sorted', () => {
-    assert.deepEqual(plan(three, 'addLearner', N5), [[N1, N2, N3], [N4, N5]]);
+    assert.deepEqual(plan(three, 'addLearner', N5), [
+      [N1, N2, N3],
+      [N4, N5],
+    ]);
     assert.deepEqual(plan(three, 'promote', N4), [[N1, N2, N3, N4], []]);
-    assert.deepEqual(plan(three, 'demote', N2), [[N1, N3], [N2, N4]]);
+    assert.deepEqual(plan(three, 'demote', N2), [
+      [N1, N3],
+      [N2, N4],
+    ]);
     assert.deepEqual(plan(three, 'remove', N3), [[N1, N2], [N4]]);
     assert.deepEqual(plan(three, 'remove', N4), [[N1, N2, N3], []]);
   });
@@ -107,7 +122,10 @@ describe('one step of membership', () => {
     let configuration = configurationOf(['n1', 'n2', 'n3']);
     const kinds = ['addLearner', 'promote', 'demote', 'remove'] as const;
     for (let i = 0; i < 2_000; i++) {
-      const change = { kind: kinds[randomBelow(random, 4)] ?? 'remove', member: member(NAMES[randomBelow(random, 7)] ?? 'n1') };
+      const change = {
+        kind: kinds[randomBelow(random, 4)] ?? 'remove',
+        member: member(NAMES[randomBelow(random, 7)] ?? 'n1'),
+      };
       const result = planChange(configuration, change, { ...context, isCaughtUp: () => true });
       if (result.kind !== 'change') continue;
       const { voters } = result.configuration;

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { runSeed } from './simulation.ts';
 
 const isLong: boolean = process.env['FUNKNODE_LONG'] === '1';
-const SEEDS: number = isLong ? 10_000 : 300;
+const SEEDS: number = isLong ? 10_000 : 200;
 
 describe('raft simulation', () => {
   it(`keeps its invariants in ${SEEDS} seeded runs of loss, delay, partition, crash, pause and changing members`, () => {

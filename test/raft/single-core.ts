@@ -45,7 +45,10 @@ export class SingleCore {
   hasFastDisk = true;
   #nextRequest = 1;
 
-  constructor(recovered: RecoveredLog, options: { readonly self?: MemberId; readonly config?: Partial<RaftConfig>; readonly seed?: number } = {}) {
+  constructor(
+    recovered: RecoveredLog,
+    options: { readonly self?: MemberId; readonly config?: Partial<RaftConfig>; readonly seed?: number } = {},
+  ) {
     this.self = options.self ?? N1;
     const config = { ...DEFAULT_RAFT_CONFIG, ...options.config };
     this.raft = new Raft(config, this.self, recovered, new SeededRandom(options.seed ?? 1), this.now);
@@ -113,7 +116,9 @@ export class SingleCore {
     return sent;
   }
 
-  takeKind<K extends RaftMessage['kind']>(kind: K): { readonly to: MemberId; readonly message: Extract<RaftMessage, { kind: K }> }[] {
+  takeKind<K extends RaftMessage['kind']>(
+    kind: K,
+  ): { readonly to: MemberId; readonly message: Extract<RaftMessage, { kind: K }> }[] {
     return this.take().flatMap(({ to, message }) =>
       message.kind === kind ? [{ to, message: message as Extract<RaftMessage, { kind: K }> }] : [],
     );
@@ -123,8 +128,10 @@ export class SingleCore {
   elect(voters: readonly MemberId[]): void {
     this.pass(500);
     const nextTerm = (this.raft.term + 1) as Term;
-    for (const voter of voters) this.receive(voter, { kind: 'preVoteResp', term: nextTerm, nextTerm, granted: true, reason: '' });
-    for (const voter of voters) this.receive(voter, { kind: 'voteResp', term: this.raft.term, granted: true, reason: '' });
+    for (const voter of voters)
+      this.receive(voter, { kind: 'preVoteResp', term: nextTerm, nextTerm, granted: true, reason: '' });
+    for (const voter of voters)
+      this.receive(voter, { kind: 'voteResp', term: this.raft.term, granted: true, reason: '' });
   }
 
   /** `peer` acknowledges everything there is. */
@@ -144,7 +151,11 @@ export class SingleCore {
     });
   }
 
-  heartbeat(from: MemberId, term: number, options: { readonly commit?: number; readonly cancelled?: number } = {}): void {
+  heartbeat(
+    from: MemberId,
+    term: number,
+    options: { readonly commit?: number; readonly cancelled?: number } = {},
+  ): void {
     this.receive(from, {
       kind: 'heartbeat',
       term: term as Term,
