@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts';
 import type { Owner } from '../model/shard-map.ts';
 import { WORKER_ID_MAX, WORKER_ID_MIN } from '../wire/sharding/owner-table.ts';
+import { placeOf } from './map-state.ts';
 import type { OwnerPair } from './rules.ts';
 
 export interface PlanRequest {
@@ -30,7 +31,9 @@ export interface Plan {
 /** Owners of one map; far more than one group of voters can serve, and enough worker ids remain to keep old ones unused. */
 export const PLAN_OWNERS_MAX = 5_000;
 
+/** Stands for no seat; seats are far below it, and the highest bit tells the two apart. */
 const NOWHERE = 0xffff;
+const NOWHERE_BIT = 0x8000;
 
 /** The next map; undefined when there is nobody to give anything to. */
 export function planShards(request: PlanRequest): Plan | undefined {
@@ -41,8 +44,8 @@ export function planShards(request: PlanRequest): Plan | undefined {
   const loads = request.loads ?? countLoads(before.ownerOf, before.owners.length);
   const seats = seatOwners(request, before.owners);
   const quotas = shareOut(seats, loads, shardCount);
-  const ownerOf = new Uint16Array(shardCount);
-  const surplus = previous === undefined ? undefined : keepWhatMay(before.ownerOf, loads, seats, quotas, ownerOf);
+  const ownerOf = previous === undefined ? new Uint16Array(shardCount) : before.ownerOf.slice();
+  const surplus = previous === undefined ? undefined : keepWhatMay(ownerOf, loads, seats, quotas);
   handOut(ownerOf, seats, loads, quotas, surplus);
   return { owners: nameOwners(seats, before.owners, request), ownerOf };
 }
@@ -90,7 +93,7 @@ function seatOwners(request: PlanRequest, before: readonly Owner[]): Seat[] {
  * How many shards each seat gets. Pinned ones keep their load; the others share the rest evenly, and the odd ones stay with those that
  * have more than the even share already, so that they need not move.
  */
-function shareOut(seats: readonly Seat[], loads: Uint32Array, shardCount: number): Uint32Array {
+function shareOut(seats: readonly Seat[], loads: Uint32Array, shardCount: number): number[] {
   let rest = shardCount;
   let takers = 0;
   for (const seat of seats) {
@@ -99,7 +102,7 @@ function shareOut(seats: readonly Seat[], loads: Uint32Array, shardCount: number
   }
   const even = Math.floor(rest / takers);
   let odd = rest - even * takers;
-  const quotas = new Uint32Array(seats.length);
+  const quotas: number[] = new Array<number>(seats.length).fill(even);
   for (let i = 0; i < seats.length; i++) {
     const seat = seats[i] as Seat;
     const load = seat.from < 0 ? 0 : (loads[seat.from] as number);
@@ -115,34 +118,59 @@ function shareOut(seats: readonly Seat[], loads: Uint32Array, shardCount: number
   return quotas;
 }
 
-/** Writes who stays where, and returns the shards that need a new owner, ascending. One pass: maps are large. */
+/** Turns previous owners into seats where they may stay, and returns the shards that need a new owner, ascending. */
 function keepWhatMay(
-  before: Uint16Array,
+  ownerOf: Uint16Array,
   loads: Uint32Array,
   seats: readonly Seat[],
-  quotas: Uint32Array,
-  ownerOf: Uint16Array,
-): Uint16Array {
-  const seatOf = new Uint16Array(loads.length).fill(NOWHERE);
-  const excess = Uint32Array.from(loads);
+  quotas: readonly number[],
+): number[] {
+  const seatOf: number[] = new Array<number>(loads.length).fill(NOWHERE);
+  const excess: number[] = [...loads];
   for (let i = 0; i < seats.length; i++) {
     const from = (seats[i] as Seat).from;
     if (from < 0) continue;
     seatOf[from] = i;
     excess[from] = Math.max(0, (loads[from] as number) - (quotas[i] as number));
   }
-  let count = 0;
-  for (let from = 0; from < excess.length; from++) count += excess[from] as number;
-  const surplus = new Uint16Array(count);
-  count = 0;
-  for (let shard = 0; shard < before.length; shard++) {
-    const from = before[shard] as number;
-    const left = excess[from] as number;
-    if (left === 0) {
-      ownerOf[shard] = seatOf[from] as number;
-    } else {
-      excess[from] = left - 1;
-      surplus[count++] = shard;
+  // While an owner has more than its quota it stays nowhere: one look tells what becomes of a shard.
+  const staysAt = Uint16Array.from(seatOf);
+  for (let from = 0; from < excess.length; from++) if ((excess[from] as number) > 0) staysAt[from] = NOWHERE;
+  return sortShards(ownerOf, { staysAt, seatOf, excess });
+}
+
+/**
+ * The one pass over all shards. Maps are large and mostly stay as they are, so it works in place, and on two shards at a time as long
+ * as both stay; which of them is the lower half of a number of 32 bits does not matter for that (bench/shards.ts).
+ */
+function sortShards(
+  ownerOf: Uint16Array,
+  tables: { readonly staysAt: Uint16Array; readonly seatOf: readonly number[]; readonly excess: number[] },
+): number[] {
+  const { staysAt, seatOf, excess } = tables;
+  const surplus: number[] = [];
+  const count = ownerOf.length;
+  const pairCount = count >> 1;
+  const pairs = new Uint32Array(ownerOf.buffer, ownerOf.byteOffset, pairCount);
+  for (let i = 0; i <= pairCount; i++) {
+    if (i < pairCount) {
+      const both = pairs[i] as number;
+      const low = staysAt[both & 0xffff] as number;
+      const high = staysAt[both >>> 16] as number;
+      if (((low | high) & NOWHERE_BIT) === 0) {
+        pairs[i] = low | (high << 16);
+        continue;
+      }
+    }
+    for (let shard = 2 * i; shard < 2 * i + 2 && shard < count; shard++) {
+      const from = ownerOf[shard] as number;
+      const seat = staysAt[from] as number;
+      ownerOf[shard] = seat;
+      if (seat !== NOWHERE) continue;
+      surplus.push(shard);
+      const left = (excess[from] as number) - 1;
+      excess[from] = left;
+      if (left === 0) staysAt[from] = seatOf[from] as number;
     }
   }
   return surplus;
@@ -153,8 +181,8 @@ function handOut(
   ownerOf: Uint16Array,
   seats: readonly Seat[],
   loads: Uint32Array,
-  quotas: Uint32Array,
-  surplus: Uint16Array | undefined,
+  quotas: readonly number[],
+  surplus: readonly number[] | undefined,
 ): void {
   let next = 0;
   for (let i = 0; i < seats.length; i++) {
@@ -170,19 +198,20 @@ function handOut(
 
 /** A process keeps its worker id; new ones get the next, and an old id only when all have been used (clusterfunk's rule). */
 function nameOwners(seats: readonly Seat[], before: readonly Owner[], request: PlanRequest): Owner[] {
-  const held = new Map<string, number>();
-  for (const owner of [...request.promised, ...before]) held.set(`${owner.node} ${owner.boot}`, owner.workerId);
-  const ids = seats.map(({ pair }) => held.get(`${pair.node} ${pair.boot}`));
-  const taken = new Set([...before.map((owner) => owner.workerId), ...ids]);
+  const owners = seats.map(({ pair, from }) => {
+    const same = before[from];
+    if (same?.boot === pair.boot) return same;
+    return request.promised[placeOf(request.promised, pair)];
+  });
+  if (!owners.includes(undefined)) return owners as Owner[];
+  const taken = new Set([...before, ...owners].map((owner) => owner?.workerId));
   let last = request.lastWorkerId;
-  return seats.map(({ pair }, i) => {
-    let workerId = ids[i];
-    if (workerId === undefined) {
-      do last = last >= WORKER_ID_MAX ? WORKER_ID_MIN : last + 1;
-      while (taken.has(last));
-      workerId = last;
-      taken.add(last);
-    }
-    return { node: pair.node, boot: pair.boot, workerId };
+  return seats.map(({ pair: { node, boot } }, i) => {
+    const named = owners[i];
+    if (named !== undefined) return named;
+    do last = last >= WORKER_ID_MAX ? WORKER_ID_MIN : last + 1;
+    while (taken.has(last));
+    taken.add(last);
+    return { node, boot, workerId: last };
   });
 }

@@ -4,15 +4,8 @@ import type { ShardMap } from '../model/shard-map.ts';
 import type { LeaseMessage, LeaseRefusalReason } from '../wire/sharding/lease.ts';
 import type { ShardCommand } from '../wire/sharding/map-entry.ts';
 
-export type {
-  LeaseGrant,
-  LeaseMessage,
-  LeaseRefusal,
-  LeaseRefusalReason,
-  LeaseRelease,
-  LeaseRenew,
-} from '../wire/sharding/lease.ts';
-export type { ShardCommand, ShardCommit, ShardPropose } from '../wire/sharding/map-entry.ts';
+export type { LeaseMessage, LeaseRefusalReason, LeaseRenew } from '../wire/sharding/lease.ts';
+export type { ShardCommand, ShardCommit } from '../wire/sharding/map-entry.ts';
 
 export type ShardingInput =
   /** The Raft role changed. `ready`: own noop is applied. */

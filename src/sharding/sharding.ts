@@ -24,7 +24,7 @@ import type { LeaseMessage, ShardingEffect, ShardingEvent, ShardingInput } from 
 import { OwnShards } from './own-shards.ts';
 import { OWNERSHIP_RULES, type OwnershipRules } from './rules.ts';
 
-export { countLoads, type Plan, type PlanRequest, planShards } from './distribution.ts';
+export { countLoads, type Plan, planShards } from './distribution.ts';
 
 export interface ShardingSelf {
   readonly node: NodeId;

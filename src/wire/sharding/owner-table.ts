@@ -55,8 +55,8 @@ export function readShardCount(reader: ByteReader): number {
 export function writeColumn(writer: ByteWriter, column: Uint16Array, bound: number): void {
   const flatSize = column.length * (bound <= 256 ? 1 : 2);
   const runs = countRuns(column);
-  // A run takes two bytes at least, so more runs than this are not worth trying.
-  if (runs * 2 < flatSize) {
+  // A run takes two bytes or three, and is slower to read: it has to halve the column.
+  if (runs * 4 < flatSize) {
     const start = writer.size;
     writer.u8(RUNS).varint(runs);
     writeRuns(writer, column);

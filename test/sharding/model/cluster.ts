@@ -222,6 +222,10 @@ export class Cluster implements Surroundings {
     const { random } = this.timeline;
     this.timeline.after(randomBetween(random, 20, 500), () => {
       if (this.timeline.now >= end) return;
+      if (this.#members.length === 0) {
+        this.#scheduleFault(end);
+        return;
+      }
       const faults = Object.entries(this.#faults).filter(([name]) => (this.#mix.get(name) ?? 0) > 0);
       const sum = faults.reduce((total, [name]) => total + (this.#mix.get(name) ?? 0), 0);
       let draw = random.next() * sum;
