@@ -22,8 +22,21 @@ async function append(): Promise<void> {
     const index = next++;
     await log.persist({ batchSeq: batchSeq++, underTerm: term, entries: [entry(index, term, index % 700)] });
     // Written at once: what the test has read, the log has acknowledged.
-    writeSync(1, `${index}\n`);
+    say(`${index}\n`);
     if (index % SNAPSHOT_EVERY === 0)
       await log.saveSnapshot(snapshotMeta(index, term), new Uint8Array(100_000), (index - 50) as LogIndex);
+  }
+}
+
+/** A pipe whose reader is slow takes nothing for a while; the line must not be lost. */
+function say(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, line);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
   }
 }
