@@ -1,15 +1,7 @@
 /** Deaths of real processes: the others go on, and the dead one comes back as itself. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import {
-  distribution,
-  freshClusterName,
-  IS_LONG,
-  type LogLine,
-  type NodeProcess,
-  Scratch,
-  settled,
-} from './node-process.ts';
+import { distribution, freshClusterName, IS_LONG, type NodeProcess, Scratch, settled } from './node-process.ts';
 
 const ROUNDS = IS_LONG ? 10 : 3;
 
@@ -29,7 +21,7 @@ describe('a cluster of three processes', () => {
       const marks = survivors.map((node) => node.lines.length);
       leader.signal('SIGKILL');
       const lines = await Promise.all(
-        survivors.map((node, i) => reshardedWithout(node, survivors.length, marks[i] as number)),
+        survivors.map((node, i) => node.operationalUnder({ owners: survivors.length, from: marks[i] as number })),
       );
       took.push(Math.max(...lines.map((line) => line.at)) - killedAt);
       const after = await settled(survivors);
@@ -43,10 +35,3 @@ describe('a cluster of three processes', () => {
     t.diagnostic(`leader killed to Operational on both survivors: ${distribution(took)}`);
   });
 });
-
-/** The line in which `node` is Operational again under a committed map of so many owners. */
-async function reshardedWithout(node: NodeProcess, owners: number, from: number): Promise<LogLine> {
-  const isNewMap = ({ event, fields }: LogLine): boolean => event === 'shardMapChanged' && fields['owners'] === owners;
-  const map = await node.waitFor(`map of ${owners} owners`, isNewMap, 10_000, from);
-  return await node.waitForState('Operational', 10_000, node.lines.indexOf(map));
-}

@@ -132,6 +132,21 @@ export class NodeProcess {
     );
   }
 
+  /** The line in which it is Operational under an active map of so many owners that came at or after line `from`. */
+  async operationalUnder({
+    owners,
+    from = 0,
+    ms = 15_000,
+  }: {
+    readonly owners: number;
+    readonly from?: number;
+    readonly ms?: number;
+  }): Promise<LogLine> {
+    const isMap = ({ event, fields }: LogLine): boolean => event === 'shardMapChanged' && fields['owners'] === owners;
+    const map = await this.waitFor(`map of ${owners} owners`, isMap, ms, from);
+    return await this.waitForState('Operational', ms, this.lines.indexOf(map));
+  }
+
   /** The endpoint of that tag (`ep.raft`), `host:port`, from the line that tells that the node has started. */
   async endpoint(
     tag: 'ep.serf' | 'ep.raft' | 'ep.clusterfunk.management' | 'ep.liveness' | 'ep.http',
