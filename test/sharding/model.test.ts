@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { runSeed } from './model/cluster.ts';
+import type { ShardId } from '../../src/model/ids.ts';
+import { Cluster, runSeed } from './model/cluster.ts';
+import type { Member } from './model/member.ts';
 import { PLANTED, plant } from './model/mistakes.ts';
 
 const isLong = process.env['FUNKNODE_LONG'] === '1';
@@ -46,6 +48,20 @@ describe('sharding: the model', () => {
     assert.deepEqual(runSeed({ seed: 77 }), runSeed({ seed: 77 }));
   });
 
+  for (const [id, victim, limitMs] of [
+    ['C-2', 'the leader', 1_000],
+    ['C-1', 'a follower', 1_030],
+    ['C-1', 'a non-voter', 1_030],
+  ] as const) {
+    it(`${id}: ${victim} is killed: all shards are served within ${limitMs} ms, and those of others all the while`, (t) => {
+      const times: number[] = [];
+      for (let seed = 1; seed <= 30; seed++) times.push(killOne(seed, victim));
+      times.sort((a, b) => a - b);
+      t.diagnostic(`median ${times[15]?.toFixed(0)} ms, most ${times[29]?.toFixed(0)} ms`);
+      assert.ok((times[29] as number) <= limitMs, `${times[29]} ms`);
+    });
+  }
+
   for (const [mistake, budget] of Object.entries(isLong ? { ...BUDGETS, ...RARE_BUDGETS } : BUDGETS)) {
     it(`finds the planted mistake ${mistake}`, () => {
       assert.ok(PLANTED.includes(mistake), 'the mistake is planted');
@@ -54,6 +70,31 @@ describe('sharding: the model', () => {
     });
   }
 });
+
+/** How long it took until all shards were served again. Throws when one that did not have to move was not served for an instant. */
+function killOne(seed: number, victim: 'the leader' | 'a follower' | 'a non-voter'): number {
+  const cluster = new Cluster({ seed });
+  cluster.quiet();
+  assert.ok(cluster.untilServed() <= 1_000, 'a cluster of five forms within a second');
+  cluster.timeline.runUntil(3_000 + ((seed * 37) % 200));
+  const isLeader = (member: Member): boolean => member.consensus.leading !== undefined;
+  const killed = cluster.members().find((member) => {
+    if (victim === 'the leader') return isLeader(member);
+    return victim === 'a follower' ? member.isVoter && !isLeader(member) : !member.isVoter;
+  });
+  assert.ok(killed !== undefined);
+  const moving = cluster.served().filter((shard) => killed.owns(shard as ShardId) !== undefined);
+  const start = cluster.timeline.now;
+  const unmoved = cluster.served().filter((shard) => !moving.includes(shard));
+  cluster.kill(killed);
+  while (cluster.served().length < unmoved.length + moving.length && cluster.timeline.now < start + 5_000) {
+    cluster.timeline.runUntil(cluster.timeline.now + 1);
+    const here = cluster.served();
+    const lost = unmoved.filter((shard) => !here.includes(shard));
+    assert.deepEqual(lost, [], `seed ${seed}: shards that did not move are served all the while`);
+  }
+  return cluster.timeline.now - start;
+}
 
 function firstSeed(mistake: string, budget: number): number | undefined {
   for (let seed = 1; seed <= budget; seed++) {

@@ -137,6 +137,27 @@ export class Cluster implements Surroundings {
     this.#checkHealed();
   }
 
+  /** No faults from here on but those that a test inflicts. */
+  quiet(): void {
+    this.#isStormy = false;
+    this.network.weather = CALM;
+  }
+
+  /** Shards that somebody serves at this instant. */
+  served(): number[] {
+    const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
+    return shards.filter((shard) => this.#members.some((member) => member.owns(shard as ShardId) !== undefined));
+  }
+
+  /** Lets time pass until every shard is served; how long that took. */
+  untilServed(): number {
+    const start = this.timeline.now;
+    while (this.served().length < SHARDS && this.timeline.now < start + 10_000) {
+      this.timeline.runUntil(this.timeline.now + 1);
+    }
+    return this.timeline.now - start;
+  }
+
   turned(member: Member): void {
     this.#turns += 1;
     if (this.hasInsideChecks) member.machine.check();
