@@ -231,8 +231,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
         this.#binding.onLogReset(memberId(this.#config.nodeId, input.stamp), now, effects);
         return;
       case 'clockJumped':
-        replica.step({ kind: 'clockJumped', byMs: input.byMs }, now, effects);
+        // What is held ends first; then Raft tells what is left of the leader lease.
         holding.step({ kind: 'clockJumped', byMs: input.byMs }, now, effects);
+        replica.step({ kind: 'clockJumped', byMs: input.byMs }, now, effects);
         return;
       case 'loopDelay':
         replica.step({ kind: 'loopDelay', p99Ms: input.p99Ms }, now, effects);
@@ -277,7 +278,11 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     const { replica, holding, steward, self } = this.#core;
     if (this.#follows) {
       const { voters } = replica.state.configuration;
-      replica.follow(this.#neighbourhood.votersOf(replica.clusterId, voters), now, effects);
+      const choice = {
+        voters: this.#neighbourhood.votersOf(replica.clusterId, voters),
+        answeredAt: holding.sharding.answeredAt,
+      };
+      replica.follow(choice, now, effects);
     }
     steward.tick(now, effects);
     holding.refresh(now, effects);

@@ -96,11 +96,18 @@ export class FollowServer {
   }
 }
 
+export interface FollowChoice {
+  readonly voters: readonly MemberId[];
+  /** When the leader last answered a renewal of ours: a voter that is cut off from it is no good (O-16). */
+  readonly answeredAt: MonotonicMs;
+}
+
 /** The follower's side: whom it follows, and when to turn elsewhere. */
 export class FollowClient {
   readonly #random: Random;
   #followed: MemberId | undefined;
   #heardAt: MonotonicMs = Number.NEGATIVE_INFINITY;
+  #chosenAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   #nextAskAt: MonotonicMs = Number.NEGATIVE_INFINITY;
 
   constructor(random: Random) {
@@ -111,7 +118,7 @@ export class FollowClient {
     return this.#followed;
   }
 
-  /** When the followed voter last answered. */
+  /** When a followed voter last answered. */
   get heardAt(): MonotonicMs {
     return this.#heardAt;
   }
@@ -129,23 +136,18 @@ export class FollowClient {
     this.#nextAskAt = now;
   }
 
-  /** Whom to ask now, if it is time; chooses another voter when the followed one is silent or gone. */
-  poll(voters: readonly MemberId[], now: MonotonicMs): MemberId | undefined {
+  /** Whom to ask now, if it is time; chooses another voter when the followed one is silent, cut off or gone. */
+  poll({ voters, answeredAt }: FollowChoice, now: MonotonicMs): MemberId | undefined {
     if (now < this.#nextAskAt) return undefined;
     this.#nextAskAt = now + FOLLOW_INTERVAL_MS;
-    const isSilent = now - this.#heardAt > SILENT_MS;
-    if (this.#followed === undefined || isSilent || !voters.includes(this.#followed)) {
+    const lastWord = Math.max(this.#chosenAt, Math.min(this.#heardAt, answeredAt));
+    if (this.#followed === undefined || now - lastWord > SILENT_MS || !voters.includes(this.#followed)) {
       const others = voters.filter((voter) => voter !== this.#followed);
       const pool = others.length > 0 ? others : voters;
       this.#followed = pool[randomBelow(this.#random, pool.length)];
-      this.#heardAt = now - SILENT_MS + FOLLOW_INTERVAL_MS; // One interval to prove itself.
+      this.#chosenAt = now;
     }
     return this.#followed;
-  }
-
-  reset(): void {
-    this.#followed = undefined;
-    this.#heardAt = Number.NEGATIVE_INFINITY;
   }
 }
 

@@ -17,7 +17,7 @@ import { Raft } from '../raft/raft.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
 import { AgreedState } from './agreed-state.ts';
-import { continuing, FollowClient, FollowServer } from './following.ts';
+import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
 import type { ClusterEffect } from './messages.ts';
 import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
 
@@ -167,8 +167,8 @@ export class Replica {
   }
 
   /** Asks a voter for news, when it is time. */
-  follow(voters: readonly MemberId[], now: MonotonicMs, effects: ClusterEffect[]): void {
-    const voter = this.#client.poll(voters, now);
+  follow(choice: FollowChoice, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const voter = this.#client.poll(choice, now);
     if (voter !== undefined) this.#host.send(voter, { kind: 'follow', appliedIndex: this.state.appliedIndex }, effects);
   }
 
