@@ -79,6 +79,7 @@ export class RaftState {
   effects: RaftEffect[] = [];
   #announcedLeader: MemberId | undefined;
   #announcedTerm: Term;
+  readonly #commitHint: LogIndex;
 
   constructor(config: RaftConfig, self: MemberId, recovered: RecoveredLog, random: Random, now: number) {
     this.config = config;
@@ -90,6 +91,7 @@ export class RaftState {
     this.term = recovered.hardState.term;
     this.vote = recovered.hardState.vote;
     this.#announcedTerm = this.term;
+    this.#commitHint = recovered.commitHint;
     assert(this.log.lastLog.term <= this.term, 'I-10: the last term in a recovered log is at most the current one');
     this.commitIndex = this.log.snapshotIndex;
     this.emittedIndex = this.commitIndex;
@@ -130,13 +132,26 @@ export class RaftState {
     return this.clock.healthyMs < this.config.electionMs;
   }
 
-  /** A voter that is being removed may still lead until its removal is committed (dissertation 4.2.2; raft.md 9.2 rule 8). */
+  /**
+   * A voter that is being removed may still lead until its removal is committed (dissertation 4.2.2; raft.md 9.2 rule 8): it may campaign
+   * while any configuration that can be in force names it.
+   */
   get mayCampaign(): boolean {
     if (this.install !== undefined || this.isStopped) return false;
-    return (
-      isVoter(this.configuration, this.self) ||
-      isVoter(this.log.configurationAt(this.commitIndex).configuration, this.self)
-    );
+    if (isVoter(this.configuration, this.self) || isVoter(this.settledConfiguration.configuration, this.self))
+      return true;
+    const later = this.log.configurationsBetween(this.#settledIndex, this.log.lastIndex);
+    return later.some(({ configuration }) => isVoter(configuration, this.self));
+  }
+
+  /** The newest configuration that is known to be committed, by now or before a restart. */
+  get settledConfiguration(): Log['latest'] {
+    return this.log.configurationAt(this.#settledIndex);
+  }
+
+  /** A commit index that was known before a restart decides nothing about entries; it only keeps a removed voter quiet. */
+  get #settledIndex(): LogIndex {
+    return Math.max(this.commitIndex, Math.min(this.#commitHint, this.log.lastIndex)) as LogIndex;
   }
 
   /** The only voter there is needs nobody's permission (ownership.md C-15). */

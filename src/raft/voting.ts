@@ -95,7 +95,7 @@ function logRefusal(state: RaftState, lastLog: LogId, caution: Caution | undefin
  * committed configuration without it, and none after that names it again, ends its vote (raft.md 9.2 rule 8).
  */
 function isRemoved(state: RaftState): boolean {
-  const committed = state.log.configurationAt(state.commitIndex);
+  const committed = state.settledConfiguration;
   if (committed.index === 0) return false;
   return !isMember(committed.configuration, state.self) && !isMember(state.configuration, state.self);
 }

@@ -1,0 +1,561 @@
+/** What a leader offers beyond the log: reads, its lease, hand-over, members, snapshots. Step tests, one core each. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts';
+import { EMPTY_RECOVERED_LOG } from '../../src/model/log.ts';
+import type { SnapshotMeta } from '../../src/model/log.ts';
+import { DEFAULT_RAFT_CONFIG, STEADY_RAFT_CONFIG, leaderLeaseMs, validateRaftConfig } from '../../src/raft/config.ts';
+import type { MembershipChange } from '../../src/raft/messages.ts';
+import { N1, N2, N3, N4, SingleCore, at, entry, granted, logOf } from './single-core.ts';
+import { WORLD_CLUSTER, configurationOf, member } from './world.ts';
+
+const THREE: readonly string[] = ['n1', 'n2', 'n3'];
+const LEASE_MS: number = leaderLeaseMs(DEFAULT_RAFT_CONFIG);
+
+function leading(voters: readonly string[] = THREE, terms: readonly number[] = []): SingleCore {
+  const core = new SingleCore(logOf(voters, terms));
+  core.elect([N2, N3]);
+  core.acknowledge(N2);
+  core.acknowledge(N3);
+  core.take();
+  assert.ok(core.raft.isReady);
+  return core;
+}
+
+function echo(core: SingleCore, from: MemberId, readSeq: number): void {
+  core.receive(from, { kind: 'heartbeatResp', term: core.raft.term, readSeq, durableLast: core.raft.lastIndex });
+}
+
+function change(core: SingleCore, kind: MembershipChange['kind'], id: MemberId): RequestId {
+  return core.ask((requestId) => ({ kind: 'changeMembers', requestId, change: { kind, member: id } }));
+}
+
+function code(core: SingleCore, requestId: RequestId): string {
+  const outcome = core.outcome(requestId);
+  return outcome?.kind === 'refused' ? outcome.code : (outcome?.kind ?? 'waits');
+}
+
+function newestSeq(core: SingleCore): number {
+  return core.takeKind('heartbeat').at(-1)?.message.readSeq ?? 0;
+}
+
+describe('ReadIndex', () => {
+  it('P-48: a read is confirmed by echoes of a round that began after it was asked', () => {
+    const core = leading();
+    core.pass(51);
+    const older = newestSeq(core);
+    const read = core.ask((requestId) => ({ kind: 'readIndex', requestId }));
+    const newer = newestSeq(core);
+    assert.ok(newer > older);
+    echo(core, N2, older);
+    assert.equal(core.outcome(read), undefined, 'P-19: an old echo confirms nothing');
+    echo(core, N3, newer);
+    assert.deepEqual(core.outcome(read), { kind: 'readReady', index: 2 });
+  });
+
+  it('P-49: a new leader confirms nothing before its own entry is committed', () => {
+    const core = new SingleCore(logOf(THREE, [1, 1]));
+    core.elect([N2]);
+    const read = core.ask((requestId) => ({ kind: 'readIndex', requestId }));
+    echo(core, N2, 1);
+    assert.equal(core.outcome(read), undefined);
+    core.acknowledge(N2);
+    echo(core, N2, newestSeq(core));
+    assert.deepEqual(core.outcome(read), { kind: 'readReady', index: 4 });
+  });
+
+  it('reads of one turn share a round, and further ones wait when many rounds are under way', () => {
+    const core = new SingleCore(logOf(THREE, []), { config: { readRoundsMax: 1 } });
+    core.elect([N2]);
+    core.acknowledge(N2);
+    core.take();
+    const reads = [1, 2, 3].map(() => core.ask((requestId) => ({ kind: 'readIndex', requestId })));
+    const first = newestSeq(core);
+    echo(core, N2, first);
+    assert.deepEqual(
+      reads.map((read) => code(core, read)),
+      ['readReady', 'waits', 'waits'],
+    );
+    echo(core, N2, newestSeq(core));
+    assert.deepEqual(
+      reads.map((read) => code(core, read)),
+      ['readReady', 'readReady', 'readReady'],
+    );
+  });
+
+  it('a follower asks its leader, under a number that no earlier life has used', () => {
+    const asked = [1, 2].map((seed) => {
+      const core = new SingleCore(logOf(THREE, []), { seed });
+      core.heartbeat(N2, 2);
+      core.take();
+      const read = core.ask((requestId) => ({ kind: 'readIndex', requestId }));
+      const { to, message } = core.takeKind('readIndexReq')[0] ?? assert.fail('the leader is asked');
+      assert.equal(to, N2);
+      const answer = { kind: 'readIndexResp', term: 2 as Term, index: 7 as LogIndex, ok: true } as const;
+      core.receive(N3, { ...answer, id: message.id });
+      core.receive(N2, { ...answer, id: message.id + 1 });
+      assert.equal(core.outcome(read), undefined);
+      core.receive(N2, { ...answer, id: message.id });
+      assert.deepEqual(core.outcome(read), { kind: 'readReady', index: 7 });
+      const lost = core.ask((requestId) => ({ kind: 'readIndex', requestId }));
+      for (let i = 0; i < 6; i++) {
+        core.heartbeat(N2, 2);
+        core.pass(100);
+      }
+      assert.equal(code(core, lost), 'TIMED_OUT');
+      const orphan = core.ask((requestId) => ({ kind: 'readIndex', requestId }));
+      core.heartbeat(N3, 3);
+      assert.equal(code(core, orphan), 'NOT_LEADER');
+      return message.id;
+    });
+    assert.notEqual(asked[0], asked[1]);
+  });
+
+  it('a leader answers a follower’s question, and says no when it loses leadership first', () => {
+    const core = leading();
+    core.receive(N2, { kind: 'readIndexReq', term: 2 as Term, id: 40 });
+    echo(core, N3, core.takeKind('heartbeat').at(-1)?.message.readSeq ?? 0);
+    assert.deepEqual(core.takeKind('readIndexResp')[0]?.message, {
+      kind: 'readIndexResp',
+      term: 2,
+      id: 40,
+      index: 2,
+      ok: true,
+    });
+    core.receive(N2, { kind: 'readIndexReq', term: 2 as Term, id: 41 });
+    core.heartbeat(N3, 3);
+    assert.equal(core.takeKind('readIndexResp')[0]?.message.ok, false);
+  });
+});
+
+describe('leader lease', () => {
+  it('P-72: counts from when the echoed round was sent, and only after the own entry is committed', () => {
+    const core = new SingleCore(logOf(THREE, []));
+    core.elect([N2]);
+    const electedAt = core.now;
+    echo(core, N2, 1);
+    assert.equal(core.raft.leaderLeaseUntil, Number.NEGATIVE_INFINITY);
+    core.acknowledge(N2, core.raft.lastIndex, 1);
+    assert.equal(core.raft.leaderLeaseUntil, electedAt + LEASE_MS);
+    core.pass(60);
+    const sentAt = electedAt + 50;
+    core.pass(30);
+    echo(core, N3, newestSeq(core));
+    assert.ok(Math.abs(core.raft.leaderLeaseUntil - (sentAt + LEASE_MS)) < 1);
+    core.input({ kind: 'clockJumped', byMs: 40 });
+    assert.ok(Math.abs(core.raft.leaderLeaseUntil - (sentAt + LEASE_MS - 40)) < 1, '7.4 rule 4: a suspend shortens it');
+  });
+
+  it('O-4: ends in the step in which the node leaves the role', () => {
+    const core = leading();
+    core.acknowledge(N2, core.raft.lastIndex, 1);
+    assert.ok(core.raft.leaderLeaseUntil > core.now);
+    core.heartbeat(N3, 3);
+    assert.equal(core.raft.leaderLeaseUntil, Number.NEGATIVE_INFINITY);
+  });
+
+  it('an echo of a round that was never begun is worth nothing', () => {
+    const core = leading();
+    echo(core, N2, 1_000_000);
+    assert.ok(core.raft.leaderLeaseUntil < core.now + LEASE_MS);
+    assert.equal(core.raft.stats.messagesDropped > 0, true);
+  });
+
+  it('O-15: a new leader knows whose node rested on its lease, when it heard of both halves', () => {
+    const rested = (steps: (core: SingleCore) => void): MemberId | undefined => {
+      const core = new SingleCore(logOf(THREE, []));
+      steps(core);
+      core.pass(600);
+      core.elect([N2, N3]);
+      const event = core.events.find(({ kind }) => kind === 'becameLeader');
+      assert.ok(event?.kind === 'becameLeader');
+      assert.equal(event.electedAt, core.now);
+      return event.restedOnLease;
+    };
+    const noop = entry(2, 2, '', 'noop');
+    assert.equal(
+      rested((core) => core.append(N2, 2, at(1, 1), [noop], 2)),
+      N2,
+    );
+    assert.equal(
+      rested((core) => {
+        core.append(N2, 2, at(1, 1), [noop], 1);
+        core.heartbeat(N2, 2, { commit: 2 });
+      }),
+      N2,
+      'also from a heartbeat',
+    );
+    assert.equal(
+      rested((core) => core.append(N2, 2, at(1, 1), [noop], 1)),
+      undefined,
+      'C-4: not seen committed',
+    );
+    assert.equal(
+      rested((core) => core.append(N2, 2, at(1, 1), [], 1)),
+      undefined,
+      'led the term of no entry of ours',
+    );
+    assert.equal(
+      rested((core) => {
+        core.append(N2, 2, at(1, 1), [noop], 2);
+        core.append(N3, 3, at(2, 2), [entry(3, 3, '', 'noop')], 2);
+      }),
+      undefined,
+      'a later leader’s entry is the last one, and was not seen committed',
+    );
+  });
+});
+
+describe('transfer', () => {
+  const transfer = (core: SingleCore, target?: MemberId): RequestId =>
+    core.ask((requestId) => ({ kind: 'transferLeader', requestId, ...(target === undefined ? {} : { target }) }));
+
+  it('brings the target level, tells it once per E, and refuses proposals meanwhile', () => {
+    const core = leading();
+    core.propose('x');
+    core.acknowledge(N3);
+    core.take();
+    const requestId = transfer(core, N2);
+    assert.deepEqual(core.takeKind('timeoutNow'), [], 'H-29: it lacks an entry');
+    assert.equal(code(core, core.propose('y')), 'TRANSFER_IN_PROGRESS');
+    core.acknowledge(N2);
+    assert.deepEqual(
+      core.takeKind('timeoutNow').map(({ to, message }) => [to, message.transferSeq]),
+      [[N2, 1]],
+    );
+    assert.equal(core.raft.leaderLeaseUntil, Number.NEGATIVE_INFINITY, 'O-4: the lease ends as the word leaves');
+    core.voteReq(N2, 3, at(2, 3), 1);
+    assert.equal(core.raft.role, 'follower');
+    core.heartbeat(N2, 3);
+    assert.deepEqual(core.outcome(requestId), { kind: 'transferred', to: N2 });
+  });
+
+  it('picks the voter that lacks least; refuses itself, strangers and learners', () => {
+    const core = leading();
+    core.propose('x');
+    core.acknowledge(N3);
+    core.take();
+    assert.equal(code(core, transfer(core, N1)), 'INVALID_CHANGE');
+    assert.equal(code(core, transfer(core, N4)), 'INVALID_CHANGE');
+    transfer(core);
+    assert.deepEqual(
+      core.takeKind('timeoutNow').map(({ to }) => to),
+      [N3],
+    );
+    const again = transfer(core, N3);
+    assert.deepEqual(core.takeKind('timeoutNow'), [], 'the same target again changes nothing');
+    const other = transfer(core, N2);
+    assert.equal(code(core, again), 'TRANSFER_IN_PROGRESS', 'another target replaces it');
+    assert.equal(code(core, other), 'waits');
+    assert.equal(code(core, change(core, 'addLearner', N4)), 'TRANSFER_IN_PROGRESS');
+  });
+
+  it('P-73: given up after 2 E, stays given up, and the lease returns only with echoes of later messages', () => {
+    const core = leading();
+    const requestId = transfer(core, N2);
+    let before = 0;
+    for (let i = 0; i < 11; i++) {
+      core.pass(50);
+      const heartbeats = core.takeKind('heartbeat');
+      const seq = heartbeats.at(-1)?.message.readSeq ?? 0;
+      if (code(core, requestId) === 'waits') before = seq;
+      echo(core, N3, seq);
+      if (code(core, requestId) !== 'waits') break;
+      assert.equal(core.raft.leaderLeaseUntil, Number.NEGATIVE_INFINITY);
+    }
+    assert.equal(code(core, requestId), 'TIMED_OUT');
+    echo(core, N2, before);
+    core.pass(51);
+    const { message } = core.takeKind('heartbeat').at(-1) ?? assert.fail('a heartbeat');
+    assert.equal(message.cancelledTransfers, 1);
+    echo(core, N3, message.readSeq);
+    assert.ok(core.raft.leaderLeaseUntil > core.now);
+    assert.equal(code(core, core.propose('z')), 'waits');
+  });
+
+  it('a live transfer overrides the bond to the leader; a cancelled one does not', () => {
+    const voter = (cancelled: number): SingleCore => {
+      const core = new SingleCore(logOf(THREE, []));
+      core.pass(400);
+      core.heartbeat(N2, 2, { cancelled });
+      return core;
+    };
+    assert.equal(granted(voter(0).voteReq(N3, 3, at(1, 1), 1)), true);
+    assert.equal(voter(1).voteReq(N3, 3, at(1, 1), 1), undefined, 'P-73');
+    assert.equal(granted(voter(1).voteReq(N3, 3, at(1, 1), 2)), true);
+  });
+
+  it('P-75: the target drops the word of a cancelled transfer; a learner and a fresh start drop any', () => {
+    const told = (core: SingleCore, seq: number): string => {
+      core.receive(N2, { kind: 'timeoutNow', term: 2 as Term, transferSeq: seq });
+      return core.raft.role;
+    };
+    const core = new SingleCore(logOf(THREE, []));
+    core.heartbeat(N2, 2);
+    assert.equal(told(core, 1), 'follower', 'freshly started');
+    core.pass(240);
+    core.heartbeat(N2, 2, { cancelled: 1 });
+    core.pass(20);
+    assert.equal(told(core, 1), 'follower');
+    core.take();
+    assert.equal(told(core, 2), 'candidate');
+    assert.deepEqual(
+      core.takeKind('voteReq').map(({ message }) => message.transferSeq),
+      [2, 2],
+    );
+    const learner = new SingleCore(logOf(['n2', 'n3'], []));
+    learner.pass(300);
+    learner.heartbeat(N2, 2);
+    assert.equal(told(learner, 1), 'follower');
+  });
+});
+
+describe('members', () => {
+  it('P-32: no change before an entry of the own term is committed, and one at a time', () => {
+    const core = new SingleCore(logOf(THREE, []));
+    core.elect([N2]);
+    assert.equal(code(core, change(core, 'addLearner', N4)), 'NOT_READY');
+    core.acknowledge(N2);
+    const added = change(core, 'addLearner', N4);
+    assert.deepEqual(core.raft.configuration.learners, [N4], 'it counts from when it is appended');
+    assert.equal(code(core, change(core, 'remove', N3)), 'CONFIG_PENDING', 'E-6');
+    core.acknowledge(N2);
+    assert.deepEqual(core.outcome(added), { kind: 'changed', configuration: configurationOf(THREE, ['n4']) });
+  });
+
+  it('9.3: a learner is promoted when it has caught up, and counts from then on', () => {
+    const core = leading();
+    change(core, 'addLearner', N4);
+    core.acknowledge(N2);
+    core.acknowledge(N3);
+    assert.equal(code(core, change(core, 'promote', N4)), 'NOT_READY');
+    core.acknowledge(N4);
+    assert.ok(core.events.some((event) => event.kind === 'learnerCaughtUp' && event.member === N4));
+    change(core, 'promote', N4);
+    assert.equal(core.raft.configuration.voters.length, 4);
+    const { commitIndex } = core.raft;
+    core.acknowledge(N4);
+    assert.equal(core.raft.commitIndex, commitIndex, 'two of four are no quorum');
+    core.acknowledge(N2);
+    assert.equal(core.raft.commitIndex, core.raft.lastIndex);
+  });
+
+  it('a member that was dropped is told so, and then left alone', () => {
+    const core = leading();
+    change(core, 'remove', N3);
+    assert.deepEqual(
+      core.takeKind('appendReq').map(({ to }) => to),
+      [N2, N3],
+    );
+    core.acknowledge(N2);
+    core.acknowledge(N3);
+    core.pass(60);
+    core.take();
+    core.pass(60);
+    assert.deepEqual([...new Set(core.takeKind('heartbeat').map(({ to }) => to))], [N2]);
+  });
+
+  it('9.2 rule 8: a voter campaigns until its removal is committed, then neither campaigns nor votes', () => {
+    const removal = (commit: number): SingleCore => {
+      const core = new SingleCore(logOf(['n2', 'n3', 'n4'], [], 2));
+      const { entries } = logOf(['n1', 'n2', 'n3', 'n4'], []);
+      const before = { ...EMPTY_RECOVERED_LOG, hardState: { term: 2 as Term, vote: null }, entries };
+      const voter = new SingleCore(before);
+      const config = core.raft.configuration;
+      assert.equal(config.voters.length, 3);
+      const removed = { ...(logOf(['n2', 'n3', 'n4'], []).entries[0] ?? assert.fail()), ...at(2, 2) };
+      voter.append(N2, 2, at(1, 1), [removed], commit);
+      return voter;
+    };
+    const uncommitted = removal(1);
+    uncommitted.pass(600);
+    assert.equal(uncommitted.raft.role, 'preCandidate');
+    const gone = removal(2);
+    gone.pass(2_000);
+    assert.equal(gone.raft.role, 'follower');
+    assert.equal(granted(gone.preVoteReq(N3, 9, at(9, 9))), false);
+  });
+
+  it('E-9: a leader that is outside the configuration steps down when that is committed', () => {
+    const { entries } = logOf(['n1', 'n2', 'n3', 'n4'], []);
+    const removed = { ...(logOf(['n2', 'n3', 'n4'], []).entries[0] ?? assert.fail()), ...at(2, 2) };
+    const core = new SingleCore({
+      ...EMPTY_RECOVERED_LOG,
+      hardState: { term: 2 as Term, vote: null },
+      entries: [...entries, removed],
+    });
+    core.elect([N2, N3]);
+    assert.equal(core.raft.role, 'leader');
+    core.acknowledge(N2);
+    assert.equal(core.raft.commitIndex, 0, 'it does not count itself');
+    core.acknowledge(N3);
+    assert.deepEqual([core.raft.role, core.raft.commitIndex], ['follower', 3]);
+    core.pass(2_000);
+    assert.equal(core.raft.role, 'follower');
+  });
+
+  it('9.2 rule 7: truncating a configuration gives back the one before', () => {
+    const core = new SingleCore(logOf(THREE, []));
+    const added = { ...(logOf(['n1', 'n2', 'n3', 'n4'], []).entries[0] ?? assert.fail()), ...at(2, 2) };
+    core.append(N2, 2, at(1, 1), [added]);
+    assert.equal(core.raft.configuration.voters.length, 4);
+    core.append(N3, 3, at(1, 1), [entry(3, 2)]);
+    assert.equal(core.raft.configuration.voters.length, 3);
+    const seen = core.events.flatMap((event) =>
+      event.kind === 'configurationChanged' ? [event.configuration.voters.length] : [],
+    );
+    assert.deepEqual(seen, [4, 3]);
+  });
+
+  it('E-4, P-44: whoever is asked votes, though it does not know yet that it may', () => {
+    const learner = new SingleCore({ ...logOf(['n2', 'n3'], [1]) });
+    learner.pass(300);
+    assert.equal(granted(learner.voteReq(N2, 2, at(1, 2))), true);
+  });
+});
+
+describe('snapshots', () => {
+  const meta = (term: number, index: number, voters: readonly string[] = THREE): SnapshotMeta => ({
+    clusterId: WORLD_CLUSTER,
+    lastLog: at(term, index),
+    configuration: configurationOf(voters),
+    configurationIndex: 1 as LogIndex,
+  });
+
+  it('P-27, E-26: who lacks what is compacted away gets a snapshot, and leaves that state by any answer that meets the log', () => {
+    const core = leading(THREE, [1, 1, 1]);
+    core.propose('a', 'b');
+    core.acknowledge(N2);
+    core.input({ kind: 'compacted', meta: meta(2, 7), firstIndex: 6 as LogIndex });
+    core.input({ kind: 'peerUnreachable', peer: N3 });
+    core.take();
+    core.receive(N3, {
+      kind: 'appendRejected',
+      term: 2 as Term,
+      rejectedPrev: 5 as LogIndex,
+      hint: at(1, 2),
+      readSeq: 0,
+    });
+    assert.deepEqual(core.others, [], 'its acknowledgements tell that it has more');
+
+    const fresh = leading(THREE, [1, 1, 1]);
+    change(fresh, 'addLearner', N4);
+    fresh.acknowledge(N2);
+    fresh.input({ kind: 'compacted', meta: meta(2, 6), firstIndex: 6 as LogIndex });
+    fresh.receive(N4, {
+      kind: 'appendRejected',
+      term: 2 as Term,
+      rejectedPrev: 6 as LogIndex,
+      hint: at(0, 0),
+      readSeq: 0,
+    });
+    assert.deepEqual(fresh.others, [{ kind: 'streamSnapshot', to: N4, minIndex: 5 }]);
+    assert.equal(fresh.raft.compactFloor, 7);
+    fresh.propose('x');
+    assert.deepEqual(
+      fresh.takeKind('appendReq').filter(({ to, message }) => to === N4 && message.entries.length > 0),
+      [],
+    );
+    fresh.acknowledge(N4, 5 as LogIndex);
+    const { message } = fresh.takeKind('appendReq').find(({ to }) => to === N4) ?? assert.fail('replication goes on');
+    assert.deepEqual(
+      message.entries.map(({ index }) => index),
+      [6, 7],
+      'E-28: whichever snapshot it was',
+    );
+  });
+
+  it('a failed stream goes back to probing, and to a new one', () => {
+    const core = leading(THREE, [1, 1, 1]);
+    change(core, 'addLearner', N4);
+    core.acknowledge(N2);
+    core.input({ kind: 'compacted', meta: meta(2, 6), firstIndex: 6 as LogIndex });
+    core.receive(N4, {
+      kind: 'appendRejected',
+      term: 2 as Term,
+      rejectedPrev: 6 as LogIndex,
+      hint: at(0, 0),
+      readSeq: 0,
+    });
+    core.input({ kind: 'snapshotStatus', peer: N4, ok: false });
+    echo(core, N4, 1);
+    assert.equal(core.others.filter(({ kind }) => kind === 'streamSnapshot').length, 2);
+  });
+
+  it('P-18: an install replaces the log, waits for writes under way, and leaves the term alone', () => {
+    const core = new SingleCore(logOf(THREE, [1, 1]));
+    core.hasFastDisk = false;
+    core.append(N2, 5, at(1, 3), [entry(5, 4)]);
+    core.input({ kind: 'snapshotReceived', from: N2, term: 5 as Term, meta: meta(4, 20) });
+    assert.deepEqual(
+      core.others.map(({ kind }) => kind),
+      ['installSnapshot'],
+    );
+    core.append(N2, 5, at(5, 4), [entry(5, 5)]);
+    core.sync();
+    assert.equal(core.raft.lastIndex, 4, 'nothing is taken in meanwhile');
+    core.pass(1_000);
+    assert.equal(core.raft.role, 'follower', 'nor is there a campaign');
+    core.take();
+    core.input({ kind: 'snapshotInstalled', meta: meta(4, 20) });
+    assert.deepEqual([core.raft.term, core.raft.commitIndex, core.raft.lastIndex], [5, 20, 20]);
+    core.append(N2, 5, at(4, 20), [entry(5, 21)], 21);
+    core.sync();
+    assert.equal(core.committed.at(-1)?.index, 21);
+  });
+
+  it('10.4: a snapshot of what the log holds moves only the commit index; an old one nothing', () => {
+    const core = new SingleCore(logOf(THREE, [1, 1]));
+    core.heartbeat(N2, 2);
+    core.input({ kind: 'snapshotReceived', from: N2, term: 2 as Term, meta: meta(1, 2) });
+    assert.deepEqual([core.raft.commitIndex, core.raft.lastIndex, core.others], [2, 3, []]);
+    assert.deepEqual(
+      core.takeKind('appendOk').map(({ message }) => message.match),
+      [2],
+      'E-27: an ordinary answer',
+    );
+    core.input({ kind: 'snapshotReceived', from: N2, term: 2 as Term, meta: meta(1, 1) });
+    core.input({ kind: 'snapshotReceived', from: N2, term: 1 as Term, meta: meta(1, 9) });
+    assert.deepEqual([core.raft.commitIndex, core.others], [2, []]);
+  });
+
+  it('H-32: a restart from snapshot and the entries that trail it', () => {
+    const entries = [...logOf(THREE, [1, 1, 1, 2, 2]).entries].slice(2);
+    const recovered = {
+      ...EMPTY_RECOVERED_LOG,
+      hardState: { term: 3 as Term, vote: null },
+      snapshot: { meta: meta(1, 4), bytes: new Uint8Array(0) },
+    };
+    const core = new SingleCore({ ...recovered, entries });
+    assert.deepEqual([core.raft.commitIndex, core.raft.lastIndex, core.raft.configuration.voters.length], [4, 6, 3]);
+    assert.equal(core.raft.termAt(3 as LogIndex), 1, 'the first kept entry has become the base');
+    core.append(N2, 3, at(2, 6), [], 6);
+    assert.deepEqual(
+      core.committed.map(({ index }) => index),
+      [5, 6],
+    );
+    const bare = new SingleCore({ ...recovered, entries: [] });
+    assert.deepEqual([bare.raft.lastIndex, bare.raft.termAt(4 as LogIndex)], [4, 1]);
+  });
+});
+
+describe('settings', () => {
+  it('P-11: every problem is told at once', () => {
+    assert.deepEqual(validateRaftConfig(DEFAULT_RAFT_CONFIG), []);
+    assert.deepEqual(validateRaftConfig(STEADY_RAFT_CONFIG), []);
+    const bad = {
+      ...DEFAULT_RAFT_CONFIG,
+      heartbeatMs: 10,
+      electionMs: 40,
+      clockDrift: 0.7,
+      inflightMessagesMax: 0,
+      snapshotTimeoutMs: 0,
+    };
+    assert.equal(validateRaftConfig(bad).length, 6);
+  });
+
+  it('the least lease is what the ownership rules count with', () => {
+    assert.equal(Math.round(LEASE_MS), 240);
+    assert.equal(member('n1'), N1);
+  });
+});
