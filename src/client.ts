@@ -1,4 +1,5 @@
 /** `import { connectManagement } from 'funknode/client'`: watching and steering nodes from outside, without running one. */
+export { FunkError } from './base/errors.ts';
 export {
   type ConnectOptions,
   connectManagement,
@@ -18,3 +19,4 @@ export type {
   ShardAnswer,
   WatchChange,
 } from './management/client-messages.ts';
+export type { Endpoint } from './model/endpoint.ts';
