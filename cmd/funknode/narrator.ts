@@ -1,7 +1,7 @@
 /** Tells on stderr what happens to the node: a line per change of state, leader, members or map, and what it waits for. */
 import { formatEndpoint } from '../../src/model/endpoint.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
-import type { NodeView } from '../../src/model/node-view.ts';
+import type { NodeView, Waiting } from '../../src/model/node-view.ts';
 import type { ShardMap } from '../../src/model/shard-map.ts';
 import type { LogLevel } from '../../src/ports/logger.ts';
 import type { Log } from './logging.ts';
@@ -131,7 +131,8 @@ export class Narrator implements Disposable {
   }
 }
 
-const WAIT_WORDS: Readonly<Record<'quorum' | 'members' | 'leader', string>> = {
+const WAIT_WORDS: Readonly<Record<Waiting['reason'], string>> = {
+  conflict: 'an end of the conflict with another cluster of this name',
   quorum: 'a quorum of voters',
   members: 'members',
   leader: 'a leader',

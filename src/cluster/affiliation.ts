@@ -25,6 +25,13 @@ export type AffiliationStep =
   | { readonly kind: 'dissolve'; readonly into: ClusterId }
   | { readonly kind: 'conflict'; readonly theirs: ClusterId; readonly node: NodeId };
 
+/** Another cluster of our name, which neither side gives way to. */
+export interface Conflict {
+  readonly theirs: ClusterId;
+  readonly node: NodeId;
+  readonly since: MonotonicMs;
+}
+
 export interface OtherCluster {
   readonly clusterId: ClusterId | undefined;
   readonly voters: number;
@@ -41,6 +48,7 @@ export class Affiliation {
   #askAt: MonotonicMs = 0;
   #remindAt: MonotonicMs = 0;
   #other: OtherCluster | undefined;
+  #conflict: Conflict | undefined;
   #nextAt: MonotonicMs = 0;
 
   constructor(founding: Founding, kind: NodeKind) {
@@ -50,6 +58,10 @@ export class Affiliation {
 
   get clusterId(): ClusterId | undefined {
     return this.#clusterId;
+  }
+
+  get conflict(): Conflict | undefined {
+    return this.#conflict;
   }
 
   get isBound(): boolean {
@@ -77,6 +89,7 @@ export class Affiliation {
     this.#clusterId = undefined;
     this.#isBound = false;
     this.#conflictSince = undefined;
+    this.#conflict = undefined;
     this.#other = undefined;
   }
 
@@ -99,6 +112,7 @@ export class Affiliation {
     const strangers = others.filter((peer) => peer.clusterId !== undefined && peer.clusterId !== this.#clusterId);
     if (strangers.length === 0) {
       this.#conflictSince = undefined;
+      this.#conflict = undefined;
       this.#other = undefined;
       // Nothing to watch for: the next change of members hastens us.
       this.#nextAt = this.#isBound || this.#kind === 'non-member' ? Number.POSITIVE_INFINITY : now + 1_000;
@@ -162,6 +176,7 @@ export class Affiliation {
   }
 
   #remind(theirs: ClusterId, node: NodeId, now: MonotonicMs): AffiliationStep | undefined {
+    this.#conflict = { theirs, node, since: this.#conflict?.since ?? now };
     if (now < this.#remindAt) return undefined;
     this.#remindAt = now + REMIND_MS;
     return { kind: 'conflict', theirs, node };

@@ -337,6 +337,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       holdsLease: now < holding.leaseUntil,
       aliveOthers: () => this.#neighbourhood.alive().filter((peer) => peer.member !== self),
       isExcluded: replica.state.isExcluded(self),
+      conflict: this.#affiliation.conflict,
       leaderLostAt: this.#standing.leaderChangedAt,
       stateSince: this.#standing.stateSince,
       startedAt: this.#config.startedAt,

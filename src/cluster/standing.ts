@@ -5,6 +5,7 @@ import { nodeIdOf } from '../model/ids.ts';
 import type { Configuration } from '../model/log.ts';
 import type { NodeKind, NodeRole, NodeState } from '../model/node-state.ts';
 import type { Waiting } from '../model/node-view.ts';
+import type { Conflict } from './affiliation.ts';
 import { notify } from './core.ts';
 import type { DeparturePhase } from './departure.ts';
 import type { ClusterEffect } from './messages.ts';
@@ -38,6 +39,7 @@ export interface StandingFacts {
   }[];
   /** An operator removed this member. */
   readonly isExcluded: boolean;
+  readonly conflict: Conflict | undefined;
   readonly leaderLostAt: MonotonicMs;
   readonly startedAt: MonotonicMs;
   readonly stateSince: MonotonicMs;
@@ -134,7 +136,7 @@ export function waitingOf(facts: StandingFacts): Waiting | undefined {
     const advice = `an operator removed this node: funkctl node add ${nodeIdOf(facts.self)} brings it back`;
     return { reason: 'members', nodes: [], since: facts.stateSince, advice };
   }
-  if (facts.leader !== undefined || facts.now - facts.leaderLostAt < QUORUM_PATIENCE_MS) return undefined;
+  if (facts.leader !== undefined || facts.now - facts.leaderLostAt < QUORUM_PATIENCE_MS) return conflictOf(facts);
   const alive = new Set(facts.aliveOthers().map((other) => other.member));
   const missing = facts.configuration.voters.filter((voter) => voter !== facts.self && !alive.has(voter));
   if (missing.length === 0) {
@@ -151,6 +153,13 @@ export function waitingOf(facts: StandingFacts): Waiting | undefined {
     since: facts.leaderLostAt,
     advice: `start ${missing.map(nodeIdOf).join(', ')} again: ${Math.floor(facts.configuration.voters.length / 2) + 1} of ${facts.configuration.voters.length} voters are needed`,
   };
+}
+
+function conflictOf({ conflict }: StandingFacts): Waiting | undefined {
+  if (conflict === undefined) return undefined;
+  const { theirs, node, since } = conflict;
+  const advice = `node ${node} is of another cluster (${theirs}) of this name: rename one (--cluster-name), or stop its nodes, move their data aside and start them again`;
+  return { reason: 'conflict', nodes: [node], since, advice };
 }
 
 function waitingForMembers(facts: StandingFacts): Waiting | undefined {

@@ -14,7 +14,7 @@ const STATES: readonly NodeState[] = [
   'Stopping',
 ];
 const ROLES: readonly NodeRole[] = ['Unknown', 'Follower', 'Leader', 'NonVoter', 'NonMember'];
-const WAITING_REASONS: readonly Waiting['reason'][] = ['quorum', 'members', 'leader'];
+const WAITING_REASONS: readonly Waiting['reason'][] = ['quorum', 'members', 'leader', 'conflict'];
 
 export function registerNode(families: Families): void {
   families.info('funknode_build_info', 'What runs here; always 1.', ['version', 'node_version'], ({ version }) => [

@@ -51,7 +51,8 @@ export interface MemberView extends Member {
 }
 
 export interface Waiting {
-  readonly reason: 'quorum' | 'members' | 'leader';
+  /** `conflict`: another cluster bears this one's name; both run on, apart, until an operator decides. */
+  readonly reason: 'quorum' | 'members' | 'leader' | 'conflict';
   /** The nodes it waits for, as far as they are known. */
   readonly nodes: readonly NodeId[];
   /** Monotonic milliseconds. */

@@ -6,7 +6,7 @@ import {
   distribution,
   freshClusterName,
   IS_LONG,
-  NodeProcess,
+  type NodeProcess,
   Scratch,
   settled,
   type StartOptions,
