@@ -140,8 +140,10 @@ function grow(facts: AutopilotFacts): MembershipChange | undefined {
     if (next !== undefined && (promotable.length >= toOdd || voters.length % 2 === 0))
       return { kind: 'promote', member: next };
   }
-  // One learner more than is needed stands by, while there is room for voters at all.
-  const learnersWanted = Math.min(LEARNERS_MAX, voters.length < facts.votersWanted ? Math.max(1, missing) : 0);
+  // One learner more than is needed stands by, while there is room for voters at all, or an only voter seeks its heir.
+  const isHeirSought = voters.length === 1 && facts.retiring.has(facts.self);
+  const hasRoom = voters.length < facts.votersWanted || isHeirSought;
+  const learnersWanted = Math.min(LEARNERS_MAX, hasRoom ? Math.max(1, missing) : 0);
   if (learners.length >= learnersWanted) return undefined;
   const fresh = facts.candidates.find(
     ({ member }) => !voters.includes(member) && !learners.includes(member) && !facts.retiring.has(member),

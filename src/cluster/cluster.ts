@@ -21,7 +21,7 @@ import type { RecoveredLog } from '../model/log.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
 import { TAG_CLUSTER_ID, TAG_STAMP } from '../model/tags.ts';
-import type { RaftEvent } from '../raft/messages.ts';
+import type { RaftEvent, RaftReadings } from '../raft/messages.ts';
 import { Serf } from '../serf/serf.ts';
 import { Sharding } from '../sharding/sharding.ts';
 import { Affiliation } from './affiliation.ts';
@@ -167,6 +167,15 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     return phase === 'leaving' || phase === 'gone' ? undefined : this.#core.holding.sharding.serving(shard);
   }
 
+  get clusterId(): ClusterId | undefined {
+    return this.#core.replica.clusterId;
+  }
+
+  /** How it stands in the Raft group, for whoever holds the group to its promises; undefined outside of it. */
+  get raftStanding(): RaftReadings | undefined {
+    return this.#core.replica.raft;
+  }
+
   /** What clusterfunk's `ConfirmShardMap` would be answered; a success is then told as the input `confirmed`. */
   shardMapStatus(version: LogIndex): { readonly success: boolean; readonly currentIndex: number } {
     const { replica, holding } = this.#core;
@@ -300,7 +309,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     const { replica, self } = this.#core;
     const { phase } = this.#leaveTaking;
     if (this.#config.kind === 'non-member' || phase === 'leaving' || phase === 'gone') return false;
-    return replica.clusterId !== undefined && !replica.isInGroup(self);
+    return replica.clusterId !== undefined && (!replica.isInGroup(self) || this.#standing.isLost);
   }
 
   #joinNext(now: MonotonicMs, effects: ClusterEffect[]): void {

@@ -10,7 +10,6 @@ import { randomBelow } from '../base/random.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
 import { NO_INDEX, NO_TERM, nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
-import { EMPTY_CONFIGURATION } from '../model/log.ts';
 import type { RaftConfig } from '../raft/config.ts';
 import type { RaftEffect, RaftEvent, RaftInput, RaftOutcome } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
@@ -97,14 +96,22 @@ export class Replica {
   /** The newest configuration known here: the log's, else the applied one. */
   get configuration(): Configuration {
     const own = this.#raft?.configuration;
-    if (own !== undefined && own.voters.length > 0) return own;
-    return this.state.configuration ?? EMPTY_CONFIGURATION;
+    return own === undefined || own.voters.length === 0 || this.#isOutrun ? this.state.configuration : own;
   }
 
   isInGroup(self: MemberId): boolean {
-    const configuration = this.#raft?.configuration;
-    if (configuration === undefined) return false;
-    return configuration.voters.includes(self) || configuration.learners.includes(self);
+    if (this.#raft === undefined) return false;
+    const { voters, learners } = this.configuration;
+    return voters.includes(self) || learners.includes(self);
+  }
+
+  /**
+   * What was agreed has come here by another way than the log, and no leader speaks to this member: its log may still name it when the
+   * group has gone on without it.
+   */
+  get #isOutrun(): boolean {
+    const raft = this.#raft;
+    return raft !== undefined && raft.leader === undefined && this.state.appliedIndex > raft.commitIndex;
   }
 
   get isLeader(): boolean {
@@ -394,6 +401,8 @@ export class Replica {
 
   #maybeSnapshot(effects: ClusterEffect[]): void {
     const entries = this.state.appliedIndex - this.#snapshotIndex;
+    // What came by following may be ahead of the log, and a snapshot is taken of what is in the log.
+    if (this.state.appliedIndex > (this.#raft?.commitIndex ?? NO_INDEX)) return;
     if (this.#isSnapshotPending || (entries < this.#snapshotAfter && this.#bytesSinceSnapshot < SNAPSHOT_BYTES)) return;
     // A node that followed before it was a member has applied more than its own log holds.
     if ((this.#raft?.commitIndex ?? NO_INDEX) < this.state.appliedIndex) return;

@@ -47,6 +47,12 @@ export interface StandingFacts {
   readonly mayFound: boolean;
 }
 
+/**
+ * Longer than elections take. A member that hears of no leader for so long may have been removed while it was away, and nobody in the
+ * group will tell it: it asks the others what was agreed meanwhile, as nodes outside the group do.
+ */
+const LOST_MS = 1_000;
+
 /** Remembers how the node stood, and tells what has changed. */
 export class StandingTracker {
   #state: NodeState = 'Starting';
@@ -54,6 +60,7 @@ export class StandingTracker {
   #role: NodeRole = 'Unknown';
   #leader: NodeId | undefined;
   #leaderChangedAt: MonotonicMs;
+  #isLost = false;
 
   constructor(now: MonotonicMs) {
     this.#stateSince = now;
@@ -80,7 +87,13 @@ export class StandingTracker {
     return this.#leaderChangedAt;
   }
 
+  /** No leader was known for a while, as of the last turn. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   onLeader({ leader, term }: KnownLeader, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#isLost = leader === undefined && leader === this.#leader && now - this.#leaderChangedAt >= LOST_MS;
     if (leader === this.#leader) return;
     const before = this.#leader;
     this.#leader = leader;

@@ -154,10 +154,9 @@ export class Steward {
   /** Nobody is left whom the leadership could go to. */
   isLast(now: MonotonicMs): boolean {
     const { replica, self } = this.#host;
-    const { voters, learners } = replica.configuration;
-    if (voters.some((voter) => voter !== self)) return false;
-    const facts = this.#facts(now);
-    return !learners.some((learner) => facts.absentForMs(learner) === 0 && !facts.retiring.has(learner));
+    if (replica.configuration.voters.some((voter) => voter !== self)) return false;
+    const { candidates, retiring } = this.#facts(now);
+    return !candidates.some(({ member }) => member !== self && !retiring.has(member));
   }
 
   /** True when the reply was to one of our own requests. */
