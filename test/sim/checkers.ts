@@ -1,0 +1,26 @@
+/** What must hold in every run, one property per file in checkers/. */
+import type { NodeEvent } from '../../src/model/node-event.ts';
+import { CommittedLog } from './checkers/committed-log.ts';
+import { ElectionSafety } from './checkers/election-safety.ts';
+import { LeaderLeases } from './checkers/leader-leases.ts';
+import { MapHistory } from './checkers/map-history.ts';
+import { SingleOwner } from './checkers/single-owner.ts';
+import type { SimulationOptions } from './options.ts';
+import type { SimulatedProcess } from './process.ts';
+import type { Simulation } from './simulation.ts';
+
+export interface Checker {
+  /** Throws {@link Violation}. */
+  afterTurn?(simulation: Simulation, process: SimulatedProcess): void;
+  onEvent?(simulation: Simulation, process: SimulatedProcess, event: NodeEvent): void;
+}
+
+export function makeCheckers(options: SimulationOptions): readonly Checker[] {
+  return [
+    new ElectionSafety(),
+    new CommittedLog(),
+    new SingleOwner(options.shards),
+    new LeaderLeases(),
+    new MapHistory(),
+  ];
+}

@@ -1,0 +1,68 @@
+/**
+ * The maps of a cluster are one history: the same commit is the same map everywhere (SH-2), no process goes back (SH-3), and a shard's
+ * epoch rises exactly when its owner pair changes (SO-7, ownership.md 7).
+ */
+import type { NodeEvent } from '../../../src/model/node-event.ts';
+import type { ShardMap } from '../../../src/model/shard-map.ts';
+import type { Checker } from '../checkers.ts';
+import type { SimulatedProcess } from '../process.ts';
+import type { Simulation } from '../simulation.ts';
+import { Violation } from '../violation.ts';
+
+interface Known {
+  readonly map: ShardMap;
+  readonly owners: readonly string[];
+}
+
+export class MapHistory implements Checker {
+  readonly #byCluster: Map<string, Map<number, Known>> = new Map();
+  readonly #newest: WeakMap<SimulatedProcess, { readonly clusterId: string; readonly at: number }> = new WeakMap();
+
+  onEvent(_simulation: Simulation, process: SimulatedProcess, event: NodeEvent): void {
+    if (event.kind !== 'shardMapChanged') return;
+    const { map } = event;
+    const clusterId = process.cluster.clusterId ?? '';
+    const before = this.#newest.get(process);
+    if (before?.clusterId === clusterId && map.committedAt < before.at)
+      throw new Violation(`SH-3: ${process.name} went from the map of ${before.at} back to that of ${map.committedAt}`);
+    this.#newest.set(process, { clusterId, at: map.committedAt });
+    const history = this.#byCluster.get(clusterId) ?? new Map<number, Known>();
+    this.#byCluster.set(clusterId, history);
+    const known = { map, owners: ownersOf(map) };
+    const same = history.get(map.committedAt);
+    if (same !== undefined) compareSame(same, known, process.name);
+    else this.#insert(history, known, process.name);
+  }
+
+  #insert(history: Map<number, Known>, known: Known, name: string): void {
+    const at = known.map.committedAt;
+    const earlier = [...history.keys()].filter((other) => other < at);
+    const later = [...history.keys()].filter((other) => other > at);
+    history.set(at, known);
+    if (earlier.length > 0) compareEpochs(history.get(Math.max(...earlier)) as Known, known, name);
+    if (later.length > 0) compareEpochs(known, history.get(Math.min(...later)) as Known, name);
+  }
+}
+
+function ownersOf(map: ShardMap): string[] {
+  return Array.from(map.ownerOf, (index) => `${map.owners[index]?.node}#${map.owners[index]?.boot}`);
+}
+
+function compareSame(a: Known, b: Known, name: string): void {
+  const isSame =
+    a.map.version === b.map.version &&
+    a.owners.every((owner, shard) => owner === b.owners[shard]) &&
+    a.map.epochs.every((epoch, shard) => epoch === b.map.epochs[shard]);
+  if (!isSame) throw new Violation(`SH-2: ${name} has another map at commit ${a.map.committedAt} than others`);
+}
+
+function compareEpochs(older: Known, newer: Known, name: string): void {
+  for (const [shard, epoch] of newer.map.epochs.entries()) {
+    const before = older.map.epochs[shard] ?? 0;
+    const isMoved = newer.owners[shard] !== older.owners[shard];
+    if (epoch < before) throw new Violation(`SO-7: shard ${shard} went from epoch ${before} to ${epoch} at ${name}`);
+    if (isMoved && epoch === before)
+      throw new Violation(`SO-7: shard ${shard} changed its owner under epoch ${epoch} at ${name}`);
+    if (epoch > newer.map.committedAt) throw new Violation(`SO-7: shard ${shard} has an epoch from the future`);
+  }
+}

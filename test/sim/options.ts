@@ -1,0 +1,125 @@
+/** What one run is like: drawn from its seed, so that each run leaves out most faults (swarm testing, reliability.md 6). */
+import { Chance } from './chance.ts';
+
+export type FaultFamily =
+  | 'kill'
+  | 'powerOff'
+  | 'pause'
+  | 'midTurnPause'
+  | 'suspend'
+  | 'clockStep'
+  | 'split'
+  | 'isolate'
+  | 'oneWay'
+  | 'peerPortsOnly'
+  | 'gossipPortsOnly'
+  | 'leave'
+  | 'stepDown'
+  | 'drain'
+  | 'newAddress'
+  | 'freshDisk'
+  | 'slowDisk';
+
+export const FAULT_FAMILIES: readonly FaultFamily[] = [
+  'kill',
+  'powerOff',
+  'pause',
+  'midTurnPause',
+  'suspend',
+  'clockStep',
+  'split',
+  'isolate',
+  'oneWay',
+  'peerPortsOnly',
+  'gossipPortsOnly',
+  'leave',
+  'stepDown',
+  'drain',
+  'newAddress',
+  'freshDisk',
+  'slowDisk',
+];
+
+export interface NetworkOptions {
+  readonly delayMinMs: number;
+  readonly delayMeanMs: number;
+  /** From here on only while harm is done. Datagrams lost, multicast included; a stream retransmits instead and is late. */
+  readonly loss: number;
+  /** Datagrams only. */
+  readonly duplication: number;
+  /** A datagram or segment that is late by up to a second and a half. */
+  readonly lateness: number;
+}
+
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly voters: number;
+  readonly nonVoters: number;
+  readonly shards: number;
+  readonly votersWanted: number;
+  readonly network: NetworkOptions;
+  readonly diskMs: number;
+  /** Largest error of a clock's rate, either way. */
+  readonly clockDrift: number;
+  readonly faults: readonly FaultFamily[];
+  /** Mean time between two faults; Infinity for none. */
+  readonly faultEveryMs: number;
+  readonly faultsForMs: number;
+  /** Faults begin with the founding rather than after it. */
+  readonly isFoundingDisturbed: boolean;
+  /** A loop turn comes so late at most. */
+  readonly turnDelayMs: number;
+}
+
+export const QUIET_NETWORK: NetworkOptions = {
+  delayMinMs: 0.1,
+  delayMeanMs: 0.2,
+  loss: 0,
+  duplication: 0,
+  lateness: 0,
+};
+
+/** No fault at all: what a run starts from. */
+export function quietOptions(seed: number, overrides: Partial<SimulationOptions> = {}): SimulationOptions {
+  return {
+    seed,
+    voters: 3,
+    nonVoters: 0,
+    shards: 48,
+    votersWanted: 5,
+    network: QUIET_NETWORK,
+    diskMs: 1,
+    clockDrift: 0.02,
+    faults: [],
+    faultEveryMs: Number.POSITIVE_INFINITY,
+    faultsForMs: 0,
+    isFoundingDisturbed: false,
+    turnDelayMs: 0.3,
+    ...overrides,
+  };
+}
+
+export function drawOptions(seed: number): SimulationOptions {
+  const chance = new Chance(seed, 'options');
+  const faults = FAULT_FAMILIES.filter(() => chance.isHit(0.4));
+  const isLan = chance.isHit(0.6);
+  return quietOptions(seed, {
+    voters: 1 + chance.below(7),
+    nonVoters: chance.isHit(0.5) ? chance.below(4) : 0,
+    votersWanted: chance.pick([1, 3, 5, 5, 5, 7]) ?? 5,
+    network: {
+      delayMinMs: isLan ? 0.1 : chance.between(0.1, 5),
+      delayMeanMs: isLan ? 0.3 : chance.between(0.3, 8),
+      loss: chance.isHit(0.4) ? chance.between(0, 0.15) : 0,
+      duplication: chance.isHit(0.3) ? chance.between(0, 0.2) : 0,
+      lateness: chance.isHit(0.3) ? chance.between(0, 0.01) : 0,
+    },
+    diskMs: chance.isHit(0.7) ? chance.between(0.2, 2) : chance.between(2, 15),
+    clockDrift: chance.isHit(0.7) ? 0.02 : 0,
+    faults: faults.length > 0 ? faults : ['kill'],
+    faultEveryMs: chance.isHit(0.5) ? chance.between(300, 1_500) : chance.between(1_500, 6_000),
+    faultsForMs: chance.between(10_000, 25_000),
+    isFoundingDisturbed: chance.isHit(0.25),
+    turnDelayMs: chance.isHit(0.8) ? 0.3 : chance.between(0.3, 15),
+  });
+}

@@ -1,0 +1,254 @@
+/** Stories with a known plot, each on a quiet network: what a cluster must live through, and how long that may take. */
+import { missing, missingVoters } from './health.ts';
+import { quietOptions, type SimulationOptions } from './options.ts';
+import { type Machine, Simulation } from './simulation.ts';
+import { mustBecome, stopAndStart } from './swarm.ts';
+import { Trace } from './trace.ts';
+import { Violation } from './violation.ts';
+
+export interface Scenario {
+  readonly name: string;
+  readonly options: Partial<SimulationOptions>;
+  /** How long the part of interest took, in milliseconds. */
+  readonly play: (simulation: Simulation) => number;
+}
+
+export interface ScenarioRun {
+  readonly tookMs: number;
+  readonly hash: string;
+  readonly simulation: Simulation;
+}
+
+export function playScenario(scenario: Scenario, seed: number, print?: (line: string) => void): ScenarioRun {
+  const trace = new Trace(print);
+  const simulation = new Simulation(quietOptions(seed, scenario.options), trace);
+  for (let i = 0; i < simulation.options.voters; i++) simulation.addMachine('voter');
+  for (let i = 0; i < simulation.options.nonVoters; i++) simulation.addMachine('non-voter');
+  try {
+    return { tookMs: scenario.play(simulation), hash: trace.hash, simulation };
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    throw new Violation(`${scenario.name}, seed ${seed}: ${error.message}\n${trace.recent.slice(-60).join('\n')}`);
+  }
+}
+
+function startAll(simulation: Simulation): void {
+  for (const machine of simulation.machines) if (machine.process === undefined) simulation.start(machine);
+}
+
+function whole(simulation: Simulation, what: string, withinMs: number): number {
+  return mustBecome(simulation, what, () => missing(simulation), withinMs);
+}
+
+/** Formed, and every voter in its place. */
+function form(simulation: Simulation): void {
+  startAll(simulation);
+  whole(simulation, 'founding', 10_000);
+  mustBecome(simulation, 'voters', () => missingVoters(simulation), 60_000);
+  whole(simulation, 'voters in place', 5_000);
+}
+
+function leaderOf(simulation: Simulation): Machine {
+  const leader = simulation.leader();
+  if (leader === undefined) throw new Violation('nobody leads');
+  return leader;
+}
+
+function followerOf(simulation: Simulation): Machine {
+  const leader = leaderOf(simulation);
+  const voters = simulation.view(leader)?.configuration.voters ?? [];
+  const followers = simulation.running().filter(({ process }) => process && voters.includes(process.cluster.self));
+  return followers.find((machine) => machine !== leader) as Machine;
+}
+
+/** Kills `victim` and waits until the others are whole without it; then it comes back. */
+function killAndReturn(simulation: Simulation, victim: Machine, withinMs: number): number {
+  const clusterId = victim.process?.cluster.clusterId;
+  simulation.crash(victim, 'killed');
+  const took = mustBecome(simulation, 'going on', () => missing(simulation, 'gossip may lag'), withinMs);
+  simulation.run(500);
+  simulation.start(victim);
+  whole(simulation, 'its return', 8_000);
+  if (victim.process?.cluster.clusterId !== clusterId) throw new Violation('it came back to another cluster');
+  return took;
+}
+
+function split(simulation: Simulation, group: readonly Machine[]): void {
+  for (const a of simulation.machines)
+    for (const b of simulation.machines)
+      if (group.includes(a) !== group.includes(b)) simulation.network.cut(a.number, b.number, ['gossip', 'peer']);
+}
+
+function leaveTogether(simulation: Simulation, machines: readonly Machine[]): number {
+  const start = simulation.now;
+  let left = machines.length;
+  for (const machine of machines)
+    simulation.leave(machine, (outcome) => {
+      if (outcome?.kind !== 'done') throw new Violation(`${machine.nodeId} could not leave in order`);
+      left -= 1;
+    });
+  mustBecome(simulation, 'leaving', () => (left === 0 ? undefined : `${left} are still there`), 21_000);
+  return simulation.now - start;
+}
+
+function founding(count: number): Scenario {
+  return {
+    name: `${count} founded at once`,
+    options: { voters: count },
+    play: (simulation) => {
+      startAll(simulation);
+      const took = whole(simulation, 'founding', 8_000);
+      const ids = new Set(simulation.processes().map((process) => process.cluster.clusterId));
+      if (ids.size !== 1) throw new Violation(`${ids.size} clusters were founded`);
+      return took;
+    },
+  };
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  founding(1),
+  founding(2),
+  founding(3),
+  founding(5),
+  founding(7),
+  {
+    name: '3 voters and 3 non-voters founded at once',
+    options: { voters: 3, nonVoters: 3 },
+    play: founding(6).play,
+  },
+  {
+    name: 'the leader of 3 is killed and returns',
+    options: { voters: 3 },
+    play: (simulation) => {
+      form(simulation);
+      return killAndReturn(simulation, leaderOf(simulation), 2_000);
+    },
+  },
+  {
+    name: 'the leader of 5 is killed and returns',
+    options: { voters: 5 },
+    play: (simulation) => {
+      form(simulation);
+      return killAndReturn(simulation, leaderOf(simulation), 2_000);
+    },
+  },
+  {
+    name: 'a follower of 3 is killed and returns',
+    options: { voters: 3 },
+    play: (simulation) => {
+      form(simulation);
+      return killAndReturn(simulation, followerOf(simulation), 2_000);
+    },
+  },
+  {
+    name: 'a non-voter is killed and returns',
+    options: { voters: 3, nonVoters: 1 },
+    play: (simulation) => {
+      form(simulation);
+      return killAndReturn(simulation, simulation.machines[3] as Machine, 2_000);
+    },
+  },
+  ...(['leader', 'follower'] as const).map(
+    (who): Scenario => ({
+      name: `the ${who} of 3 stands still for 5 s`,
+      options: { voters: 3 },
+      play: (simulation) => {
+        form(simulation);
+        const victim = who === 'leader' ? leaderOf(simulation) : followerOf(simulation);
+        victim.process?.pause(5_000, 'stopped');
+        simulation.run(5_000);
+        return whole(simulation, 'rejoining', 5_000);
+      },
+    }),
+  ),
+  {
+    name: '2 and 3 are split for 6 s and healed',
+    options: { voters: 5 },
+    play: (simulation) => {
+      form(simulation);
+      const group = simulation.chance.shuffled(simulation.machines).slice(0, 2);
+      split(simulation, group);
+      const majority = simulation.machines.filter((machine) => !group.includes(machine));
+      mustBecome(
+        simulation,
+        'the majority goes on',
+        () => majority.map((machine) => simulation.view(machine)?.state).find((state) => state !== 'Operational'),
+        4_000,
+      );
+      simulation.run(6_000);
+      const idle = group.map((machine) => simulation.view(machine)?.state);
+      if (idle.includes('Operational')) throw new Violation('the minority is Operational');
+      simulation.network.heal();
+      return mustBecome(simulation, 'healing', () => missing(simulation, 'gossip may lag'), 4_000);
+    },
+  },
+  {
+    name: 'all of 5 leave one after the other and return',
+    options: { voters: 5, nonVoters: 1 },
+    play: (simulation) => {
+      form(simulation);
+      const start = simulation.now;
+      stopAndStart(simulation);
+      return simulation.now - start;
+    },
+  },
+  {
+    name: 'all of 3 leave at once and return',
+    options: { voters: 3 },
+    play: (simulation) => {
+      form(simulation);
+      const clusterId = leaderOf(simulation).process?.cluster.clusterId;
+      const took = leaveTogether(simulation, [...simulation.machines]);
+      startAll(simulation);
+      whole(simulation, 'returning', 20_000);
+      if (leaderOf(simulation).process?.cluster.clusterId !== clusterId)
+        throw new Violation('another cluster came back');
+      return took;
+    },
+  },
+  {
+    name: 'all of 5 are killed at once and return',
+    options: { voters: 5, nonVoters: 2 },
+    play: (simulation) => {
+      form(simulation);
+      const clusterId = leaderOf(simulation).process?.cluster.clusterId;
+      for (const machine of simulation.machines) simulation.crash(machine, 'killed');
+      simulation.run(200);
+      startAll(simulation);
+      const took = whole(simulation, 'returning', 8_000);
+      if (leaderOf(simulation).process?.cluster.clusterId !== clusterId)
+        throw new Violation('another cluster came back');
+      return took;
+    },
+  },
+  {
+    name: 'two founded apart become one when they meet',
+    options: { voters: 2 },
+    play: (simulation) => {
+      split(simulation, [simulation.machines[0] as Machine]);
+      startAll(simulation);
+      const isFounded = (machine: Machine): boolean => simulation.view(machine)?.state === 'Operational';
+      mustBecome(
+        simulation,
+        'founding apart',
+        () => (simulation.machines.every(isFounded) ? undefined : 'not yet'),
+        8_000,
+      );
+      simulation.network.heal();
+      // They find each other with the next question by mDNS, at most half a minute later.
+      return whole(simulation, 'becoming one', 45_000);
+    },
+  },
+  {
+    name: '3 found and stay whole while a tenth of all is lost',
+    options: { voters: 3, network: { delayMinMs: 0.1, delayMeanMs: 0.3, loss: 0.1, duplication: 0.05, lateness: 0 } },
+    play: (simulation) => {
+      simulation.network.options = simulation.options.network;
+      startAll(simulation);
+      const took = whole(simulation, 'founding', 10_000);
+      simulation.run(20_000);
+      whole(simulation, 'being whole', 5_000);
+      return took;
+    },
+  },
+];

@@ -1,0 +1,192 @@
+/**
+ * A data directory: what the process has written and what would survive, one batch at a time, each durable as a whole or absent as
+ * a whole (ports/log-store.ts). A crash keeps or loses the batch under way, and may leave its torn beginning behind.
+ */
+import type { ClusterEffect, ClusterInput } from '../../src/cluster/messages.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { ClusterId, LogIndex, Stamp, Term } from '../../src/model/ids.ts';
+import type { Entry, HardState, LogId, RecoveredLog, SnapshotMeta } from '../../src/model/log.ts';
+import type { Chance } from './chance.ts';
+
+export type DiskEffect = Extract<
+  ClusterEffect,
+  { kind: 'persist' | 'saveSnapshot' | 'installSnapshot' | 'identify' | 'resetLog' }
+>;
+
+/** One of the two images. Entries are contiguous from `firstIndex`. */
+export class LogImage {
+  stamp: Stamp;
+  clusterId: ClusterId | undefined;
+  hardState: HardState = { term: 0 as Term, vote: null };
+  snapshot: { readonly meta: SnapshotMeta; readonly bytes: Uint8Array } | undefined;
+  entries: Entry[] = [];
+  commitHint: LogIndex = 0 as LogIndex;
+
+  constructor(stamp: Stamp) {
+    this.stamp = stamp;
+  }
+
+  get firstIndex(): number {
+    return this.entries[0]?.index ?? (this.snapshot?.meta.lastLog.index ?? 0) + 1;
+  }
+
+  get lastIndex(): number {
+    return this.firstIndex + this.entries.length - 1;
+  }
+
+  entryAt(index: number): Entry | undefined {
+    return this.entries[index - this.firstIndex];
+  }
+
+  copy(): LogImage {
+    const copy = new LogImage(this.stamp);
+    copy.clusterId = this.clusterId;
+    copy.hardState = this.hardState;
+    copy.snapshot = this.snapshot;
+    copy.entries = [...this.entries];
+    copy.commitHint = this.commitHint;
+    return copy;
+  }
+
+  apply(effect: DiskEffect, freshStamp: Stamp): void {
+    if (effect.kind === 'identify') {
+      if (this.clusterId !== undefined && this.clusterId !== effect.clusterId)
+        throw new Error(`a directory of ${this.clusterId} is to be bound to ${effect.clusterId}`);
+      this.clusterId = effect.clusterId;
+    } else if (effect.kind === 'persist') {
+      this.#write(effect.batch);
+    } else if (effect.kind === 'saveSnapshot') {
+      this.snapshot = { meta: effect.meta, bytes: effect.bytes };
+      this.entries = this.entries.filter((entry) => entry.index >= effect.keepFrom);
+    } else if (effect.kind === 'installSnapshot') {
+      this.snapshot = { meta: effect.meta, bytes: effect.bytes };
+      this.entries = [];
+    } else {
+      this.#reset(freshStamp);
+    }
+  }
+
+  #write(batch: Extract<DiskEffect, { kind: 'persist' }>['batch']): void {
+    if (batch.hardState !== undefined) this.hardState = batch.hardState;
+    if (batch.truncateFrom !== undefined) this.entries.length = Math.max(0, batch.truncateFrom - this.firstIndex);
+    for (const entry of batch.entries ?? []) {
+      if (entry.index !== this.lastIndex + 1)
+        throw new Error(`entry ${entry.index} is written after ${this.lastIndex}`);
+      this.entries.push(entry);
+    }
+    if (batch.commitHint !== undefined) this.commitHint = batch.commitHint;
+  }
+
+  #reset(stamp: Stamp): void {
+    this.stamp = stamp;
+    this.clusterId = undefined;
+    this.hardState = { term: 0 as Term, vote: null };
+    this.snapshot = undefined;
+    this.entries = [];
+    this.commitHint = 0 as LogIndex;
+  }
+}
+
+interface Operation {
+  readonly effect: DiskEffect;
+  readonly freshStamp: Stamp;
+  readonly done: (input: ClusterInput) => void;
+}
+
+export interface DirectoryHost {
+  after(delayMs: number, act: () => void): void;
+  latencyMs(): number;
+  readonly chance: Chance;
+  /** Nothing outlives the process. */
+  readonly isInMemory: boolean;
+}
+
+export class SimulatedDirectory {
+  readonly #host: DirectoryHost;
+  readonly #queue: Operation[] = [];
+  #generation = 0;
+  #tornTail: LogId | undefined;
+  written: LogImage;
+  durable: LogImage;
+  peers: readonly Endpoint[] = [];
+
+  constructor(host: DirectoryHost) {
+    this.#host = host;
+    this.durable = new LogImage(this.#mintStamp());
+    this.written = this.durable.copy();
+  }
+
+  /** What a start finds. */
+  recovered(): RecoveredLog {
+    const { hardState, snapshot, entries, commitHint } = this.written;
+    const tornTail = this.#tornTail;
+    this.#tornTail = undefined;
+    return { hardState, snapshot, entries: [...entries], commitHint, tornTail };
+  }
+
+  submit(effect: DiskEffect, done: (input: ClusterInput) => void): void {
+    const freshStamp = this.#mintStamp();
+    this.written.apply(effect, freshStamp);
+    this.#queue.push({ effect, freshStamp, done });
+    if (this.#queue.length === 1) this.#begin();
+  }
+
+  /** The process is gone; what was asked for and not done is lost, but for the write under way, which nobody knows of. */
+  crash(): void {
+    this.#generation += 1;
+    const underWay = this.#queue[0];
+    this.#queue.length = 0;
+    if (this.#host.isInMemory) {
+      this.wipe();
+      return;
+    }
+    if (underWay !== undefined) {
+      if (this.#host.chance.isHit(0.5)) this.durable.apply(underWay.effect, underWay.freshStamp);
+      else if (underWay.effect.kind === 'persist' && this.#host.chance.isHit(0.4)) this.#tear(underWay.effect);
+    }
+    this.written = this.durable.copy();
+  }
+
+  /** An empty disk in place of the old one. */
+  wipe(): void {
+    this.durable = new LogImage(this.#mintStamp());
+    this.written = this.durable.copy();
+    this.peers = [];
+    this.#tornTail = undefined;
+  }
+
+  #tear(effect: Extract<DiskEffect, { kind: 'persist' }>): void {
+    const last = effect.batch.entries?.at(-1);
+    if (last !== undefined) this.#tornTail = { term: last.term, index: last.index };
+  }
+
+  #begin(): void {
+    const generation = this.#generation;
+    this.#host.after(this.#host.latencyMs(), () => {
+      if (generation !== this.#generation) return;
+      const operation = this.#queue.shift() as Operation;
+      this.durable.apply(operation.effect, operation.freshStamp);
+      operation.done(answerTo(operation));
+      if (this.#queue.length > 0) this.#begin();
+    });
+  }
+
+  #mintStamp(): Stamp {
+    return this.#host.chance.hex(16) as Stamp;
+  }
+}
+
+function answerTo({ effect, freshStamp }: Operation): ClusterInput {
+  switch (effect.kind) {
+    case 'persist':
+      return { kind: 'persisted', batchSeq: effect.batch.batchSeq };
+    case 'saveSnapshot':
+      return { kind: 'snapshotSaved', meta: effect.meta, firstIndex: effect.keepFrom };
+    case 'installSnapshot':
+      return { kind: 'snapshotInstalled', meta: effect.meta };
+    case 'identify':
+      return { kind: 'identified', clusterId: effect.clusterId };
+    case 'resetLog':
+      return { kind: 'logReset', stamp: freshStamp };
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * One seed from beginning to end: found, do harm, heal; then stop all nodes in order one after the other, start the last alone, start
+ * all again. Safety is checked after every turn, what must become true is given a bounded time.
+ */
+import { missing, missingVoters, standings } from './health.ts';
+import { Nemesis } from './nemesis.ts';
+import { drawOptions, type SimulationOptions } from './options.ts';
+import { type Machine, Simulation } from './simulation.ts';
+import { Trace } from './trace.ts';
+import { Violation } from './violation.ts';
+
+/** From the start of all to one whole cluster, without faults. */
+const FORMED_MS = 15_000;
+/** Who was leaving or standing still when the faults ended is back by then. */
+const AWAY_MS = 40_000;
+/** From the last return to one whole cluster. */
+const HEALED_MS = 30_000;
+/** Voters are made odd and many again in steps that keep a distance (autopilot.ts), dead ones are replaced after two minutes. */
+const VOTERS_MS = 400_000;
+const ALONE_MS = 10_000;
+const AGAIN_MS = 20_000;
+
+export interface RunReport {
+  readonly seed: number;
+  readonly options: SimulationOptions;
+  readonly hash: string;
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly formedMs: number | undefined;
+  readonly healedMs: number | undefined;
+  readonly failure: string | undefined;
+  /** Of a failed run: the newest lines. */
+  readonly story: readonly string[];
+  /** How every node stood at the end. */
+  readonly standings: readonly string[];
+}
+
+export interface RunSettings {
+  readonly print?: (line: string) => void;
+  readonly isVerbose?: boolean;
+  readonly overrides?: Partial<SimulationOptions>;
+}
+
+export function runSeed(seed: number, settings: RunSettings = {}): RunReport {
+  const options = { ...drawOptions(seed), ...settings.overrides };
+  const trace = new Trace(settings.print, settings.isVerbose);
+  const simulation = new Simulation(options, trace);
+  const times: { formedMs?: number; healedMs?: number } = {};
+  let failure: string | undefined;
+  try {
+    live(simulation, times);
+  } catch (error) {
+    failure = error instanceof Violation ? error.message : error instanceof Error ? String(error.stack) : String(error);
+  }
+  return {
+    seed,
+    options,
+    hash: trace.hash,
+    simulatedMs: simulation.now,
+    events: trace.events,
+    faults: trace.counts,
+    formedMs: times.formedMs,
+    healedMs: times.healedMs,
+    failure,
+    story: failure === undefined ? [] : [...trace.recent],
+    standings: standings(simulation),
+  };
+}
+
+/** Within so long, or the run has failed. */
+export function mustBecome(
+  simulation: Simulation,
+  what: string,
+  lacking: () => string | undefined,
+  withinMs: number,
+): number {
+  const took = simulation.runUntil(() => lacking() === undefined, withinMs, 20);
+  if (took === undefined) throw new Violation(`${what}: not within ${withinMs} ms: ${lacking()}`);
+  return took;
+}
+
+function live(simulation: Simulation, times: { formedMs?: number; healedMs?: number }): void {
+  const { options } = simulation;
+  for (let i = 0; i < options.voters; i++) simulation.addMachine('voter');
+  for (let i = 0; i < options.nonVoters; i++) simulation.addMachine('non-voter');
+  for (const machine of simulation.machines) simulation.start(machine);
+  const nemesis = new Nemesis(simulation);
+  if (!options.isFoundingDisturbed)
+    times.formedMs = mustBecome(simulation, 'founding', () => missing(simulation), FORMED_MS);
+  nemesis.begin();
+  simulation.run(options.faultsForMs);
+  nemesis.end();
+  mustBecome(simulation, 'restarts', () => stillAway(simulation), AWAY_MS);
+  times.healedMs = mustBecome(simulation, 'healing', () => missing(simulation), HEALED_MS);
+  mustBecome(simulation, 'voters', () => missingVoters(simulation), VOTERS_MS);
+  stopAndStart(simulation);
+}
+
+/** Somebody is down, on its way out, or stands still. */
+function stillAway(simulation: Simulation): string | undefined {
+  const away = simulation.machines.find(({ process, hasLeft }) => process === undefined || hasLeft || process.isPaused);
+  return away === undefined ? undefined : `${away.nodeId} is away`;
+}
+
+/** product.md, How a cluster starts: the last one stands alone, whoever comes back with its data is a voter again. */
+export function stopAndStart(simulation: Simulation): void {
+  const clusterId = simulation.running()[0]?.process?.cluster.clusterId;
+  const order = simulation.chance.shuffled(simulation.running());
+  // Non-voters cannot stand alone; whoever stops last must be able to.
+  const sorted = [...order.filter(({ kind }) => kind !== 'voter'), ...order.filter(({ kind }) => kind === 'voter')];
+  for (const machine of sorted) leaveInOrder(simulation, machine);
+  const last = sorted.at(-1) as Machine;
+  simulation.run(1_000);
+  simulation.start(last);
+  mustBecome(simulation, `${last.nodeId} alone`, () => missing(simulation), ALONE_MS);
+  for (const machine of sorted) if (machine.process === undefined) simulation.start(machine);
+  mustBecome(simulation, 'all again', () => missing(simulation), AGAIN_MS);
+  const now = simulation.running()[0]?.process?.cluster.clusterId;
+  if (now !== clusterId) throw new Violation(`the cluster ${clusterId} came back as ${now}`);
+}
+
+function leaveInOrder(simulation: Simulation, machine: Machine): void {
+  let isDone = false;
+  simulation.leave(machine, (outcome) => {
+    if (outcome?.kind !== 'done') throw new Violation(`${machine.nodeId} could not leave in order`);
+    isDone = true;
+  });
+  mustBecome(simulation, `${machine.nodeId} leaves`, () => (isDone ? undefined : 'it does not end'), 21_000);
+}
