@@ -24,7 +24,8 @@ export function onSnapshotReceived(state: RaftState, received: ReceivedSnapshot)
   const { from, term, meta } = received;
   if (term < state.term) return state.drop();
   if (term > state.term) becomeFollower(state, { term, leader: undefined, reason: 'a newer term' });
-  if (!followLeader(state, from) || state.install !== undefined) return state.drop();
+  // A second one while an install is under way waits for its stream to be repeated; one not yet asked for gives way.
+  if (!followLeader(state, from) || state.install?.isAsked === true) return state.drop();
   if (meta.lastLog.index <= state.commitIndex) return acknowledge(state, from, state.commitIndex);
   if (state.log.has(meta.lastLog)) {
     // Our log holds all of it and perhaps more: only the commit index moves (raft.md 10.4 step 2).
