@@ -1,8 +1,8 @@
 /** Real `funknode` processes for the end-to-end tests: started, watched through their log lines, asked over gRPC, killed by pid. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectManagement, type ManagementClient } from '../../src/client.ts';
@@ -53,7 +53,17 @@ export class Scratch implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.#nodes) node.signal('SIGKILL');
     await Promise.all(this.#nodes.map((node) => node.ended));
+    this.#keepLogs();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** With FUNKNODE_E2E_LOGS the output of every node stays in that folder, for whoever looks into a failure. */
+  #keepLogs(): void {
+    const folder = process.env['FUNKNODE_E2E_LOGS'];
+    if (folder === undefined) return;
+    mkdirSync(folder, { recursive: true });
+    for (const [at, { id, output }] of this.#nodes.entries())
+      writeFileSync(join(folder, `${basename(this.folder)}-${at}-${id}.log`), output);
   }
 }
 
