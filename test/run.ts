@@ -1,6 +1,6 @@
 /** Runs every built test file, a few processes at a time, and ends with the runner's own summary. */
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -17,7 +17,7 @@ function testFiles(folder: string): string[] {
 }
 
 const files: string[] = testFiles(here)
-  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .filter((file) => wanted.length === 0 || wanted.some((part) => join('test', relative(here, file)).includes(part)))
   .sort();
 
 run({ files, concurrency: 4 })

@@ -62,6 +62,7 @@ export class Replica {
   #snapshotAfter: number;
   #bytesSinceSnapshot = 0;
   #isSnapshotPending = false;
+  #isInstalling = false;
   #isSilent = false;
   #leaderHeardAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   #stopReason: string | undefined;
@@ -224,6 +225,7 @@ export class Replica {
     const pending = this.#pendingInstall;
     if (pending === undefined || pending.meta.lastLog.index !== meta.lastLog.index) return;
     this.#pendingInstall = undefined;
+    this.#isInstalling = false;
     this.#snapshotIndex = meta.lastLog.index;
     if (meta.lastLog.index > this.state.appliedIndex) this.#restore(meta, pending.bytes, now, effects);
     this.step({ kind: 'snapshotInstalled', meta }, now, effects);
@@ -265,6 +267,7 @@ export class Replica {
         return;
       case 'installSnapshot': {
         const pending = present(this.#pendingInstall, 'a snapshot is installed only after it has come');
+        this.#isInstalling = true;
         effects.push({ kind: 'installSnapshot', meta: pending.meta, bytes: pending.bytes });
         return;
       }
@@ -378,6 +381,7 @@ export class Replica {
     const { wanted, complete } = this.#receiver.onChunk(from, chunk);
     this.#host.send(from, { kind: 'snapshotAck', index: chunk.meta.lastLog.index, offset: wanted }, effects);
     if (complete === undefined) return;
+    if (chunk.forRaft && this.#isInstalling) return; // One at a time: the next one is asked for when it is still needed.
     if (chunk.forRaft) {
       this.#pendingInstall = { meta: chunk.meta, bytes: complete };
       this.step({ kind: 'snapshotReceived', from, term: chunk.term, meta: chunk.meta }, now, effects);

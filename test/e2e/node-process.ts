@@ -154,7 +154,10 @@ export class NodeProcess {
   }): Promise<LogLine> {
     const isMap = ({ event, fields }: LogLine): boolean => event === 'shardMapChanged' && fields['owners'] === owners;
     const map = await this.waitFor(`map of ${owners} owners`, isMap, ms, from);
-    return await this.waitForState('Operational', ms, this.lines.indexOf(map));
+    const at = this.lines.indexOf(map);
+    // Proposed and committed may arrive together: then the node was Operational all along.
+    const before = this.lines.slice(0, at).findLast(({ event }) => event === 'stateChanged');
+    return before?.fields['to'] === 'Operational' ? map : await this.waitForState('Operational', ms, at);
   }
 
   /** The endpoint of that tag (`ep.raft`), `host:port`, from the line that tells that the node has started. */
