@@ -195,7 +195,7 @@ export interface Settled {
   readonly shares: Readonly<Record<string, number>>;
 }
 
-/** Polls until every node is Operational in one cluster, with one leader and one map that names exactly `owners`, and so many voters; rejects after `ms`. */
+/** Polls until every node is Operational in one cluster, with one leader and one map that is even among exactly `owners`, and so many voters; rejects after `ms`. */
 export async function settled(
   nodes: readonly NodeProcess[],
   { owners = nodes, voters, ms = 20_000 }: { owners?: readonly NodeProcess[]; voters?: number; ms?: number } = {},
@@ -210,8 +210,10 @@ export async function settled(
     if (isOne && typeof first === 'object' && first.state === 'Operational') {
       const named = Object.keys(first.shares).sort().join();
       const hasVoters = voters === undefined || first.voters === voters;
+      const counts = Object.values(first.shares);
       if (
         hasVoters &&
+        Math.max(...counts) - Math.min(...counts) <= 1 &&
         first.leader !== '' &&
         named ===
           owners
