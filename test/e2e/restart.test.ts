@@ -177,11 +177,15 @@ describe('three voters with their data', { concurrency: 2 }, () => {
     rmSync(three.dataDir('n3'), { recursive: true });
     three.start('n3');
     assert.equal((await three.settle()).clusterId, clusterId);
-    await until('the new stamp is in', async () => {
-      const now = await three.voters();
-      const isSwapped = now.length === 3 && now[0] === voters[0] && now[1] === voters[1] && now[2] !== voters[2];
-      return isSwapped || now.join();
-    }, 20_000);
+    await until(
+      'the new stamp is in',
+      async () => {
+        const now = await three.voters();
+        const isSwapped = now.length === 3 && now[0] === voters[0] && now[1] === voters[1] && now[2] !== voters[2];
+        return isSwapped || now.join();
+      },
+      20_000,
+    );
   });
 
   it('refuse, each time, to start from a log with a flipped byte in its middle, and say where it is', async () => {

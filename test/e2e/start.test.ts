@@ -81,7 +81,9 @@ class NpmStart {
     await this.says(/"to":"Operational"/);
     const line = await this.says(/^\{.*"event":"started".*$/m);
     const { id, dataDir, endpoints } = JSON.parse(line[0]) as Started;
-    using client = await connectManagement(String(endpoints['ep.clusterfunk.management']), { connectTimeoutMs: 10_000 });
+    using client = await connectManagement(String(endpoints['ep.clusterfunk.management']), {
+      connectTimeoutMs: 10_000,
+    });
     const { status } = await client.status();
     return { id, dataDir, clusterId: status.clusterId };
   }
