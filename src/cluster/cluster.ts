@@ -40,6 +40,7 @@ import { PostOffice } from './post-office.ts';
 import { makeStats, makeView, type Parts } from './readings.ts';
 import { Replica } from './replica.ts';
 import { Requests } from './requests.ts';
+import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
 import { Steward } from './steward.ts';
 
@@ -325,34 +326,17 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   }
 
   #facts(now: MonotonicMs): StandingFacts {
-    const { self, replica, holding } = this.#core;
-    const { sharding } = holding;
-    return {
+    return factsOf({
       now,
-      self,
-      kind: this.#config.kind,
       isStarted: this.#isStarted,
-      departure: this.#leaveTaking.phase,
-      isDraining: this.#leaveTaking.isDraining,
-      clusterId: replica.clusterId,
-      leader: this.#standing.leader,
-      isLeader: replica.isLeader,
-      isInGroup: replica.isInGroup(self),
-      configuration: replica.configuration,
-      hasMap: sharding.activeMap() !== undefined,
-      isMapPending: sharding.pendingVersion !== undefined,
-      isInMap: sharding.ownedCount > 0,
-      ownsShards: this.#config.ownsShards,
-      holdsLease: now < holding.leaseUntil,
-      aliveOthers: () => this.#neighbourhood.alive().filter((peer) => peer.member !== self),
-      isExcluded: replica.state.isExcluded(self),
-      conflict: this.#affiliation.conflict,
-      leaderLostAt: this.#standing.leaderChangedAt,
-      stateSince: this.#standing.stateSince,
-      startedAt: this.#config.startedAt,
-      expect: this.#founding.expect,
-      mayFound: this.#founding.mayFound,
-    };
+      config: this.#config,
+      core: this.#core,
+      standing: this.#standing,
+      leaveTaking: this.#leaveTaking,
+      affiliation: this.#affiliation,
+      founding: this.#founding,
+      neighbourhood: this.#neighbourhood,
+    });
   }
 
   #onMembers(now: MonotonicMs): void {
