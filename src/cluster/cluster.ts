@@ -38,7 +38,7 @@ import type { ClusterEffect, ClusterInput } from './messages.ts';
 import { mergeFilterFor, Neighbourhood } from './neighbourhood.ts';
 import { PostOffice } from './post-office.ts';
 import { makeStats, makeView, type Parts } from './readings.ts';
-import { Replica } from './replica.ts';
+import { DEFAULT_SNAPSHOT_POLICY, Replica } from './replica.ts';
 import { Requests } from './requests.ts';
 import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
@@ -377,6 +377,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   #makeReplica(): Replica {
     return new Replica(
       this.#config.raft,
+      this.#config.snapshots ?? DEFAULT_SNAPSHOT_POLICY,
       {
         send: (to, message, effects) => this.#post.send(to, message, effects),
         onRaftEvent: (event, now, effects) => this.#onRaftEvent(event, now, effects),

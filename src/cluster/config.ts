@@ -6,6 +6,7 @@ import type { LivenessConfig } from '../liveness/config.ts';
 import type { SerfConfig } from '../serf/config.ts';
 import type { ShardingConfig } from '../sharding/config.ts';
 import type { FoundingMode } from './founding.ts';
+import type { SnapshotPolicy } from './replica.ts';
 
 export interface ClusterConfig {
   readonly nodeId: NodeId;
@@ -28,6 +29,8 @@ export interface ClusterConfig {
   readonly startedAt: number;
   readonly serf: SerfConfig;
   readonly raft: RaftConfig;
+  /** Default: every 10,000 entries or 32 MiB, 5,000 entries kept. */
+  readonly snapshots?: SnapshotPolicy;
   readonly sharding: ShardingConfig;
   readonly liveness: LivenessConfig;
 }

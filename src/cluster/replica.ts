@@ -20,11 +20,17 @@ import { continuing, type FollowChoice, FollowClient, FollowServer } from './fol
 import type { ClusterEffect } from './messages.ts';
 import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
 
-/** Entries between two snapshots; jitter of a tenth keeps voters from writing theirs together (raft.md 10.1). */
-const SNAPSHOT_ENTRIES = 10_000;
-const SNAPSHOT_BYTES = 32 * 1024 * 1024;
-/** Entries kept below a snapshot, so that a slow peer needs none. */
-const TRAILING_ENTRIES = 5_000;
+/** When the log is cut, and what is kept of it (raft.md 10.1). */
+export interface SnapshotPolicy {
+  /** Entries between two snapshots; a jitter of a tenth keeps voters from writing theirs together. */
+  readonly entries: number;
+  /** Bytes of entries that make a snapshot due earlier. */
+  readonly bytes: number;
+  /** Entries kept below a snapshot, so that a slow peer needs none. */
+  readonly trailing: number;
+}
+
+export const DEFAULT_SNAPSHOT_POLICY: SnapshotPolicy = { entries: 10_000, bytes: 32 * 1024 * 1024, trailing: 5_000 };
 
 /** Longer than an election and than a change of the followed voter: whoever was not heard for so long does not lead us. */
 const LEADER_SILENT_MS = 1_000;
@@ -49,6 +55,7 @@ export interface KnownLeader {
 export class Replica {
   readonly state: AgreedState = new AgreedState();
   readonly #config: RaftConfig;
+  readonly #policy: SnapshotPolicy;
   readonly #host: ReplicaHost;
   readonly #random: Random;
   readonly #server: FollowServer = new FollowServer();
@@ -70,8 +77,9 @@ export class Replica {
   messagesReceived = 0;
   messagesDropped = 0;
 
-  constructor(config: RaftConfig, host: ReplicaHost, random: Random) {
+  constructor(config: RaftConfig, policy: SnapshotPolicy, host: ReplicaHost, random: Random) {
     this.#config = config;
+    this.#policy = policy;
     this.#host = host;
     this.#random = random;
     this.#client = new FollowClient(random);
@@ -407,7 +415,8 @@ export class Replica {
     const entries = this.state.appliedIndex - this.#snapshotIndex;
     // What came by following may be ahead of the log, and a snapshot is taken of what is in the log.
     if (this.state.appliedIndex > (this.#raft?.commitIndex ?? NO_INDEX)) return;
-    if (this.#isSnapshotPending || (entries < this.#snapshotAfter && this.#bytesSinceSnapshot < SNAPSHOT_BYTES)) return;
+    if (this.#isSnapshotPending || (entries < this.#snapshotAfter && this.#bytesSinceSnapshot < this.#policy.bytes))
+      return;
     // A node that followed before it was a member has applied more than its own log holds.
     if ((this.#raft?.commitIndex ?? NO_INDEX) < this.state.appliedIndex) return;
     const meta = this.#meta();
@@ -415,7 +424,9 @@ export class Replica {
     this.#isSnapshotPending = true;
     this.#bytesSinceSnapshot = 0;
     this.#snapshotAfter = this.#drawSnapshotAfter();
-    const keepFrom = Math.max(1, meta.lastLog.index - TRAILING_ENTRIES) as LogIndex;
+    // Streams under way still need what follows the snapshot that they carry.
+    const floor = this.#raft?.compactFloor ?? Number.POSITIVE_INFINITY;
+    const keepFrom = Math.max(1, Math.min(floor, meta.lastLog.index - this.#policy.trailing)) as LogIndex;
     effects.push({ kind: 'saveSnapshot', meta, bytes: this.state.image(this.#host.shardImage()), keepFrom });
   }
 
@@ -434,6 +445,6 @@ export class Replica {
   clusterId: ClusterId | undefined;
 
   #drawSnapshotAfter(): number {
-    return SNAPSHOT_ENTRIES + randomBelow(this.#random, SNAPSHOT_ENTRIES / 10);
+    return this.#policy.entries + randomBelow(this.#random, Math.ceil(this.#policy.entries / 10));
   }
 }
