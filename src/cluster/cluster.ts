@@ -295,7 +295,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       replica.follow(choice, now, effects);
     }
     steward.tick(now, effects);
-    holding.refresh(now, effects);
+    holding.refresh(this.#neighbourhood, now, effects);
     if (replica.stopReason !== undefined) effects.push({ kind: 'stop', reason: replica.stopReason, exitCode: 70 });
     this.#leaveTaking.evaluate(now, effects);
     this.#livenessWatch.refresh(this.#core, this.#neighbourhood, now, effects);

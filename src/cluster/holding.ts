@@ -17,6 +17,7 @@ import { decodeLeaseMessage, encodeLeaseMessage } from '../wire/sharding/lease.t
 import { decodeShardCommand, encodeShardCommand } from '../wire/sharding/map-entry.ts';
 import { notify } from './core.ts';
 import type { ClusterEffect } from './messages.ts';
+import type { Neighbourhood } from './neighbourhood.ts';
 import type { Replica } from './replica.ts';
 
 /** Ways back to holders that renew through a voter. One per non-voter. */
@@ -42,6 +43,7 @@ export class Holding {
   #told = { leader: '' as NodeId | undefined, term: -1, lease: Number.NaN, isSettled: false, isReady: false };
   #election: Extract<RaftEvent, { kind: 'becameLeader' }> | undefined;
   #predecessor: NodeId | undefined;
+  #expected = '';
   /** The node released its lease for good, or drained: told once. */
   isDrained = false;
 
@@ -110,8 +112,18 @@ export class Holding {
     }
   }
 
-  /** Tells ownership what has changed in the replica since the last turn. Cheap when nothing has. */
-  refresh(now: MonotonicMs, effects: ClusterEffect[]): void {
+  /** Tells ownership what has changed around it since the last turn. Cheap when nothing has. */
+  refresh(neighbourhood: Neighbourhood, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#refreshReplica(now, effects);
+    if (this.#election === undefined || this.#sharding.activeMap() !== undefined) return;
+    const nodes = neighbourhood.gathering(this.#host.replica.clusterId);
+    const told = nodes.join(' ');
+    if (told === this.#expected) return;
+    this.#expected = told;
+    this.step({ kind: 'expected', nodes }, now, effects);
+  }
+
+  #refreshReplica(now: MonotonicMs, effects: ClusterEffect[]): void {
     const { replica, self } = this.#host;
     const known = replica.knownLeader(self, now);
     const { leader } = known;
@@ -250,6 +262,9 @@ export class Holding {
 
   #tellLeadership(isReady: boolean, now: MonotonicMs, effects: ClusterEffect[]): void {
     const election = this.#election;
+    // A new leader's own shards pass from its grant to its leader lease in one step (O-3): it must know how far that reaches.
+    const until = isReady ? this.#host.replica.raft?.leaderLeaseUntil : undefined;
+    if (until !== undefined) this.step({ kind: 'leaderLease', until }, now, effects);
     this.#told = { ...this.#told, lease: Number.NaN, isSettled: false, isReady };
     this.step(
       {
@@ -264,7 +279,7 @@ export class Holding {
       now,
       effects,
     );
-    this.refresh(now, effects);
+    this.#refreshReplica(now, effects);
   }
 
   /** Refused when this node does not lead any more; the coordinator asks again by its own deadlines. */

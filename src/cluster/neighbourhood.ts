@@ -94,6 +94,13 @@ export class Neighbourhood {
     return (known.length > 0 ? known : peers.filter((peer) => peer.kind === 'voter')).map((peer) => peer.member);
   }
 
+  /** Who may come to own shards of that cluster: its nodes, and those that are of none yet; ourselves included. */
+  gathering(clusterId: ClusterId | undefined): NodeId[] {
+    return this.alive()
+      .filter((peer) => peer.kind !== 'non-member' && (peer.clusterId ?? clusterId) === clusterId)
+      .map((peer) => peer.node);
+  }
+
   /** Gossip addresses of nodes that are likely to be there after a restart of ours. */
   addressesToRemember(): Endpoint[] {
     return this.alive()

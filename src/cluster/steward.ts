@@ -54,6 +54,8 @@ export class Steward {
   #evenSince: MonotonicMs | undefined;
   #resigningSince: MonotonicMs | undefined;
   #nextAt: MonotonicMs = Number.POSITIVE_INFINITY;
+  /** This leader could do nothing yet: it looks again in the step that makes it ready. */
+  #awaitsReadiness = false;
 
   constructor(host: StewardHost) {
     this.#host = host;
@@ -171,16 +173,19 @@ export class Steward {
   }
 
   tick(now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (now < this.#nextAt) return;
-    this.#nextAt = now + EVALUATE_MS;
     const { replica } = this.#host;
-    if (!replica.isLeader || replica.raft === undefined) {
+    const isReady = replica.raft?.isReady === true;
+    if (now < this.#nextAt && !(this.#awaitsReadiness && isReady)) return;
+    this.#nextAt = now + EVALUATE_MS;
+    this.#awaitsReadiness = false;
+    if (!replica.isLeader) {
       this.#nextAt = Number.POSITIVE_INFINITY;
       return;
     }
     this.#observe(now);
     this.#settle(now, effects);
-    if (!replica.raft.isReady || this.#changing !== undefined) return;
+    this.#awaitsReadiness = !isReady;
+    if (!isReady || this.#changing !== undefined) return;
     const change = nextChange(this.#facts(now));
     if (change !== undefined) this.#change(change, now, effects);
   }

@@ -2,7 +2,7 @@
 import { type Random, randomBetween } from '../base/random.ts';
 
 /** The first questions after a start, in milliseconds: dense, for nodes that start together must not miss each other. */
-export const FIRST_QUERIES_MS: readonly number[] = [0, 100, 300, 700, 1500];
+export const FIRST_QUERIES_MS: readonly number[] = [0, 100, 300, 550, 1500];
 const BACKOFF_FACTOR = 2;
 const FIRST_PAUSE_MS = 800;
 const PAUSE_MIN_MS = 10_000;
@@ -17,10 +17,13 @@ const ANSWER_DELAY_MS: readonly [number, number] = [20, 120];
  */
 const ANSWER_PAUSE_MS = 250;
 /** From the first question on: silence now means that nobody is there. */
-const SEARCH_MS = 1000;
-/** That many questions must have gone out by then, however late the timers are, and the last must have had its time. */
+const SEARCH_MS = 800;
+/**
+ * That many questions must have gone out by then, however late the timers are, and the last must have had its time: whoever heard it
+ * answers within `ANSWER_PAUSE_MS`.
+ */
 const SEARCH_QUERIES = 4;
-const SEARCH_AFTER_LAST_MS = 300;
+const SEARCH_AFTER_LAST_MS = 250;
 
 export class Schedule {
   readonly #random: Random;

@@ -26,6 +26,9 @@ import { Transfer } from './transfer.ts';
 /** How many election timeouts a member that was dropped is still told so. */
 const DEPARTURE_TIMEOUTS = 4;
 
+/** More than the heartbeat rounds of a leader lease. */
+const ROUNDS_KEPT = 16;
+
 type PeerAnswer = Extract<RaftMessage, { kind: 'appendOk' | 'appendRejected' | 'heartbeatResp' }>;
 
 interface Proposal {
@@ -223,7 +226,8 @@ export class Leadership {
       const isOverdue = peer.state.kind === 'snapshot' && now - peer.state.since >= state.config.snapshotTimeoutMs;
       if (isOverdue) peer.becomeProbe((peer.match + 1) as LogIndex);
     }
-    this.rounds.forgetBefore(this.#quorumSeq());
+    // The newest few stay in any case: while this node is the only voter, those of learners count as soon as one is promoted.
+    this.rounds.forgetBefore(Math.min(this.#quorumSeq(), this.rounds.newest - ROUNDS_KEPT));
     this.#beginRound();
   }
 

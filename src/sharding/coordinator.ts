@@ -6,7 +6,7 @@
  *   waiting -> proposing: a loser is overdue (O-20), or the plan of a predecessor no longer fits (O-21)
  */
 import { assert } from '../base/assert.ts';
-import type { LogIndex, Term } from '../model/ids.ts';
+import type { LogIndex, NodeId, Term } from '../model/ids.ts';
 import type { ShardingStats } from '../model/node-stats.ts';
 import type { Owner } from '../model/shard-map.ts';
 import type { ShardingConfig } from './config.ts';
@@ -51,6 +51,7 @@ export class Coordinator {
   /** The pending map must be replaced, whatever the plan: it is overdue. */
   #mustReplace = false;
   #isFirstPlanMade = false;
+  #expected: readonly NodeId[] = [];
   #formation: { since: number; lastNewAt: number; count: number } | undefined;
   #rosterChangesAt: number = Number.NEGATIVE_INFINITY;
   #lastPlanAt: number = Number.NEGATIVE_INFINITY;
@@ -92,6 +93,11 @@ export class Coordinator {
 
   onSettled(settled: boolean): void {
     this.#isSettled = settled;
+  }
+
+  onExpected(nodes: readonly NodeId[]): void {
+    this.#expected = nodes;
+    this.#grants.noteChange();
   }
 
   /** A shard command was applied, whoever wrote it. */
@@ -225,7 +231,8 @@ export class Coordinator {
   }
 
   /**
-   * A first map waits until the cluster has gathered, so that it does not begin with a burst of maps. A new leader waits until it has
+   * A first map waits until the cluster has gathered, so that it does not begin with a burst of maps: until everyone who is expected
+   * holds a lease, else until nobody new has come for a while. A new leader waits until it has
    * heard every owner, at most for the grace of its predecessor (O-19): a plan made before would be made of guesses.
    */
   #mayPlanFrom(roster: Roster, now: number): number {
@@ -236,7 +243,9 @@ export class Coordinator {
       if (this.#isFirstPlanMade || this.#grants.hasHeardAll(known, now)) return now;
       return this.#leadership.electedAt + this.#config.predecessorGraceMs;
     }
-    const count = roster.candidates.length;
+    const gathered = new Set(roster.candidates.map((candidate) => candidate.node));
+    if (this.#expected.length > 0 && this.#expected.every((node) => gathered.has(node))) return now;
+    const count = gathered.size;
     this.#formation ??= { since: now, lastNewAt: now, count };
     if (count > this.#formation.count) this.#formation.lastNewAt = now;
     this.#formation.count = count;

@@ -39,6 +39,8 @@ export type ShardingInput =
   | { readonly kind: 'livenessChanged'; readonly node: NodeId; readonly alive: boolean }
   /** The voters of the newest configuration: `dirLocked` counts for them only (O-13). */
   | { readonly kind: 'votersChanged'; readonly nodes: readonly NodeId[] }
+  /** Who is around and may come to hold a lease: once all of them do, a first map waits for nobody else. */
+  | { readonly kind: 'expected'; readonly nodes: readonly NodeId[] }
   /** The application has released what `release` of this version asked for. */
   | { readonly kind: 'released'; readonly version: LogIndex }
   /** clusterfunk's acknowledgement of a map, which names no boot; `Sharding.confirm` says whether it was of use. */

@@ -49,6 +49,7 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
   readonly #stats: ShardingStats;
   #leading: Leading | undefined;
   #voters: ReadonlySet<NodeId> = new Set();
+  #expected: readonly NodeId[] = [];
   #isSettled = false;
   #leaderUntil: number = Number.NEGATIVE_INFINITY;
   #isTransferring = false;
@@ -185,6 +186,9 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
       case 'votersChanged':
         this.#voters = new Set(input.nodes);
         return this.#leading?.grants.onVoters(this.#voters);
+      case 'expected':
+        this.#expected = input.nodes;
+        return this.#leading?.coordinator.onExpected(input.nodes);
       case 'released':
         if (this.#shards.onReleased(input.version, now)) this.#lease.renewNow(now);
         return;
@@ -232,7 +236,9 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     if (active !== undefined) grants.onActive(active.version, active.owners);
     const own = { pair: this.#self, releasedVersion: () => this.#shards.releasedVersion };
     const parts = { maps: this.#maps, grants, own, isSettled: this.#isSettled };
-    return { term, grants, coordinator: new Coordinator(settings, { term, electedAt }, parts) };
+    const coordinator = new Coordinator(settings, { term, electedAt }, parts);
+    coordinator.onExpected(this.#expected);
+    return { term, grants, coordinator };
   }
 
   #onApplied(input: Extract<ShardingInput, { kind: 'applied' }>, now: number, effects: ShardingEffect[]): void {
