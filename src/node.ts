@@ -41,7 +41,7 @@ import { openDefaultDataDirectory } from './runtime/data-slots.ts';
 import { LocalNodeHandle } from './runtime/local-node-handle.ts';
 import { LoopDelay } from './runtime/loop-delay.ts';
 import { openMemoryStorage } from './runtime/memory-log.ts';
-import { NodeLoop } from './runtime/node-loop.ts';
+import { callListener, NodeLoop } from './runtime/node-loop.ts';
 import type { NodeStorage } from './runtime/node-storage.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { PeerLinks } from './runtime/peer-links.ts';
@@ -247,8 +247,11 @@ export class FunkNode implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
+    if (this.#stopping !== undefined) throw new NotRunningError('the node has been stopped; make a new one');
     try {
       await this.#open();
+      if (this.#loop?.isStopped === true)
+        throw new NotRunningError('the node broke while it started: it is closed again');
     } catch (error) {
       await this.#close();
       throw error;
@@ -371,10 +374,10 @@ export class FunkNode implements AsyncDisposable {
       http: () => http.stats(),
     };
     const clock = new SystemClock();
-    const isMeasured = this.#config.metrics !== 'none';
-    const metrics = isMeasured
-      ? new NodeMetrics({ handle, outer, version: packageVersion(), wall: () => clock.wall() })
-      : undefined;
+    const metrics =
+      this.#config.metrics === 'none'
+        ? undefined
+        : new NodeMetrics({ handle, outer, version: packageVersion(), wall: () => clock.wall() });
     const http: HttpServer = await bindAny('http-endpoint', this.#config.endpoints.http, (endpoint) =>
       createHttpServer({ handle, endpoint, metrics, logger: this.#logger('http') }),
     );
@@ -422,10 +425,7 @@ export class FunkNode implements AsyncDisposable {
   async #rememberedPeers(): Promise<Endpoint[]> {
     if (this.dataDir === undefined) return [];
     const text = await readFile(join(this.dataDir, PEERS_FILE), 'utf8').catch(() => '');
-    return text
-      .split('\n')
-      .map((line) => parseEndpoint(line))
-      .filter((endpoint) => endpoint !== undefined);
+    return text.split('\n').flatMap((line) => parseEndpoint(line) ?? []);
   }
 
   #tags(endpoints: ReadonlyMap<string, Endpoint>): Map<string, string> {
@@ -464,10 +464,10 @@ export class FunkNode implements AsyncDisposable {
   }
 
   #onEvent(event: NodeEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) callListener(listener, event);
     if (event.kind !== 'shardsReleasing' || this.#hooks.onRelease === undefined) return;
     const { shards, version, deadline } = event;
-    this.#hooks.onRelease(shards, deadline).then(
+    (async () => await this.#hooks.onRelease?.(shards, deadline))().then(
       () => this.#handle?.released(version),
       (error: unknown) => this.#hooks.logger?.log('error', 'release', { text: String(error), version }),
     );

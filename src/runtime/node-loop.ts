@@ -12,6 +12,8 @@ import { ClockWatch, type SystemClock } from './system-clock.ts';
 
 /** Inputs waiting for a turn. Only datagrams are dropped beyond it: whoever sent them expects losses. */
 const INBOX_MAX = 16_384;
+/** EX_SOFTWARE: something here is wrong, and not the disk, the data or the settings. */
+const EXIT_BROKEN = 70;
 /** A timer this late fired before sockets that were ready earlier: they are read first (raft.md 12.3). */
 const LATE_MS = 25;
 
@@ -129,6 +131,20 @@ export class NodeLoop {
     this.#isScheduled = false;
     if (this.#isStopped) return;
     this.#isRunning = true;
+    try {
+      this.#run();
+    } catch (error) {
+      // A broken invariant: what the core holds to be true is not, so it gets no further turn (house.md 6).
+      const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#performer.stop(`a turn of the node failed: ${what}`, EXIT_BROKEN);
+    }
+    this.#isRunning = false;
+    if (this.#isStopped) return;
+    if (this.#inbox.length > 0) this.#schedule();
+    this.#clock.wakeAt(this.#cluster.nextDeadline(), this.#onTimer);
+  };
+
+  #run(): void {
     const effects: ClusterEffect[] = [];
     const jump = this.#watch.take();
     const inputs = this.#inbox.splice(0);
@@ -139,12 +155,12 @@ export class NodeLoop {
     this.#cluster.tick(now, effects);
     this.#stats.turns += 1;
     this.#stats.inputs += inputs.length;
-    for (const effect of effects) this.#perform(effect);
-    this.#isRunning = false;
-    if (this.#isStopped) return;
-    if (this.#inbox.length > 0) this.#schedule();
-    this.#clock.wakeAt(this.#cluster.nextDeadline(), this.#onTimer);
-  };
+    for (const effect of effects) {
+      // After a stop nothing more is said or written: what follows it was decided without knowing of it.
+      if (this.#isStopped) return;
+      this.#perform(effect);
+    }
+  }
 
   #perform(effect: ClusterEffect): void {
     switch (effect.kind) {
@@ -190,7 +206,18 @@ export class NodeLoop {
   }
 
   #emit(event: NodeEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) callListener(listener, event);
+  }
+}
+
+/** A subscriber that throws is its owner's trouble: it is reported as uncaught, and neither the turn nor other subscribers notice. */
+export function callListener(listener: (event: NodeEvent) => void, event: NodeEvent): void {
+  try {
+    listener(event);
+  } catch (error) {
+    setImmediate(() => {
+      throw error;
+    });
   }
 }
 
