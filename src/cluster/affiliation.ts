@@ -49,6 +49,8 @@ export class Affiliation {
   #remindAt: MonotonicMs = 0;
   #other: OtherCluster | undefined;
   #conflict: Conflict | undefined;
+  /** What this node has dissolved. Others may still name it for a while, and nobody goes back. */
+  #abandoned: ClusterId | undefined;
   #nextAt: MonotonicMs = 0;
 
   constructor(founding: Founding, kind: NodeKind) {
@@ -85,6 +87,12 @@ export class Affiliation {
     this.#clusterId = clusterId;
   }
 
+  /** The data of our cluster is set aside. */
+  dissolved(): void {
+    this.#abandoned = this.#clusterId;
+    this.forget();
+  }
+
   forget(): void {
     this.#clusterId = undefined;
     this.#isBound = false;
@@ -118,7 +126,7 @@ export class Affiliation {
       this.#nextAt = this.#isBound || this.#kind === 'non-member' ? Number.POSITIVE_INFINITY : now + 1_000;
       return undefined;
     }
-    if (!this.#isBound) return this.#reconsider(others);
+    if (!this.#isBound) return this.#reconsider(others, neighbourhood, replica);
     return this.#onConflict(self, strangers, neighbourhood, replica, now);
   }
 
@@ -128,8 +136,9 @@ export class Affiliation {
     neighbourhood: Neighbourhood,
     now: MonotonicMs,
   ): AffiliationStep | undefined {
-    const decided = smallest(others);
+    const decided = mostPeopled(others.filter(({ clusterId }) => clusterId !== this.#abandoned));
     if (decided !== undefined) return { kind: 'follow', clusterId: decided };
+    if (others.some(({ clusterId }) => clusterId !== undefined)) return undefined;
     if (this.#kind !== 'voter' || !this.#founding.mayFound) return undefined;
     const undecided = others.filter((peer) => peer.kind === 'voter').map((peer) => peer.node);
     const facts = {
@@ -140,9 +149,11 @@ export class Affiliation {
     return this.#founding.evaluate(facts, now) ? { kind: 'found' } : undefined;
   }
 
-  /** Bound to nothing: when nobody alive is of our cluster any more, go where the others are. */
-  #reconsider(others: readonly Peer[]): AffiliationStep | undefined {
-    if (others.some((peer) => peer.clusterId === this.#clusterId)) return undefined;
+  /** Bound to nothing: when our cluster is no more, go where the others are. Who else follows it may not have noticed yet. */
+  #reconsider(others: readonly Peer[], neighbourhood: Neighbourhood, replica: Replica): AffiliationStep | undefined {
+    const { voters } = replica.configuration;
+    if (hasDissolved(voters, neighbourhood, this.#clusterId)) this.#abandoned = this.#clusterId;
+    else if (others.some((peer) => peer.clusterId === this.#clusterId)) return undefined;
     return { kind: 'forget' };
   }
 
@@ -183,15 +194,22 @@ export class Affiliation {
   }
 }
 
-function smallest(peers: readonly Peer[]): ClusterId | undefined {
-  let found: ClusterId | undefined;
+/** The cluster that most of them are of; of equals the smallest id. */
+function mostPeopled(peers: readonly Peer[]): ClusterId | undefined {
+  const counts = new Map<ClusterId, number>();
   for (const { clusterId } of peers)
-    if (clusterId !== undefined && (found === undefined || clusterId < found)) found = clusterId;
+    if (clusterId !== undefined) counts.set(clusterId, (counts.get(clusterId) ?? 0) + 1);
+  let found: ClusterId | undefined;
+  for (const [clusterId, count] of counts) {
+    const best = found === undefined ? 0 : (counts.get(found) ?? 0);
+    if (found === undefined || count > best || (count === best && clusterId < found)) found = clusterId;
+  }
   return found;
 }
 
 /** Every voter of the configuration that we hold lives on in another cluster: ours is no more. */
 function hasDissolved(voters: readonly MemberId[], neighbourhood: Neighbourhood, ours: ClusterId | undefined): boolean {
+  if (voters.length === 0) return false;
   return voters.every((voter) => {
     const peer = neighbourhood.peer(nodeIdOf(voter));
     return peer?.isAlive === true && peer.member !== voter && peer.clusterId !== ours;

@@ -128,7 +128,7 @@ export class Binding {
   /** The old data is set aside; `self` is a member that nobody knows yet. */
   onLogReset(self: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#isResetting = false;
-    this.#host.affiliation.forget();
+    this.#host.affiliation.dissolved();
     this.#host.rebuild(self, now, effects);
   }
 

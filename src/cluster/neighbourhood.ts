@@ -22,6 +22,9 @@ const RETRY_MAX_MS = 15_000;
 /** A failed cluster member is asked to join again this often, one at a time: a healed split is one gossip ring again at once. */
 const REJOIN_MS = 1_000;
 
+/** Gossip tables are compared with somebody at most this often when one of them must be old. */
+const COMPARE_MS = 1_000;
+
 /** A gossip member that is a funknode of our cluster's name. */
 export interface Peer {
   readonly node: NodeId;
@@ -50,6 +53,8 @@ export class Neighbourhood {
   #peers: Peer[] | undefined;
   #isSearched = false;
   #rejoinAt: MonotonicMs = 0;
+  #isTableOld = false;
+  #compareAt: MonotonicMs = 0;
 
   constructor(serf: Serf, own: { self: NodeId; clusterName: string }, random: Random) {
     this.#serf = serf;
@@ -115,6 +120,11 @@ export class Neighbourhood {
     return this.peer(node)?.member === member && this.#serf.member(node)?.status === 'left';
   }
 
+  /** It has told gossip that it goes. */
+  isLeaving(node: NodeId): boolean {
+    return this.#serf.member(node)?.status === 'leaving';
+  }
+
   get tags(): ReadonlyMap<string, string> {
     return this.#tags;
   }
@@ -168,7 +178,19 @@ export class Neighbourhood {
       found.isTrying = true;
       return found.endpoint;
     }
-    return this.#nextRejoin(now);
+    return this.#nextCompare(now) ?? this.#nextRejoin(now);
+  }
+
+  /**
+   * A member speaks to us that gossip calls gone or does not know: its coming was told while we could not hear, and without us asking
+   * it would stay unanswered until the next push/pull.
+   */
+  onHeardFrom(member: MemberId, now: MonotonicMs): void {
+    const peer = this.peer(nodeIdOf(member));
+    if (peer?.member === member && peer.isAlive) return;
+    if (this.#isTableOld) return;
+    this.#isTableOld = true;
+    this.#compareAt = Math.max(this.#compareAt, now);
   }
 
   onJoinEnded(endpoint: Endpoint, now: MonotonicMs): void {
@@ -181,8 +203,17 @@ export class Neighbourhood {
 
   nextDeadline(): MonotonicMs {
     let next = this.#hasFailed() ? this.#rejoinAt : Number.POSITIVE_INFINITY;
+    if (this.#isTableOld) next = Math.min(next, this.#compareAt);
     for (const found of this.#found.values()) if (!found.isTrying) next = Math.min(next, found.nextAt);
     return next;
+  }
+
+  #nextCompare(now: MonotonicMs): Endpoint | undefined {
+    if (!this.#isTableOld || now < this.#compareAt) return undefined;
+    this.#isTableOld = false;
+    this.#compareAt = now + COMPARE_MS;
+    const addresses = this.addressesToRemember();
+    return addresses[randomBelow(this.#random, addresses.length)];
   }
 
   #nextRejoin(now: MonotonicMs): Endpoint | undefined {

@@ -56,8 +56,12 @@ export class PostOffice {
       return;
     }
     const { self } = this.#host.core();
-    if (frame.to !== self || frame.from === self) drop('peer', 'addressed to another member', effects);
-    else this.#deliver(frame, now, effects);
+    if (frame.to !== self || frame.from === self) {
+      drop('peer', 'addressed to another member', effects);
+      return;
+    }
+    this.#host.neighbourhood.onHeardFrom(frame.from, now);
+    this.#deliver(frame, now, effects);
   }
 
   #deliver(frame: PeerFrame, now: MonotonicMs, effects: ClusterEffect[]): void {

@@ -17,8 +17,11 @@ const EVALUATE_MS = 250;
 const FOUNDING_MS = 60_000;
 /** Operators and leaving nodes wait no longer than this. */
 const REQUEST_MS = 10_000;
-/** A node that gave up its vote is not brought back while it is still on its way out. */
-const PARKED_MS = 8_000;
+/**
+ * A node that gave up its vote is not brought back while it is still on its way out: until gossip tells that it leaves. No longer, for
+ * one that was killed meanwhile and has come back may be the only heir.
+ */
+const PARKED_MS = 2_500;
 const REQUESTS_MAX = 256;
 /** A leader that leaves waits so long for the stop notices of the others: a node repeats its own every 250 ms. */
 const HEAR_OTHERS_MS = 350;
@@ -261,7 +264,7 @@ export class Steward {
     const candidates = neighbourhood
       .alive()
       .filter((peer) => peer.kind === 'voter' && (peer.clusterId === undefined || peer.clusterId === clusterId))
-      .filter((peer) => !replica.state.isExcluded(peer.member))
+      .filter((peer) => !replica.state.isExcluded(peer.member) && !neighbourhood.isLeaving(peer.node))
       .map((peer) => ({ member: peer.member, aliveSince: this.#aliveSince.get(peer.member) ?? now }))
       .sort((a, b) => a.aliveSince - b.aliveSince || (a.member < b.member ? -1 : 1));
     return {
