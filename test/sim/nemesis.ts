@@ -10,6 +10,7 @@ export class Nemesis {
   readonly #simulation: Simulation;
   readonly #chance: Chance;
   #isOver = false;
+  #isClosed = false;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -30,10 +31,18 @@ export class Nemesis {
     network.options = { ...network.options, loss: 0, duplication: 0, lateness: 0 };
     for (const machine of machines) {
       machine.slowness = 0;
+      // A drained node stays without shards until it is started again.
+      const isDrained = this.#simulation.view(machine)?.state === 'Draining' && !machine.hasLeft;
+      if (isDrained) this.#simulation.crash(machine, 'killed');
       if (machine.process === undefined)
         this.#simulation.at(now + this.#chance.between(0, 500), () => this.#restart(machine));
     }
     this.#simulation.note('no more faults');
+  }
+
+  /** Everybody is back: nothing that was planned happens any more. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   #next(): void {
@@ -171,7 +180,9 @@ export class Nemesis {
 
   #later(lowMs: number, highMs: number, act: () => void): void {
     const delay = this.#isOver ? lowMs : this.#chance.between(lowMs, highMs);
-    this.#simulation.at(this.#simulation.now + delay, act);
+    this.#simulation.at(this.#simulation.now + delay, () => {
+      if (!this.#isClosed) act();
+    });
   }
 
   #note(machine: Machine, text: string): void {

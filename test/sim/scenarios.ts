@@ -240,6 +240,58 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'three founded apart become one when they meet',
+    options: { voters: 3, nonVoters: 1 },
+    play: (simulation) => {
+      for (const machine of simulation.machines) split(simulation, [machine]);
+      for (const machine of simulation.machines) simulation.start(machine);
+      const isFounded = (machine: Machine): boolean =>
+        machine.kind !== 'voter' || simulation.view(machine)?.state === 'Operational';
+      mustBecome(
+        simulation,
+        'founding apart',
+        () => (simulation.machines.every(isFounded) ? undefined : 'not yet'),
+        8_000,
+      );
+      simulation.network.heal();
+      return whole(simulation, 'becoming one', 45_000);
+    },
+  },
+  {
+    name: 'the only voter of 2 leaves, and its heir goes on',
+    options: { voters: 2, votersWanted: 1 },
+    play: (simulation) => {
+      form(simulation);
+      const leader = leaderOf(simulation);
+      const clusterId = leader.process?.cluster.clusterId;
+      const took = leaveTogether(simulation, [leader]);
+      whole(simulation, 'the heir goes on', 1_000);
+      // Nobody needs its vote any more, though its own log still says that it has one.
+      simulation.start(leader);
+      whole(simulation, 'the returning one follows', 4_000);
+      if (leader.process?.cluster.clusterId !== clusterId) throw new Violation('it came back to another cluster');
+      return took;
+    },
+  },
+  {
+    name: 'a member that joined while another was cut off is known to it soon',
+    options: { voters: 3, nonVoters: 1 },
+    play: (simulation) => {
+      const [first, second, third, late] = simulation.machines as [Machine, Machine, Machine, Machine];
+      for (const machine of [first, second, third]) simulation.start(machine);
+      whole(simulation, 'founding', 8_000);
+      const leader = leaderOf(simulation);
+      // Too short for anybody to be called dead: only the news of the newcomer is missed.
+      for (const machine of [first, second, third])
+        if (machine !== leader) simulation.network.cut(machine.number, leader.number, ['gossip']);
+      simulation.network.cut(late.number, leader.number, ['gossip']);
+      simulation.start(late);
+      simulation.run(1_500);
+      simulation.network.heal();
+      return whole(simulation, 'knowing it', 4_000);
+    },
+  },
+  {
     name: '3 found and stay whole while a tenth of all is lost',
     options: { voters: 3, network: { delayMinMs: 0.1, delayMeanMs: 0.3, loss: 0.1, duplication: 0.05, lateness: 0 } },
     play: (simulation) => {

@@ -1,6 +1,7 @@
 /** The whole node, many times over, on an invented network: stories with a known plot, then seeds that draw their own. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { runCommandLine } from './main.ts';
 import { playScenario, SCENARIOS } from './scenarios.ts';
 import { type RunReport, runSeed } from './swarm.ts';
 
@@ -29,6 +30,15 @@ describe('simulated clusters: stories', () => {
 describe('simulated clusters: swarm', () => {
   it('I-32: one seed is one history', () => {
     for (const seed of [3, 11, 28]) assert.equal(runSeed(seed).hash, runSeed(seed).hash);
+  });
+
+  it('runs from a command line, and ends with a verdict', () => {
+    const lines: string[] = [];
+    assert.equal(
+      runCommandLine(['--seeds', '2', '--from', '4'], (text) => lines.push(text)),
+      0,
+    );
+    assert.match(lines.at(-1) ?? '', /^2 seeds, .*none failed$/);
   });
 
   it(`keeps every promise and heals, in ${SEEDS} seeds`, (t) => {

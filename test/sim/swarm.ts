@@ -15,6 +15,8 @@ const FORMED_MS = 15_000;
 const AWAY_MS = 40_000;
 /** From the last return to one whole cluster. */
 const HEALED_MS = 30_000;
+/** Two rounds of push/pull and the longest suspicion (G-1). */
+const GOSSIP_MS = 90_000;
 /** Voters are made odd and many again in steps that keep a distance (autopilot.ts), dead ones are replaced after two minutes. */
 const VOTERS_MS = 400_000;
 const ALONE_MS = 10_000;
@@ -92,7 +94,9 @@ function live(simulation: Simulation, times: { formedMs?: number; healedMs?: num
   simulation.run(options.faultsForMs);
   nemesis.end();
   mustBecome(simulation, 'restarts', () => stillAway(simulation), AWAY_MS);
-  times.healedMs = mustBecome(simulation, 'healing', () => missing(simulation), HEALED_MS);
+  nemesis.close();
+  times.healedMs = mustBecome(simulation, 'healing', () => missing(simulation, 'gossip may lag'), HEALED_MS);
+  mustBecome(simulation, 'gossip', () => missing(simulation), GOSSIP_MS);
   mustBecome(simulation, 'voters', () => missingVoters(simulation), VOTERS_MS);
   stopAndStart(simulation);
 }

@@ -16,16 +16,18 @@ interface Known {
 
 export class MapHistory implements Checker {
   readonly #byCluster: Map<string, Map<number, Known>> = new Map();
-  readonly #newest: WeakMap<SimulatedProcess, { readonly clusterId: string; readonly at: number }> = new WeakMap();
+  readonly #newest: WeakMap<SimulatedProcess, { readonly owner: string; readonly at: number }> = new WeakMap();
 
   onEvent(_simulation: Simulation, process: SimulatedProcess, event: NodeEvent): void {
     if (event.kind !== 'shardMapChanged') return;
     const { map } = event;
     const clusterId = process.cluster.clusterId ?? '';
     const before = this.#newest.get(process);
-    if (before?.clusterId === clusterId && map.committedAt < before.at)
+    // A node that changes its cluster becomes another owner within its process.
+    const owner = `${clusterId} ${process.cluster.view(process.clock.monotonic()).boot}`;
+    if (before?.owner === owner && map.committedAt < before.at)
       throw new Violation(`SH-3: ${process.name} went from the map of ${before.at} back to that of ${map.committedAt}`);
-    this.#newest.set(process, { clusterId, at: map.committedAt });
+    this.#newest.set(process, { owner, at: map.committedAt });
     const history = this.#byCluster.get(clusterId) ?? new Map<number, Known>();
     this.#byCluster.set(clusterId, history);
     const known = { map, owners: ownersOf(map) };
