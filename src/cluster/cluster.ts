@@ -24,6 +24,7 @@ import { TAG_CLUSTER_ID, TAG_STAMP } from '../model/tags.ts';
 import type { RaftEvent, RaftReadings } from '../raft/messages.ts';
 import { Serf } from '../serf/serf.ts';
 import { Sharding } from '../sharding/sharding.ts';
+import { AddressBook } from './address-book.ts';
 import { Affiliation } from './affiliation.ts';
 import { Binding } from './binding.ts';
 import type { ClusterConfig } from './config.ts';
@@ -44,9 +45,6 @@ import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
 import { Steward } from './steward.ts';
 
-/** Addresses worth remembering are gathered for a while before they are written. */
-const REMEMBER_EVERY_MS = 2_000;
-
 export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #config: ClusterConfig;
   readonly #random: Random;
@@ -54,6 +52,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #serf: Serf;
   readonly #gossip: Gossip;
   readonly #neighbourhood: Neighbourhood;
+  readonly #addressBook: AddressBook;
   readonly #founding: Founding;
   readonly #affiliation: Affiliation;
   readonly #binding: Binding;
@@ -66,7 +65,6 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   #isStarted = false;
   #lastRequestId = 0;
   readonly #standing: StandingTracker;
-  #rememberAt: MonotonicMs = Number.POSITIVE_INFINITY;
 
   constructor(config: ClusterConfig, recovered: RecoveredLog, clusterId: ClusterId | undefined, random: Random) {
     this.#config = config;
@@ -87,6 +85,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       { self: config.nodeId, clusterName: config.clusterName },
       random,
     );
+    this.#addressBook = new AddressBook(this.#neighbourhood);
     this.#founding = new Founding(config.founding);
     this.#affiliation = new Affiliation(this.#founding, config.kind);
     if (clusterId !== undefined) this.#affiliation.bind(clusterId);
@@ -134,7 +133,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       this.#leaveTaking.phase === undefined ? this.#affiliation.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.phase === undefined ? this.#neighbourhood.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.nextDeadline(),
-      this.#rememberAt,
+      this.#addressBook.nextDeadline(),
     );
   }
 
@@ -299,7 +298,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     if (replica.stopReason !== undefined) effects.push({ kind: 'stop', reason: replica.stopReason, exitCode: 70 });
     this.#leaveTaking.evaluate(now, effects);
     this.#livenessWatch.refresh(this.#core, this.#neighbourhood, now, effects);
-    if (now >= this.#rememberAt) this.#remember(effects);
+    this.#addressBook.tick(now, effects);
     const known = replica.knownLeader(self, now);
     this.#standing.onLeader(known, now, effects);
     if (this.#standing.evaluate(this.#facts(now), known.term, effects)) this.#livenessWatch.refreshSoon();
@@ -317,12 +316,6 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     const endpoint = this.#neighbourhood.nextJoin(now);
     if (endpoint === undefined) return;
     this.#gossip.tryJoin(endpoint, this.#nextRequestId(), now, effects);
-  }
-
-  #remember(effects: ClusterEffect[]): void {
-    this.#rememberAt = Number.POSITIVE_INFINITY;
-    const gossip = this.#neighbourhood.addressesToRemember();
-    if (gossip.length > 0) effects.push({ kind: 'rememberPeers', gossip });
   }
 
   #facts(now: MonotonicMs): StandingFacts {
@@ -344,7 +337,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     this.#affiliation.hasten(now);
     this.#core.steward.hasten(now);
     this.#livenessWatch.refreshSoon();
-    if (this.#rememberAt === Number.POSITIVE_INFINITY) this.#rememberAt = now + REMEMBER_EVERY_MS;
+    this.#addressBook.onMembers(now);
   }
 
   // The parts.
