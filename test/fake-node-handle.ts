@@ -385,6 +385,9 @@ export function zeroStats(): NodeStats {
       bytesSent: 0,
       bytesReceived: 0,
       reconnects: 0,
+      connectionsAccepted: 0,
+      connectionsRefused: 0,
+      connectionsMalformed: 0,
     },
     loop: { turns: 0, inputs: 0, delayP99Ms: 0, inboxDropped: 0 },
   };

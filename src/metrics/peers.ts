@@ -29,4 +29,14 @@ export function registerPeers(families: Families): void {
     'Streams opened anew after a break.',
     ({ stats }) => stats.peers.reconnects,
   );
+  families.counters(
+    'funknode_peers_connections_total',
+    'Connections to the Raft port by what became of them.',
+    ['outcome'],
+    ({ stats: { peers } }) => [
+      ['accepted', peers.connectionsAccepted],
+      ['refused', peers.connectionsRefused],
+      ['malformed', peers.connectionsMalformed],
+    ],
+  );
 }

@@ -102,6 +102,12 @@ export interface PeerStats {
   bytesSent: number;
   bytesReceived: number;
   reconnects: number;
+  /** To the Raft port, since the start. */
+  connectionsAccepted: number;
+  /** There were too many. */
+  connectionsRefused: number;
+  /** Bytes that are no HTTP/2. */
+  connectionsMalformed: number;
 }
 
 export interface LoopStats {

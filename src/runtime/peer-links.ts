@@ -7,6 +7,7 @@ import { formatEndpoint, type Endpoint } from '../model/endpoint.ts';
 import type { MemberId } from '../model/ids.ts';
 import type { PeerStats } from '../model/node-stats.ts';
 import { PEER_FRAME_BYTES_MAX } from '../wire/peer/peer-message.ts';
+import { PeerDoor } from './peer-door.ts';
 
 /** A link that was given work and heard no echo for so long is dead, whatever TCP believes: 2 E (raft.md, stack of redialling). */
 const SILENT_MS = 500;
@@ -20,7 +21,10 @@ const ECHO_MS = 100;
 /** Frames waiting in one link; beyond it they are dropped. */
 const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
 const LINKS_MAX = 4_096;
+/** Streams in one connection. A peer opens one, and another when it redials before the first has ended. */
+const STREAMS_MAX = 16;
 const ECHO: Buffer = Buffer.from([1]);
+const NO_FRAME: Uint8Array = new Uint8Array(0);
 
 // It tells on stderr, in its own words, what its errors tell us as well.
 grpc.setLogVerbosity(grpc.logVerbosity.NONE);
@@ -74,6 +78,7 @@ export class PeerLinks implements AsyncDisposable {
   readonly #events: PeerLinkEvents;
   readonly #now: () => number;
   readonly #server: grpc.Server;
+  #door: PeerDoor | undefined;
   readonly #links: Map<MemberId, Link> = new Map();
   readonly #dialled: Map<MemberId, { readonly address: string; readonly at: number }> = new Map();
   readonly #incoming: Set<Incoming> = new Set();
@@ -86,6 +91,9 @@ export class PeerLinks implements AsyncDisposable {
     bytesSent: 0,
     bytesReceived: 0,
     reconnects: 0,
+    connectionsAccepted: 0,
+    connectionsRefused: 0,
+    connectionsMalformed: 0,
   };
 
   constructor(events: PeerLinkEvents, now: () => number) {
@@ -95,6 +103,7 @@ export class PeerLinks implements AsyncDisposable {
       'grpc.max_send_message_length': PEER_FRAME_BYTES_MAX,
       'grpc.max_receive_message_length': PEER_FRAME_BYTES_MAX,
       'grpc.keepalive_permit_without_calls': 1,
+      'grpc.max_concurrent_streams': STREAMS_MAX,
     });
     this.#server.addService(SERVICE, {
       Exchange: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => this.#onExchange(call),
@@ -102,20 +111,29 @@ export class PeerLinks implements AsyncDisposable {
   }
 
   get stats(): Readonly<PeerStats> {
-    return { ...this.#stats, links: this.#links.size };
+    const { accepted = 0, refused = 0, malformed = 0 } = this.#door ?? {};
+    return {
+      ...this.#stats,
+      links: this.#links.size,
+      connectionsAccepted: accepted,
+      connectionsRefused: refused,
+      connectionsMalformed: malformed,
+    };
   }
 
-  /** Binds; resolves with what was bound. Rejects with the system's error text. */
+  /** Binds; resolves with what was bound. Rejects with the system's error. */
   async listen(at: Endpoint): Promise<Endpoint> {
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(formatEndpoint(at), grpc.ServerCredentials.createInsecure(), (error, bound) => {
-        if (error === null) resolve(bound);
-        else reject(error);
-      });
+    const injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+    this.#door = await PeerDoor.open({
+      at,
+      connectionsMax: LINKS_MAX,
+      accept: (socket) => injector.injectConnection(socket),
+      // Whatever it was, it is no frame: the core drops it as one, and tells of it with its usual restraint.
+      onMalformed: () => this.#events.frame(NO_FRAME),
     });
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#sweeper.unref();
-    return { host: at.host, port };
+    return { host: at.host, port: this.#door.port };
   }
 
   send(to: MemberId, endpoint: Endpoint, bytes: Uint8Array): void {
@@ -140,6 +158,7 @@ export class PeerLinks implements AsyncDisposable {
     for (const [peer, link] of this.#links) this.#drop(peer, link);
     for (const { call } of this.#incoming) call.end();
     this.#server.forceShutdown();
+    await this.#door?.close();
   }
 
   #linkTo(to: MemberId, address: string): Link | undefined {
