@@ -28,7 +28,11 @@ const METHODS: readonly string[] = [
 ];
 /** What a message of memberlist begins with, the label and our own liveness included. */
 const FIRST_BYTES: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 244];
-const HTTP_STARTS: readonly string[] = ['GET /metrics HTTP/1.1\r\n', 'GET /', 'POST /sd HTTP/1.1\r\nContent-Length: 9\r\n\r\n'];
+const HTTP_STARTS: readonly string[] = [
+  'GET /metrics HTTP/1.1\r\n',
+  'GET /',
+  'POST /sd HTTP/1.1\r\nContent-Length: 9\r\n\r\n',
+];
 const HTTP2_START = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 const random = new SeededRandom(SEED);
