@@ -300,7 +300,8 @@ export class Replica {
     this.#host.onApplied(this.state.appliedIndex, now, effects);
     this.step({ kind: 'applied', index: last }, now, effects);
     this.#push(now, effects);
-    this.#maybeSnapshot(effects);
+    // A node that followed before it was a member is ahead of its own log: that cannot be cut yet.
+    if (last === this.state.appliedIndex) this.#maybeSnapshot(effects);
   }
 
   #applyOne(entry: Entry, now: MonotonicMs, effects: ClusterEffect[]): void {
@@ -413,12 +414,8 @@ export class Replica {
 
   #maybeSnapshot(effects: ClusterEffect[]): void {
     const entries = this.state.appliedIndex - this.#snapshotIndex;
-    // What came by following may be ahead of the log, and a snapshot is taken of what is in the log.
-    if (this.state.appliedIndex > (this.#raft?.commitIndex ?? NO_INDEX)) return;
     if (this.#isSnapshotPending || (entries < this.#snapshotAfter && this.#bytesSinceSnapshot < this.#policy.bytes))
       return;
-    // A node that followed before it was a member has applied more than its own log holds.
-    if ((this.#raft?.commitIndex ?? NO_INDEX) < this.state.appliedIndex) return;
     const meta = this.#meta();
     if (meta === undefined) return;
     this.#isSnapshotPending = true;
