@@ -288,7 +288,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     if (this.#follows) {
       const { voters } = replica.state.configuration;
       const choice = {
-        voters: this.#neighbourhood.votersOf(replica.clusterId, voters),
+        ...this.#neighbourhood.votersOf(replica.clusterId, voters),
         answeredAt: holding.sharding.answeredAt,
       };
       replica.follow(choice, now, effects);

@@ -97,7 +97,10 @@ export class FollowServer {
 }
 
 export interface FollowChoice {
-  readonly voters: readonly MemberId[];
+  /** Voters by the newest configuration that is known here. It may be an old one: they are tried first, not alone. */
+  readonly known: readonly MemberId[];
+  /** Whoever could be a voter. */
+  readonly possible: readonly MemberId[];
   /** When the leader last answered a renewal of ours: a voter that is cut off from it is no good (O-16). */
   readonly answeredAt: MonotonicMs;
 }
@@ -108,6 +111,8 @@ export class FollowClient {
   #followed: MemberId | undefined;
   #heardAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   #chosenAt: MonotonicMs = Number.NEGATIVE_INFINITY;
+  /** Choices in a row that were never heard. */
+  #misses = 0;
   #nextAskAt: MonotonicMs = Number.NEGATIVE_INFINITY;
 
   constructor(random: Random) {
@@ -137,13 +142,15 @@ export class FollowClient {
   }
 
   /** Whom to ask now, if it is time; chooses another voter when the followed one is silent, cut off or gone. */
-  poll({ voters, answeredAt }: FollowChoice, now: MonotonicMs): MemberId | undefined {
+  poll({ known, possible, answeredAt }: FollowChoice, now: MonotonicMs): MemberId | undefined {
     if (now < this.#nextAskAt) return undefined;
     this.#nextAskAt = now + FOLLOW_INTERVAL_MS;
     const lastWord = Math.max(this.#chosenAt, Math.min(this.#heardAt, answeredAt));
-    if (this.#followed === undefined || now - lastWord > SILENT_MS || !voters.includes(this.#followed)) {
-      const others = voters.filter((voter) => voter !== this.#followed);
-      const pool = others.length > 0 ? others : voters;
+    if (this.#followed === undefined || now - lastWord > SILENT_MS || !possible.includes(this.#followed)) {
+      this.#misses = this.#heardAt > this.#chosenAt ? 0 : this.#misses + 1;
+      const wanted = this.#misses <= known.length && known.length > 0 ? known : possible;
+      const others = wanted.filter((voter) => voter !== this.#followed);
+      const pool = others.length > 0 ? others : wanted;
       this.#followed = pool[randomBelow(this.#random, pool.length)];
       this.#chosenAt = now;
     }

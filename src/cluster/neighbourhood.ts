@@ -92,11 +92,11 @@ export class Neighbourhood {
     return peer?.member === member ? peer.raft : undefined;
   }
 
-  /** Whom a node outside the group may follow: the voters it knows of, else whoever could be one. */
-  votersOf(clusterId: ClusterId | undefined, voters: readonly MemberId[]): MemberId[] {
+  /** Whom a node outside the group may follow: the voters it knows of, and whoever could be one. */
+  votersOf(clusterId: ClusterId | undefined, voters: readonly MemberId[]): { known: MemberId[]; possible: MemberId[] } {
     const peers = this.alive().filter((peer) => peer.clusterId === clusterId && peer.node !== this.#self);
-    const known = peers.filter((peer) => voters.includes(peer.member));
-    return (known.length > 0 ? known : peers.filter((peer) => peer.kind === 'voter')).map((peer) => peer.member);
+    const members = peers.filter((peer) => peer.kind === 'voter').map((peer) => peer.member);
+    return { known: members.filter((member) => voters.includes(member)), possible: members };
   }
 
   /** Who may come to own shards of that cluster: its nodes, and those that are of none yet; ourselves included. */
