@@ -264,7 +264,7 @@ export class Simulation implements ProcessHost {
       serf: serfConfig({ swim: { name: machine.nodeId, advertise: gossip } }),
       raft: DEFAULT_RAFT_CONFIG,
       // Every other cluster cuts its log all the time.
-      ...(this.options.shards % 2 === 0 && { snapshots: { entries: 6, bytes: 1_048_576, trailing: 2 } }),
+      ...(this.options.seed % 2 === 0 && { snapshots: { entries: 6, bytes: 1_048_576, trailing: 2 } }),
       sharding: shardingConfig({ shardCount: this.options.shards }),
       liveness: DEFAULT_LIVENESS_CONFIG,
     };
