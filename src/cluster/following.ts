@@ -14,6 +14,8 @@ const SILENT_MS = 180;
 const FOLLOWER_FORGOTTEN_MS = 1_000;
 /** Unacknowledged entries are sent again after this long. */
 const RESEND_MS = 200;
+/** Who has never been answered does not know who votes: it asks one after the other, about a round trip apart. */
+const SEEK_INTERVAL_MS = 30;
 /** Followers per voter. Three voters carry three thousand non-voters. */
 const FOLLOWERS_MAX = 2_048;
 const RECENT_ENTRIES_MAX = 2_000;
@@ -132,8 +134,16 @@ export class FollowClient {
     return this.#nextAskAt;
   }
 
-  onHeard(from: MemberId, now: MonotonicMs): void {
-    if (from === this.#followed) this.#heardAt = now;
+  /** False when the answer comes from somebody that is not followed (any more). The first answer of all decides who is. */
+  onHeard(from: MemberId, now: MonotonicMs): boolean {
+    if (this.#isSeeking) this.#followed = from;
+    if (from !== this.#followed) return false;
+    this.#heardAt = now;
+    return true;
+  }
+
+  get #isSeeking(): boolean {
+    return this.#heardAt === Number.NEGATIVE_INFINITY;
   }
 
   /** Ask again at once: there is more to come. */
@@ -144,9 +154,14 @@ export class FollowClient {
   /** Whom to ask now, if it is time; chooses another voter when the followed one is silent, cut off or gone. */
   poll({ known, possible, answeredAt }: FollowChoice, now: MonotonicMs): MemberId | undefined {
     if (now < this.#nextAskAt) return undefined;
-    this.#nextAskAt = now + FOLLOW_INTERVAL_MS;
+    this.#nextAskAt = now + (this.#isSeeking ? SEEK_INTERVAL_MS : FOLLOW_INTERVAL_MS);
     const lastWord = Math.max(this.#chosenAt, Math.min(this.#heardAt, answeredAt));
-    if (this.#followed === undefined || now - lastWord > SILENT_MS || !possible.includes(this.#followed)) {
+    if (
+      this.#followed === undefined ||
+      this.#isSeeking ||
+      now - lastWord > SILENT_MS ||
+      !possible.includes(this.#followed)
+    ) {
       this.#misses = this.#heardAt > this.#chosenAt ? 0 : this.#misses + 1;
       const wanted = this.#misses <= known.length && known.length > 0 ? known : possible;
       const others = wanted.filter((voter) => voter !== this.#followed);

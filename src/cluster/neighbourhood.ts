@@ -94,7 +94,9 @@ export class Neighbourhood {
 
   /** Whom a node outside the group may follow: the voters it knows of, and whoever could be one. */
   votersOf(clusterId: ClusterId | undefined, voters: readonly MemberId[]): { known: MemberId[]; possible: MemberId[] } {
-    const peers = this.alive().filter((peer) => peer.clusterId === clusterId && peer.node !== this.#self);
+    // The tag of one that has just joined may not have come round yet: whoever is of no other cluster may be of ours.
+    const isOurs = (peer: Peer): boolean => peer.clusterId === clusterId || peer.clusterId === undefined;
+    const peers = this.alive().filter((peer) => isOurs(peer) && peer.node !== this.#self);
     const members = peers.filter((peer) => peer.kind === 'voter').map((peer) => peer.member);
     return { known: members.filter((member) => voters.includes(member)), possible: members };
   }

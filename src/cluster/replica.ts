@@ -351,8 +351,7 @@ export class Replica {
     now: MonotonicMs,
     effects: ClusterEffect[],
   ): void {
-    if (from !== this.#client.followed) return;
-    this.#client.onHeard(from, now);
+    if (!this.#client.onHeard(from, now)) return;
     this.#followedLeader = { leader: message.leader, term: message.term };
     const entries = continuing(message.entries, this.state.appliedIndex);
     if (entries.length > 0) {
@@ -385,8 +384,7 @@ export class Replica {
   }
 
   #onSnapshotChunk(from: MemberId, chunk: SnapshotChunk, now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (!chunk.forRaft && from !== this.#client.followed) return;
-    if (!chunk.forRaft) this.#client.onHeard(from, now);
+    if (!chunk.forRaft && !this.#client.onHeard(from, now)) return;
     const { wanted, complete } = this.#receiver.onChunk(from, chunk);
     this.#host.send(from, { kind: 'snapshotAck', index: chunk.meta.lastLog.index, offset: wanted }, effects);
     if (complete === undefined) return;
@@ -414,8 +412,8 @@ export class Replica {
 
   #maybeSnapshot(effects: ClusterEffect[]): void {
     const entries = this.state.appliedIndex - this.#snapshotIndex;
-    if (this.#isSnapshotPending || (entries < this.#snapshotAfter && this.#bytesSinceSnapshot < this.#policy.bytes))
-      return;
+    const isDue = entries >= this.#snapshotAfter || this.#bytesSinceSnapshot >= this.#policy.bytes;
+    if (this.#isSnapshotPending || !isDue) return;
     const meta = this.#meta();
     if (meta === undefined) return;
     this.#isSnapshotPending = true;

@@ -67,6 +67,8 @@ export interface SimulationOptions {
   readonly faultsForMs: number;
   /** Faults begin with the founding rather than after it. */
   readonly isFoundingDisturbed: boolean;
+  /** Entries between two snapshots, and kept below them. */
+  readonly snapshots: { readonly entries: number; readonly trailing: number } | undefined;
   /** A loop turn comes so late at most. */
   readonly turnDelayMs: number;
 }
@@ -94,6 +96,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     faultEveryMs: Number.POSITIVE_INFINITY,
     faultsForMs: 0,
     isFoundingDisturbed: false,
+    snapshots: undefined,
     turnDelayMs: 0.3,
     ...overrides,
   };
@@ -120,6 +123,7 @@ export function drawOptions(seed: number): SimulationOptions {
     faultEveryMs: chance.isHit(0.5) ? chance.between(300, 1_500) : chance.between(1_500, 6_000),
     faultsForMs: chance.between(10_000, 25_000),
     isFoundingDisturbed: chance.isHit(0.25),
+    snapshots: chance.isHit(0.4) ? { entries: 3 + chance.below(20), trailing: chance.below(8) } : undefined,
     turnDelayMs: chance.isHit(0.8) ? 0.3 : chance.between(0.3, 15),
   });
 }

@@ -248,7 +248,9 @@ export class Simulation implements ProcessHost {
   }
 
   #configOf(machine: Machine, gossip: Endpoint, clock: SimulatedClock): ClusterConfig {
+    const { snapshots } = this.options;
     return {
+      ...(snapshots && { snapshots: { ...snapshots, bytes: Number.POSITIVE_INFINITY } }),
       nodeId: machine.nodeId,
       stamp: machine.directory.written.stamp,
       clusterName: CLUSTER_NAME,
