@@ -1,5 +1,7 @@
 /** funknode as a library: a node in this process. The tools for talking to a node elsewhere are in `funknode/client`. */
 export { FunkError } from './base/errors.ts';
+export type { EndpointChange, NodeStreams } from './events/node-streams.ts';
+export { LivenessSettingsError } from './liveness/errors.ts';
 export { type Endpoint, formatEndpoint, parseEndpoint } from './model/endpoint.ts';
 export type { Boot, ClusterId, LogIndex, NodeId, ShardId, Term } from './model/ids.ts';
 export type { Member, MemberStatus } from './model/member.ts';
@@ -21,6 +23,6 @@ export {
   TagsTooLargeError,
   UnknownNodeError,
 } from './runtime/handle-errors.ts';
-export { LivenessChecker } from './runtime/liveness-checker.ts';
+export { LivenessChecker, type LivenessCheckerOptions } from './runtime/liveness-checker.ts';
 export { LivenessEndpoint } from './runtime/liveness-endpoint.ts';
 export type { NodeHandle } from './runtime/node-handle.ts';

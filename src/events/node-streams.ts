@@ -2,6 +2,7 @@
  * The public streams of a node. They are readings of its events: hot, never in error, complete when the node has stopped.
  * Delivery is outside the node's own turn and from a bounded queue, so a subscriber may call the node from within, and one
  * that is slow or gone costs the node nothing. What must be exact is asked of the node (`view`, `owns`), not of a stream.
+ * A subscriber that throws is rxjs's unhandled error: it is thrown in a turn of its own, and ends a process that does not catch it.
  */
 import { concat, defer, from, type Observable, ReplaySubject, Subject } from 'rxjs';
 import type { NodeId } from '../model/ids.ts';
@@ -14,8 +15,9 @@ import { EndpointTable, endpointChangeOf, endpointsNow, type EndpointChange } fr
 
 export type { EndpointChange } from './endpoint-observer.ts';
 
+/** Hot streams that never fail and complete when the node has stopped. Catch inside a subscriber: what it throws, rxjs throws as uncaught. */
 export interface NodeStreams {
-  /** Everything the node tells, in order, from the moment of subscribing. */
+  /** Everything the node tells, in order, from the moment of subscribing. Beyond 10,000 waiting the oldest are forgotten. */
   readonly events: Observable<NodeEvent>;
   /** The state now, then every new one. */
   readonly states: Observable<NodeState>;
@@ -23,7 +25,7 @@ export interface NodeStreams {
   readonly leaders: Observable<NodeId | undefined>;
   /** The active shard map, as soon as there is one, then every new one. */
   readonly shardMaps: Observable<ShardMap>;
-  /** The members now, then again after every change among them. */
+  /** The members now, then again after every change among them; changes that come together are one list. */
   readonly members: Observable<readonly MemberView[]>;
   /** Every endpoint published now as `added`, then every change. */
   readonly endpoints: Observable<EndpointChange>;

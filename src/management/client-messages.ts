@@ -11,11 +11,17 @@ import type { NodeInfo__Output } from '../gen/managepb/NodeInfo.ts';
 
 /** `endpoints` is by tag name: what the node has bound and published. */
 export type NodeStatus = Omit<Status__Output, 'endpoints'> & { readonly endpoints: Readonly<Record<string, string>> };
+/** A member as the asked node sees it; `ageMs` and `heardMsAgo` are ages by its clock. */
 export type ClusterMember = Omit<Member__Output, 'tags'> & { readonly tags: Readonly<Record<string, string>> };
+/** A node as the leader sees it, in clusterfunk's words. */
 export type ClusterNode = NodeInfo__Output;
+/** One endpoint that a node publishes. */
 export type ClusterEndpoint = PublishedEndpoint__Output;
+/** The active shard map: `ownerOf` holds, per shard, an index into `owners`. */
 export type ClusterShardMap = ShardMap__Output;
+/** `valid` without `owned`: the node holds a lease, and the shard is another's. */
 export type ShardAnswer = OwnsResponse__Output;
+/** Something that happened, in words: for people. */
 export type NodeNotice = Notice__Output;
 
 export interface MemberList {

@@ -148,12 +148,12 @@ export class ManagementClient implements Disposable {
     return this.#call(this.#node.Owns, { shard }, options);
   }
 
-  /** Makes a node a voter. Resolves with the leader that did it. */
+  /** Makes a node a voter. Resolves with the leader that did it. After a time-out it may still happen. */
   async addNode(node: string, options?: ManagementCallOptions): Promise<string> {
     return (await this.#call(this.#node.AddNode, { nodeId: node }, options)).leaderId;
   }
 
-  /** Takes a node out of the Raft group and off the map. Resolves with the leader that did it. */
+  /** Takes a node out of the Raft group and off the map, alive or not. Resolves with the leader that did it. After a time-out it may still happen. */
   async removeNode(node: string, options?: ManagementCallOptions): Promise<string> {
     return (await this.#call(this.#node.RemoveNode, { nodeId: node }, options)).leaderId;
   }
@@ -163,7 +163,7 @@ export class ManagementClient implements Disposable {
     return this.#call(this.#node.StepDown, {}, options);
   }
 
-  /** Moves the shards of this node away. Resolves with its id when they are gone. */
+  /** Moves the shards of this node away. Resolves with its id when they are gone; give it time (`timeoutMs`). Only a restart takes it back. */
   async drain(options?: ManagementCallOptions): Promise<string> {
     return (await this.#call(this.#node.Drain, {}, options)).nodeId;
   }
@@ -175,7 +175,8 @@ export class ManagementClient implements Disposable {
 
   /**
    * First the whole picture, then `synced`, then every change, until the loop is left, the signal is aborted or the node
-   * ends it. States, not history: what happened while the loop was busy comes folded into one change.
+   * ends it. States, not history: what happened while the loop was busy comes folded into one change. Has no time-out; rejects with
+   * UnreachableError when the node stops or the connection is lost.
    */
   async *watch(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<WatchChange, void, undefined> {
     const { path, requestSerialize, responseDeserialize } = this.#node.Watch;

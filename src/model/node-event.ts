@@ -8,8 +8,11 @@ import type { ShardMap } from './shard-map.ts';
 export type NodeEvent =
   | { readonly kind: 'stateChanged'; readonly from: NodeState; readonly to: NodeState }
   | { readonly kind: 'roleChanged'; readonly from: NodeRole; readonly to: NodeRole; readonly term: Term }
+  /** A leader is known that was not known before. */
   | { readonly kind: 'leaderChanged'; readonly leader: NodeId; readonly term: Term }
+  /** Nobody is known to lead any more. */
   | { readonly kind: 'leaderLost'; readonly leader: NodeId; readonly term: Term }
+  /** `memberFailed` fell silent, `memberLeft` said goodbye, `memberReaped` is forgotten for good. */
   | {
       readonly kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped';
       readonly member: Member;
@@ -22,10 +25,13 @@ export type NodeEvent =
       readonly endpoint: Endpoint;
     }
   | { readonly kind: 'clusterFounded' | 'clusterJoined'; readonly clusterId: ClusterId }
+  /** Another cluster bears this one's name. Told again every minute as long as it lasts. */
   | { readonly kind: 'clusterConflict'; readonly ours: ClusterId; readonly theirs: ClusterId; readonly node: NodeId }
+  /** This node's own cluster held nothing and gave way; the data is in quarantine. */
   | { readonly kind: 'clusterDissolved'; readonly ours: ClusterId; readonly into: ClusterId }
   | { readonly kind: 'configurationChanged'; readonly voters: readonly NodeId[]; readonly learners: readonly NodeId[] }
   | { readonly kind: 'shardMapProposed'; readonly version: LogIndex }
+  /** The map is active: its owners serve. */
   | { readonly kind: 'shardMapChanged'; readonly map: ShardMap }
   /** The application must stop serving these; it calls back when it is done or the deadline (monotonic ms) has passed. */
   | {
@@ -34,10 +40,14 @@ export type NodeEvent =
       readonly version: LogIndex;
       readonly deadline: number;
     }
+  /** This node owns these from now on, under `epoch`. */
   | { readonly kind: 'shardsStarted'; readonly shards: readonly ShardId[]; readonly epoch: LogIndex }
+  /** Without a lease no shard is served, whatever the map says. */
   | { readonly kind: 'leaseGained' | 'leaseLost' }
   | { readonly kind: 'livenessChanged'; readonly node: NodeId; readonly alive: boolean }
   | { readonly kind: 'waiting'; readonly text: string }
+  /** Bytes of a peer were refused; `where` and `reason` are of fixed sets. */
   | { readonly kind: 'dropped'; readonly where: string; readonly reason: string }
   | { readonly kind: 'warning'; readonly text: string }
+  /** The last event. 0: in order; else the exit code that a program deserves (docs/operating.md). */
   | { readonly kind: 'stopped'; readonly reason: string; readonly exitCode: number };

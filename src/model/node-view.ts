@@ -6,6 +6,7 @@ import type { Member } from './member.ts';
 import type { NodeKind, NodeRole, NodeState } from './node-state.ts';
 import type { ShardMap } from './shard-map.ts';
 
+/** Everything a node knows of itself and its cluster at one instant. Instants are monotonic milliseconds, the clock of `now()`. */
 export interface NodeView {
   readonly id: NodeId;
   readonly stamp: Stamp;
@@ -40,6 +41,7 @@ export interface NodeView {
   readonly endpoints: ReadonlyMap<string, Endpoint>;
 }
 
+/** A gossip member, with what Raft and this node's ears say of it. */
 export interface MemberView extends Member {
   /** What the newest Raft configuration says of it. */
   readonly raft: 'Voter' | 'Nonvoter' | 'Staging' | '';
@@ -50,6 +52,7 @@ export interface MemberView extends Member {
   readonly lastHeard: number | undefined;
 }
 
+/** Why a node cannot go on by itself. */
 export interface Waiting {
   /** `conflict`: another cluster bears this one's name; both run on, apart, until an operator decides. */
   readonly reason: 'quorum' | 'members' | 'leader' | 'conflict';

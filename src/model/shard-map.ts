@@ -1,6 +1,7 @@
 /** Who owns which shard, as agreed. Immutable once published; typed arrays are never written to afterwards. */
 import type { Boot, LogIndex, NodeId, ShardId } from './ids.ts';
 
+/** Who owns shards: a node and the start of its process. */
 export interface Owner {
   readonly node: NodeId;
   /** The start of the owner's process: a restarted process is another owner. */
@@ -9,6 +10,7 @@ export interface Owner {
   readonly workerId: number;
 }
 
+/** The map that the cluster has agreed on. */
 export interface ShardMap {
   /** Log index of the `ShardPropose` it came from. */
   readonly version: LogIndex;
@@ -23,7 +25,9 @@ export interface ShardMap {
   readonly epochs: Float64Array;
 }
 
+/** That this node served the shard at the instant of the answer. */
 export interface Ownership {
   readonly shard: ShardId;
+  /** The fencing token: rises with every change of owner of the shard, within one cluster id. */
   readonly epoch: LogIndex;
 }
