@@ -10,6 +10,8 @@ import type { Entry } from '../model/log.ts';
 export const FOLLOW_INTERVAL_MS = 100;
 /** No word for this long: another voter is tried (ownership.md O-16). */
 const SILENT_MS = 180;
+/** What a newly chosen voter gets until an answer of the leader has come through it. */
+const FIRST_ANSWER_MS = 500;
 /** A follower that was not heard for this long is forgotten; it asks again when it lives. */
 const FOLLOWER_FORGOTTEN_MS = 1_000;
 /** Unacknowledged entries are sent again after this long. */
@@ -151,15 +153,21 @@ export class FollowClient {
     this.#nextAskAt = now;
   }
 
+  /** A voter that was just chosen has to bring the whole state before the leader can answer through it. */
+  #isSilent(answeredAt: MonotonicMs, now: MonotonicMs): boolean {
+    const isMute = now - Math.max(this.#heardAt, this.#chosenAt) > SILENT_MS;
+    const isUnanswered = now - Math.max(answeredAt, this.#chosenAt + FIRST_ANSWER_MS - SILENT_MS) > SILENT_MS;
+    return isMute || isUnanswered;
+  }
+
   /** Whom to ask now, if it is time; chooses another voter when the followed one is silent, cut off or gone. */
   poll({ known, possible, answeredAt }: FollowChoice, now: MonotonicMs): MemberId | undefined {
     if (now < this.#nextAskAt) return undefined;
     this.#nextAskAt = now + (this.#isSeeking ? SEEK_INTERVAL_MS : FOLLOW_INTERVAL_MS);
-    const lastWord = Math.max(this.#chosenAt, Math.min(this.#heardAt, answeredAt));
     if (
       this.#followed === undefined ||
       this.#isSeeking ||
-      now - lastWord > SILENT_MS ||
+      this.#isSilent(answeredAt, now) ||
       !possible.includes(this.#followed)
     ) {
       this.#misses = this.#heardAt > this.#chosenAt ? 0 : this.#misses + 1;

@@ -325,8 +325,9 @@ export class Replica {
 
   #pushTo(to: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
     const raft = present(this.#raft, 'only a member of the group is followed');
-    if (this.#sender.isSendingTo(to)) return;
-    const entries = this.#server.take(to, this.state.appliedIndex, now);
+    // While an image is on its way there is nothing to add, but a sign of life.
+    const isBusy = this.#sender.isSendingTo(to);
+    const entries = isBusy ? [] : this.#server.take(to, this.state.appliedIndex, now);
     if (entries === undefined) {
       this.#streamSnapshot({ to, forRaft: false }, now, effects);
       return;
