@@ -7,7 +7,7 @@ import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Boot, LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
 import { nodeIdOf } from '../model/ids.ts';
-import type { Entry } from '../model/log.ts';
+import type { Configuration, Entry } from '../model/log.ts';
 import type { RaftEvent } from '../raft/messages.ts';
 import type { ShardingEffect, ShardingInput } from '../sharding/messages.ts';
 import type { Sharding } from '../sharding/sharding.ts';
@@ -35,12 +35,22 @@ export interface HoldingHost {
   readonly hasReleaseHook: boolean;
 }
 
+/** What ownership was told last. */
+interface Told {
+  leader: NodeId | undefined;
+  term: number;
+  lease: MonotonicMs;
+  /** Undefined: not yet in this leadership. */
+  isSettled: boolean | undefined;
+  isReady: boolean;
+}
+
 export class Holding {
   readonly #sharding: Sharding;
   readonly #host: HoldingHost;
   readonly #routes: Map<NodeId, MemberId> = new Map();
   #leaseUntil: MonotonicMs = Number.NEGATIVE_INFINITY;
-  #told = { leader: '' as NodeId | undefined, term: -1, lease: Number.NaN, isSettled: false, isReady: false };
+  #told: Told = { leader: '' as NodeId, term: -1, lease: Number.NaN, isSettled: undefined, isReady: false };
   #election: Extract<RaftEvent, { kind: 'becameLeader' }> | undefined;
   #predecessor: NodeId | undefined;
   #expected = '';
@@ -81,6 +91,8 @@ export class Holding {
     if (event.kind === 'becameLeader') {
       this.#election = event;
       this.#routes.clear();
+      // No event tells of a configuration that a restart found in a snapshot (O-13 rests on it).
+      this.#tellVoters(this.#host.replica.configuration, now, effects);
       this.#tellLeadership(false, now, effects);
     } else if (event.kind === 'steppedDown') {
       this.#election = undefined;
@@ -88,7 +100,7 @@ export class Holding {
     } else if (event.kind === 'leaderChanged' && event.leader !== undefined && event.leader !== this.#host.self) {
       this.#predecessor = nodeIdOf(event.leader);
     } else if (event.kind === 'configurationChanged') {
-      this.step({ kind: 'votersChanged', nodes: event.configuration.voters.map(nodeIdOf) }, now, effects);
+      this.#tellVoters(event.configuration, now, effects);
     }
   }
 
@@ -163,8 +175,7 @@ export class Holding {
       else this.#passDown(lease.node, message.bytes, effects);
       return;
     }
-    // Whoever speaks for another node must say so; nobody renews in another's name.
-    if (message.relayFor === undefined ? nodeIdOf(from) !== lease.node : message.relayFor !== lease.node) return;
+    if (!this.#maySpeakFor(lease.node, from, message.relayFor)) return;
     if (this.#isExcluded(lease.node)) return;
     if (this.#election === undefined) {
       if (message.relayFor === undefined) this.#passUp(lease.node, message.bytes, effects);
@@ -172,6 +183,12 @@ export class Holding {
     }
     this.#remember(lease.node, from);
     this.step({ kind: 'received', message: lease }, now, effects);
+  }
+
+  /** Nobody renews in another's name, but for members of the group, who must say so (O-16). */
+  #maySpeakFor(holder: NodeId, from: MemberId, relayFor: NodeId | undefined): boolean {
+    if (relayFor === undefined) return nodeIdOf(from) === holder;
+    return relayFor === holder && this.#host.replica.isInGroup(from);
   }
 
   /** An operator removed it: it gets no lease, so its shards move as those of a dead node do. */
@@ -260,12 +277,16 @@ export class Holding {
     }
   }
 
+  #tellVoters({ voters }: Configuration, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.step({ kind: 'votersChanged', nodes: voters.map(nodeIdOf) }, now, effects);
+  }
+
   #tellLeadership(isReady: boolean, now: MonotonicMs, effects: ClusterEffect[]): void {
     const election = this.#election;
     // A new leader's own shards pass from its grant to its leader lease in one step (O-3): it must know how far that reaches.
     const until = isReady ? this.#host.replica.raft?.leaderLeaseUntil : undefined;
     if (until !== undefined) this.step({ kind: 'leaderLease', until }, now, effects);
-    this.#told = { ...this.#told, lease: Number.NaN, isSettled: false, isReady };
+    this.#told = { ...this.#told, lease: Number.NaN, isSettled: undefined, isReady };
     this.step(
       {
         kind: 'leadership',
