@@ -48,6 +48,8 @@ export class Affiliation {
   #askAt: MonotonicMs = 0;
   #remindAt: MonotonicMs = 0;
   #other: OtherCluster | undefined;
+  /** Whose description is awaited. */
+  #asked: MemberId | undefined;
   #conflict: Conflict | undefined;
   /** What this node has dissolved. Others may still name it for a while, and nobody goes back. */
   #abandoned: ClusterId | undefined;
@@ -101,7 +103,9 @@ export class Affiliation {
     this.#other = undefined;
   }
 
-  onDescription(other: OtherCluster, now: MonotonicMs): void {
+  onDescription(from: MemberId, other: OtherCluster, now: MonotonicMs): void {
+    if (from !== this.#asked) return;
+    this.#asked = undefined;
     this.#other = other;
     this.hasten(now);
   }
@@ -175,15 +179,19 @@ export class Affiliation {
     }
     if (voters.length > 1) return this.#remind(theirs, stranger.node, now);
     const other = this.#other;
-    if (other === undefined || other.clusterId !== theirs) {
-      if (now < this.#askAt) return undefined;
-      this.#askAt = now + DESCRIBE_EVERY_MS;
-      return { kind: 'ask', member: stranger.member };
-    }
+    if (other === undefined || other.clusterId !== theirs) return this.#ask(stranger, now);
     // An empty single-voter cluster gives way; of two such, the one with the larger id.
     const bothEmpty = other.voters <= 1 && other.isEmpty;
     if (!bothEmpty || (this.#clusterId as ClusterId) > theirs) return { kind: 'dissolve', into: theirs };
-    return undefined;
+    // It is theirs to give way; when it has grown meanwhile, it is ours.
+    return this.#ask(stranger, now);
+  }
+
+  #ask({ member }: Peer, now: MonotonicMs): AffiliationStep | undefined {
+    if (now < this.#askAt) return undefined;
+    this.#askAt = now + DESCRIBE_EVERY_MS;
+    this.#asked = member;
+    return { kind: 'ask', member };
   }
 
   #remind(theirs: ClusterId, node: NodeId, now: MonotonicMs): AffiliationStep | undefined {

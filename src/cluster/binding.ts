@@ -45,7 +45,7 @@ export class Binding {
   evaluate(now: MonotonicMs, effects: ClusterEffect[]): void {
     if (this.#pending !== undefined || this.#isResetting) return;
     const { affiliation, neighbourhood } = this.#host;
-    const { self, replica } = this.#host.core();
+    const { self, replica, holding } = this.#host.core();
     const step = affiliation.evaluate(self, neighbourhood, replica, now);
     if (step === undefined) return;
     switch (step.kind) {
@@ -65,9 +65,11 @@ export class Binding {
         return;
       case 'dissolve': {
         const ours = present(replica.clusterId, 'what dissolves has an id');
-        this.#isResetting = true;
+        // Nothing is served, granted or written any more: what the old log were still given would meet a closed store.
+        holding.step({ kind: 'stopping' }, now, effects);
+        replica.fallSilent('its cluster dissolves', now, effects);
         notify({ kind: 'clusterDissolved', ours, into: step.into }, effects);
-        effects.push({ kind: 'resetLog' });
+        this.startOver(effects);
         return;
       }
       case 'conflict': {
@@ -78,6 +80,12 @@ export class Binding {
       default:
         unreachable(step);
     }
+  }
+
+  /** Sets the data aside; what the disk answers makes this node a new member, bound to nothing. */
+  startOver(effects: ClusterEffect[]): void {
+    this.#isResetting = true;
+    effects.push({ kind: 'resetLog' });
   }
 
   /** A leader speaks Raft to us: it has added this node. False when this node cannot become its member. */

@@ -30,7 +30,7 @@ import { Binding } from './binding.ts';
 import type { ClusterConfig } from './config.ts';
 import { type Core, notify } from './core.ts';
 import { Founding } from './founding.ts';
-import { mintBoot } from './founding-log.ts';
+import { isUnwritten, mintBoot } from './founding-log.ts';
 import { Gossip } from './gossip.ts';
 import { Holding } from './holding.ts';
 import { LeaveTaking } from './leave-taking.ts';
@@ -49,6 +49,11 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #config: ClusterConfig;
   readonly #random: Random;
   readonly #recovered: RecoveredLog;
+  /**
+   * The process before this one ended after it had written which cluster it is of, and before it wrote anything else: nobody may ever
+   * have heard of that cluster, and this member has promised nothing in it.
+   */
+  readonly #isBoundInName: boolean;
   readonly #serf: Serf;
   readonly #gossip: Gossip;
   readonly #neighbourhood: Neighbourhood;
@@ -88,7 +93,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     this.#addressBook = new AddressBook(this.#neighbourhood);
     this.#founding = new Founding(config.founding);
     this.#affiliation = new Affiliation(this.#founding, config.kind);
-    if (clusterId !== undefined) this.#affiliation.bind(clusterId);
+    const boundTo = isUnwritten(recovered) ? undefined : clusterId;
+    this.#isBoundInName = boundTo !== clusterId;
+    if (boundTo !== undefined) this.#affiliation.bind(boundTo);
     this.#post = this.#makePostOffice();
     this.#binding = this.#makeBinding();
     this.#leaveTaking = this.#makeLeaveTaking();
@@ -101,7 +108,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     const secret = Uint8Array.from({ length: LIVENESS_SECRET_BYTES }, () => randomBelow(random, 256));
     this.#livenessWatch = new LivenessWatch(new Liveness(config.liveness, secret));
     this.#core = this.#makeCore(memberId(config.nodeId, config.stamp), mintBoot(random), config.startedAt);
-    this.#core.replica.clusterId = clusterId;
+    this.#core.replica.clusterId = boundTo;
   }
 
   // The contract.
@@ -273,6 +280,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     this.#neighbourhood.setTags(this.#neighbourhood.tagsWith(this.#identityTags()));
     this.#gossip.step({ kind: 'start', tags: new Map(this.#neighbourhood.tags) }, now, effects);
     if (this.#affiliation.isBound && this.#config.kind === 'voter') replica.open(self, this.#recovered, now, effects);
+    if (this.#isBoundInName) this.#binding.startOver(effects);
     this.#affiliation.hasten(now);
   }
 
@@ -394,9 +402,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       neighbourhood: this.#neighbourhood,
       bind: (clusterId, leader, effects) =>
         this.#leaveTaking.phase === undefined && this.#binding.bind(clusterId, leader, effects),
-      onAnswer: (answer, now) => {
-        if (answer.kind === 'done') this.#leaveTaking.onRetired();
-        else if (answer.kind === 'description') this.#affiliation.onDescription(answer, now);
+      onAnswer: (from, answer, now, effects) => {
+        if (answer.kind === 'done') this.#leaveTaking.onRetired(from, now, effects);
+        else if (answer.kind === 'description') this.#affiliation.onDescription(from, answer, now);
       },
     });
   }
@@ -416,6 +424,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       rebuild: (self, now, effects) => {
         this.#core = this.#makeCore(self, mintBoot(this.#random), now);
         this.#livenessWatch.refreshSoon();
+        this.#leaveTaking.onRebuilt(now, effects);
         this.#setClusterId(undefined, now, effects);
         this.#affiliation.hasten(now);
       },

@@ -66,7 +66,7 @@ export class FollowServer {
       if (appliedIndex >= known.sentIndex || now - known.sentAt >= RESEND_MS) known.sentIndex = appliedIndex;
       return true;
     }
-    if (this.#followers.size >= FOLLOWERS_MAX) return false;
+    if (this.#followers.size >= FOLLOWERS_MAX && this.present(now).length >= FOLLOWERS_MAX) return false;
     this.#followers.set(from, { appliedIndex, sentIndex: appliedIndex, sentAt: now, heardAt: now });
     return true;
   }

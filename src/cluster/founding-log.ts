@@ -34,3 +34,8 @@ export function mintClusterId(random: Random): ClusterId {
 export function mintBoot(random: Random): Boot {
   return (1 + randomBelow(random, Number.MAX_SAFE_INTEGER - 1)) as Boot;
 }
+
+/** Nothing was ever written to it: no entry, no snapshot, no term. */
+export function isUnwritten({ entries, snapshot, hardState }: RecoveredLog): boolean {
+  return entries.length === 0 && snapshot === undefined && hardState.term === 0;
+}

@@ -23,6 +23,8 @@ export class LeaveTaking {
   #departure: Departure | undefined;
   #isDraining = false;
   #isRetired = false;
+  /** The leader that was asked last. */
+  #asked: MemberId | undefined;
 
   constructor(host: LeaveTakingHost) {
     this.#host = host;
@@ -60,10 +62,16 @@ export class LeaveTaking {
     this.#host.core().holding.step({ kind: 'drain' }, now, effects);
   }
 
-  onRetired(): void {
-    if (this.#departure === undefined) return;
+  /** The leader has taken this member out of the group. */
+  onRetired(from: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#departure === undefined || from !== this.#asked) return;
     this.#isRetired = true;
-    this.#host.core().replica.fallSilent();
+    this.#host.core().replica.fallSilent('the vote was given up', now, effects);
+  }
+
+  /** There are new cores: they know nothing of a drain that was asked for. */
+  onRebuilt(now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#isDraining) this.#host.core().holding.step({ kind: 'drain' }, now, effects);
   }
 
   evaluate(now: MonotonicMs, effects: ClusterEffect[]): void {
@@ -94,8 +102,10 @@ export class LeaveTaking {
     } else if (step === 'askToRetire') {
       const leader = replica.raft?.leader;
       if (replica.isLeader) steward.resign(now, effects);
-      else if (leader !== undefined)
+      else if (leader !== undefined) {
+        this.#asked = leader;
         this.#host.send(leader, { kind: 'request', id: departure.requestId, ask: 'retire' }, effects);
+      }
     } else if (step === 'release') holding.step({ kind: 'stopping' }, now, effects);
     else if (step === 'leaveGossip') this.#host.leaveGossip(now, effects);
     else this.onLeftGossip(effects);

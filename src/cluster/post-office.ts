@@ -23,7 +23,7 @@ export interface PostOfficeHost {
   readonly neighbourhood: Neighbourhood;
   /** A leader of `clusterId` added this node; false when that may not be. */
   bind(clusterId: ClusterId, leader: Peer | undefined, effects: ClusterEffect[]): boolean;
-  onAnswer(answer: PeerResponse, now: MonotonicMs): void;
+  onAnswer(from: MemberId, answer: PeerResponse, now: MonotonicMs, effects: ClusterEffect[]): void;
 }
 
 export class PostOffice {
@@ -69,7 +69,7 @@ export class PostOffice {
     const { message, from } = frame;
     const isOurs = frame.clusterId !== undefined && frame.clusterId === replica.clusterId;
     if (message.kind === 'request') this.#onRequest(frame, message, now, effects);
-    else if (message.kind === 'response') this.#host.onAnswer(message.answer, now);
+    else if (message.kind === 'response') this.#host.onAnswer(from, message.answer, now, effects);
     else if (!isOurs || (isForRaft(message) && replica.raft === undefined)) this.#onForeign(frame, effects);
     else if (message.kind === 'lease') holding.onLeaseFrame(from, message, now, effects);
     else replica.onPeerMessage(from, message, now, effects);

@@ -149,13 +149,21 @@ export class Replica {
     this.tick(now, effects);
   }
 
-  /** This member gave up its place and goes: whatever Raft says from now on is not for it any more. */
-  fallSilent(): void {
+  /**
+   * This member gave up its place and goes: whatever Raft says from now on is not for it any more. It stops leading, if it led, and
+   * answers whoever waits.
+   */
+  fallSilent(reason: string, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#isSilent) return;
+    const out: RaftEffect[] = [];
+    this.#raft?.step({ kind: 'persistFailed', reason }, now, out);
     this.#isSilent = true;
+    const last = out.filter((effect) => effect.kind !== 'stop');
+    this.#perform(last, now, effects);
   }
 
   step(input: RaftInput, now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (this.#raft === undefined || this.#isSilent) return;
+    if (this.#raft === undefined || (this.#isSilent && !('requestId' in input))) return;
     const out: RaftEffect[] = [];
     this.#raft.step(input, now, out);
     this.#perform(out, now, effects);
@@ -247,8 +255,9 @@ export class Replica {
       return;
     }
     this.messagesReceived += 1;
-    if (from === this.#raft.leader) this.#leaderHeardAt = now;
     this.step({ kind: 'message', from, message }, now, effects);
+    // Looked at afterwards, so that the first word of a new leader counts.
+    if (from === this.#raft.leader) this.#leaderHeardAt = now;
   }
 
   #perform(out: readonly RaftEffect[], now: MonotonicMs, effects: ClusterEffect[]): void {
