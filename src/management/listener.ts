@@ -80,11 +80,13 @@ export class Listener {
     return this.#malformed;
   }
 
-  /** Takes no more connections; resolves when those there are have ended. */
-  close(): Promise<void> {
-    return new Promise((resolve) => {
+  /** Takes no more connections; resolves when those there are have ended, and are no longer counted. */
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
+    // That is when the last socket was destroyed; it says so itself, and is off our list, only when its handle is closed.
+    await Promise.all([...this.#sockets].map(closeOf));
   }
 
   /** Ends every connection now. */
@@ -115,4 +117,10 @@ export class Listener {
     this.#loggedAt = now;
     this.#unlogged = 0;
   }
+}
+
+function closeOf(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+  });
 }

@@ -130,25 +130,29 @@ class RunningServer implements ManagementServer {
 
   async #stop(): Promise<void> {
     const { context, streams, listener, server, endHealth, graceMs } = this.#parts;
-    const listenerClosed = listener.close();
+    const connectionsEnded = listener.close();
     endHealth();
     streams.endAll();
-    const isGraceful = await endsWithin(tryShutdown(server), graceMs);
+    endSessions(server);
+    const isGraceful = await endsWithin(connectionsEnded, graceMs);
     if (!isGraceful) {
       context.logger?.log('warn', 'callsCut', { afterMs: graceMs });
       server.forceShutdown();
     }
     listener.destroyAll();
-    await listenerClosed;
+    await connectionsEnded;
     context.forwarder[Symbol.dispose]();
   }
 }
 
-function tryShutdown(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    // Its only error is that the server was shut down before: all the same to whoever stops it.
-    server.tryShutdown(() => resolve());
-  });
+/**
+ * Tells every client to ask nothing more on its connection, which then ends with the last call on it.
+ *
+ * When that is, gRPC does not say on every Node: since Node 24 an HTTP/2 server closes its sessions itself (nodejs/node#57586), and
+ * gRPC takes for ended what it finds closed, calls under way or not. Our connections are the measure that all versions share.
+ */
+function endSessions(server: Server): void {
+  server.tryShutdown(() => undefined);
 }
 
 /** Whether `work` is done within `ms`. */
