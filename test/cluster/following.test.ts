@@ -43,7 +43,7 @@ describe('a learner that has followed', () => {
     replica.clusterId = 'AAAAAAAAAAAAAAAAAAAAAA' as ClusterId;
     const log = entries();
     const effects: ClusterEffect[] = [];
-    replica.follow({ voters: [LEADER], answeredAt: 0 }, 0, effects);
+    replica.follow({ known: [LEADER], possible: [LEADER], answeredAt: 0 }, 0, effects);
     const leader = 'b' as NodeId;
     const commitIndex = COUNT as LogIndex;
     replica.onPeerMessage(LEADER, { kind: 'followEntries', leader, term: TERM, commitIndex, entries: log }, 1, effects);

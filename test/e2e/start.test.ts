@@ -113,7 +113,7 @@ describe('npm start', { concurrency: true }, () => {
   it('takes three slots three times, and brings the same three nodes back to the same cluster', async () => {
     const cluster = freshClusterName();
     const identities = async (nodes: readonly NpmStart[]): Promise<string[]> => {
-      for (const node of nodes) await node.says(/3334,?.*of 10000 shards[^]*"to":"Operational"/);
+      for (const node of nodes) await node.says(/3334,?.*of 10000 shards[\s\S]*"to":"Operational"/);
       const all = await Promise.all(nodes.map((node) => node.identity()));
       assert.equal(new Set(all.map(({ clusterId }) => clusterId)).size, 1);
       return all.map(({ id, dataDir, clusterId }) => `${clusterId} ${id} ${dataDir}`).sort();
