@@ -293,7 +293,7 @@ export class FunkNode implements AsyncDisposable {
       [TAG_EP_MANAGEMENT, this.#advertised('management', management.endpoint)],
       [TAG_EP_HTTP, this.#advertised('http', http.local)],
     ]);
-    loop.post({ kind: 'start', tags: this.#tags(endpoints), endpoints });
+    await loop.take({ kind: 'start', tags: this.#tags(endpoints), endpoints });
     if (remembered.length > 0) handle.discovered({ gossip: remembered, searched: false });
     if (config.join.length > 0) {
       const seeker = new JoinSeeker(handle, config.join, this.#logger('discovery'));

@@ -237,6 +237,10 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       case 'snapshotSaved':
         replica.onSnapshotSaved(input.meta, input.firstIndex, now, effects);
         return;
+      case 'snapshotRefused':
+        replica.onSnapshotRefused();
+        notify({ kind: 'warning', text: `no snapshot was taken: ${input.reason}` }, effects);
+        return;
       case 'snapshotInstalled':
         replica.onSnapshotInstalled(input.meta, now, effects);
         return;

@@ -6,6 +6,7 @@ import type { RequestId } from '../model/ids.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from '../serf/messages.ts';
 import type { Serf } from '../serf/serf.ts';
 import { drop, notify } from './core.ts';
+import { EndpointBook } from './endpoint-book.ts';
 import type { ClusterEffect, ClusterOutcome } from './messages.ts';
 import { refusal } from './steward.ts';
 
@@ -21,6 +22,7 @@ export class Gossip {
   readonly #host: GossipHost;
   /** Joins under way: our own tries by their address, those of callers without. */
   readonly #joins: Map<RequestId, Endpoint | undefined> = new Map();
+  readonly #endpoints: EndpointBook = new EndpointBook();
   #leaving: RequestId | undefined;
 
   constructor(serf: Serf, host: GossipHost) {
@@ -87,6 +89,7 @@ export class Gossip {
       case 'memberReaped':
         this.#host.onMembers(now);
         notify(event, effects);
+        for (const change of this.#endpoints.note(event.member)) notify(change, effects);
         return;
       case 'nameConflict': {
         const text = `two processes bear the name ${event.name}: one of them must be renamed (--node-id)`;

@@ -24,6 +24,8 @@ export type ClusterInput =
   | { readonly kind: 'persisted'; readonly batchSeq: number }
   | { readonly kind: 'persistFailed'; readonly reason: string }
   | { readonly kind: 'snapshotSaved'; readonly meta: SnapshotMeta; readonly firstIndex: LogIndex }
+  /** There was no room for the snapshot that was asked for. Nothing was lost; it is asked for again later. */
+  | { readonly kind: 'snapshotRefused'; readonly reason: string }
   | { readonly kind: 'snapshotInstalled'; readonly meta: SnapshotMeta }
   | { readonly kind: 'identified'; readonly clusterId: ClusterId }
   /** The data directory was set aside and a new, empty one is open under this stamp. */

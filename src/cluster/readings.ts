@@ -58,7 +58,7 @@ export function makeView({ config, endpoints, parts, standing }: ViewSource, now
     leader: known.leader,
     members: serf
       .members()
-      .map((member) => viewOf(member, neighbourhood.peer(member.name as NodeId), configuration, serf)),
+      .map((member) => viewOf(member, neighbourhood.peer(member.name as NodeId), configuration, { serf, now })),
     configuration,
     commitIndex: replica.raft?.commitIndex ?? replica.state.appliedIndex,
     appliedIndex: replica.state.appliedIndex,
@@ -98,12 +98,17 @@ export function makeStats(parts: Parts): Pick<NodeStats, 'swim' | 'serf' | 'raft
   };
 }
 
-function viewOf(member: Member, peer: Peer | undefined, configuration: Configuration, serf: Serf): MemberView {
+function viewOf(
+  member: Member,
+  peer: Peer | undefined,
+  configuration: Configuration,
+  { serf, now }: { serf: Serf; now: MonotonicMs },
+): MemberView {
   return {
     ...member,
     raft: peer === undefined ? '' : raftStateOf(peer.member, configuration),
     memberId: peer?.member,
-    knownSince: serf.knownSince(member.name) ?? 0,
+    knownSince: serf.knownSince(member.name) ?? serf.lastHeard(member.name) ?? now,
     lastHeard: serf.lastHeard(member.name),
   };
 }

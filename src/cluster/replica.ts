@@ -236,6 +236,12 @@ export class Replica {
     this.step({ kind: 'compacted', meta, firstIndex }, now, effects);
   }
 
+  /** There was no room for it: tried again when the next entries are applied, a tenth of the policy later. */
+  onSnapshotRefused(): void {
+    this.#isSnapshotPending = false;
+    this.#snapshotAfter = this.state.appliedIndex - this.#snapshotIndex + Math.ceil(this.#policy.entries / 10);
+  }
+
   /** The install that `installSnapshot` asked for is durable: only now the state may change to it. */
   onSnapshotInstalled(meta: SnapshotMeta, now: MonotonicMs, effects: ClusterEffect[]): void {
     const pending = this.#pendingInstall;

@@ -60,6 +60,7 @@ export class StandingTracker {
   #role: NodeRole = 'Unknown';
   #leader: NodeId | undefined;
   #leaderChangedAt: MonotonicMs;
+  #waitsFor: Waiting['reason'] | undefined;
   #isLost = false;
 
   constructor(now: MonotonicMs) {
@@ -114,6 +115,10 @@ export class StandingTracker {
       this.#state = state;
       this.#stateSince = facts.now;
     }
+    const waiting = waitingOf(facts);
+    if (waiting !== undefined && waiting.reason !== this.#waitsFor)
+      notify({ kind: 'waiting', text: waiting.advice }, effects);
+    this.#waitsFor = waiting?.reason;
     return isNewRole;
   }
 }

@@ -37,6 +37,7 @@ export class NodeLoop {
   readonly #inbox: ClusterInput[] = [];
   readonly #listeners: Set<(event: NodeEvent) => void> = new Set();
   readonly #waiting: Map<RequestId, (outcome: ClusterOutcome) => void> = new Map();
+  #turnWaiters: (() => void)[] = [];
   #lastRequestId = 0;
   #isScheduled = false;
   #isRunning = false;
@@ -94,6 +95,15 @@ export class NodeLoop {
     this.#waiting.delete(requestId);
   }
 
+  /** Posts, and resolves after the turn that took it in; at once when the node has stopped. */
+  take(input: ClusterInput): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    this.post(input);
+    return new Promise((resolve) => {
+      this.#turnWaiters.push(resolve);
+    });
+  }
+
   subscribe(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -107,6 +117,7 @@ export class NodeLoop {
     this.#inbox.length = 0;
     for (const answer of this.#waiting.values()) answer(STOPPED);
     this.#waiting.clear();
+    for (const resolve of this.#turnWaiters.splice(0)) resolve();
     this.#emit({ kind: 'stopped', reason, exitCode });
     this.#listeners.clear();
   }
@@ -139,6 +150,7 @@ export class NodeLoop {
       this.#performer.stop(`a turn of the node failed: ${what}`, EXIT_BROKEN);
     }
     this.#isRunning = false;
+    for (const resolve of this.#turnWaiters.splice(0)) resolve();
     if (this.#isStopped) return;
     if (this.#inbox.length > 0) this.#schedule();
     this.#clock.wakeAt(this.#cluster.nextDeadline(), this.#onTimer);

@@ -7,6 +7,7 @@ import { formatEndpoint } from '../model/endpoint.ts';
 import type { LogIndex, Stamp } from '../model/ids.ts';
 import type { LogStore } from '../ports/log-store.ts';
 import type { GossipSockets } from './bound-sockets.ts';
+import { StorageFullError } from './disk-errors.ts';
 import type { Performer } from './node-loop.ts';
 import type { PeerLinks } from './peer-links.ts';
 import type { UdpSocket } from './udp-socket.ts';
@@ -55,8 +56,12 @@ export class ShellPerformer implements Performer {
   ): void {
     this.#store(effect).then(
       (input) => this.#parts.post(input),
-      (error: unknown) =>
-        this.#parts.post({ kind: 'persistFailed', reason: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => {
+        // Without room for a snapshot the log only stays longer (raft.md 11.6).
+        if (error instanceof StorageFullError && effect.kind === 'saveSnapshot')
+          this.#parts.post({ kind: 'snapshotRefused', reason: error.message });
+        else this.#parts.post(persistFailed(error));
+      },
     );
   }
 
@@ -95,4 +100,8 @@ export class ShellPerformer implements Performer {
         return unreachable(effect);
     }
   }
+}
+
+function persistFailed(error: unknown): ClusterInput {
+  return { kind: 'persistFailed', reason: error instanceof Error ? error.message : String(error) };
 }
