@@ -52,7 +52,10 @@ export function missingVoters(simulation: Simulation): string | undefined {
   if (absent !== undefined) return `the voter ${absent} does not run`;
   const reachable = Math.min(simulation.options.votersWanted, running.length);
   const wanted = reachable % 2 === 1 ? reachable : reachable - 1;
-  return voters.length >= wanted && voters.length % 2 === 1 ? undefined : `${voters.length} voters of ${wanted}`;
+  if (voters.length < wanted || voters.length % 2 === 0) return `${voters.length} voters of ${wanted}`;
+  // What only the leader has written may be lost with it.
+  const behind = running.find((machine) => simulation.view(machine)?.configuration.voters.length !== voters.length);
+  return behind === undefined ? undefined : `${behind.nodeId} has not heard of all voters`;
 }
 
 /** One line per machine, for reports. */
