@@ -136,6 +136,17 @@ export class AgreedState {
   }
 }
 
+/** Why an image cannot be restored; undefined when it can. */
+export function problemOfImage(bytes: Uint8Array): DecodeError | undefined {
+  try {
+    decodeImage(bytes);
+    return undefined;
+  } catch (error) {
+    if (error instanceof DecodeError) return error;
+    throw error;
+  }
+}
+
 function decodeImage(bytes: Uint8Array): {
   founding: Founding | undefined;
   excluded: MemberId[];

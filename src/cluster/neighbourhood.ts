@@ -156,7 +156,8 @@ export class Neighbourhood {
     this.#isSearched ||= searched;
     for (const endpoint of gossip) {
       const key = formatEndpoint(endpoint);
-      if (this.#found.has(key) || this.#found.size >= FOUND_MAX) continue;
+      if (this.#found.has(key)) continue;
+      if (this.#found.size >= FOUND_MAX) this.#forgetLeastLikely();
       this.#found.set(key, { endpoint, isTrying: false, retryMs: RETRY_MIN_MS, nextAt: now });
     }
   }
@@ -230,6 +231,13 @@ export class Neighbourhood {
 
   #hasFailed(): boolean {
     return this.peers().some((peer) => !peer.isAlive && this.#serf.member(peer.node)?.status === 'failed');
+  }
+
+  /** The address that has been asked in vain for longest makes room: addresses change, and those of the past never answer. */
+  #forgetLeastLikely(): void {
+    let least: [key: string, retryMs: number] | undefined;
+    for (const [key, { retryMs }] of this.#found) if (least === undefined || retryMs > least[1]) least = [key, retryMs];
+    if (least !== undefined) this.#found.delete(least[0]);
   }
 
   #isMember(found: Found): boolean {

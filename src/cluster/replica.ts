@@ -15,7 +15,7 @@ import type { RaftEffect, RaftEvent, RaftInput, RaftOutcome } from '../raft/mess
 import { Raft } from '../raft/raft.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
-import { AgreedState } from './agreed-state.ts';
+import { AgreedState, problemOfImage } from './agreed-state.ts';
 import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
 import type { ClusterEffect } from './messages.ts';
 import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
@@ -406,6 +406,13 @@ export class Replica {
     if (complete === undefined) return;
     if (chunk.forRaft && this.#isInstalling) return; // One at a time: the next one is asked for when it is still needed.
     if (chunk.forRaft) {
+      // Before it takes the place of the log: what was installed and cannot be read would stop every start from now on.
+      const problem = problemOfImage(complete);
+      if (problem !== undefined) {
+        if (from === this.#raft?.leader) this.#stopReason = unreadable(chunk.meta, problem);
+        else this.messagesDropped += 1;
+        return;
+      }
       this.#pendingInstall = { meta: chunk.meta, bytes: complete };
       this.step({ kind: 'snapshotReceived', from, term: chunk.term, meta: chunk.meta }, now, effects);
     } else if (chunk.meta.lastLog.index > this.state.appliedIndex) {
@@ -422,7 +429,7 @@ export class Replica {
     } catch (error) {
       // Its checksum held, so it is what the sender meant: a version of the image that we do not know.
       if (!(error instanceof DecodeError)) throw error;
-      this.#stopReason = `a snapshot at index ${meta.lastLog.index} cannot be read: ${error.message}`;
+      this.#stopReason = unreadable(meta, error);
     }
   }
 
@@ -458,4 +465,8 @@ export class Replica {
   #drawSnapshotAfter(): number {
     return this.#policy.entries + randomBelow(this.#random, Math.ceil(this.#policy.entries / 10));
   }
+}
+
+function unreadable({ lastLog }: SnapshotMeta, problem: DecodeError): string {
+  return `a snapshot at index ${lastLog.index} cannot be read: ${problem.message}`;
 }

@@ -104,7 +104,7 @@ export class SnapshotReceiver {
 
   /** The answer to send, and the whole snapshot when this piece completed it. */
   onChunk(from: MemberId, chunk: SnapshotChunk): { wanted: number; complete: Uint8Array | undefined } {
-    if (chunk.size > SNAPSHOT_BYTES_MAX) return { wanted: 0, complete: undefined };
+    if (chunk.size > SNAPSHOT_BYTES_MAX || chunk.bytes.length === 0) return { wanted: 0, complete: undefined };
     const key = `${from} ${chunk.term} ${chunk.meta.lastLog.term} ${chunk.meta.lastLog.index} ${chunk.size}`;
     if (key !== this.#key) {
       // A later piece of an unknown stream is no new stream (P-42): ask for its beginning.

@@ -152,6 +152,8 @@ function readMessage(reader: ByteReader): PeerMessage {
       const count = reader.varint();
       if (count > ENTRIES_MAX) throw new DecodeError(`${count} entries in one frame`);
       const entries = Array.from({ length: count }, () => readEntry(reader));
+      const isInOrder = entries.every((entry, i) => entry.index === (entries[0]?.index ?? 0) + i);
+      if (!isInOrder) throw new DecodeError('entries to follow have a gap');
       return { kind: 'followEntries', leader, term, commitIndex, entries };
     }
     case 5: {
