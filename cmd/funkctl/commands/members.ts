@@ -1,9 +1,9 @@
 /** `funkctl members`: everybody this node knows, with role, age, state and the last sign of life. */
-import pc from 'picocolors';
 import type { ClusterMember } from '../../../src/client.ts';
 import { withNode } from '../connection.ts';
 import { durationText } from '../durations.ts';
 import type { GlobalOptions } from '../options.ts';
+import { colors } from '../colors.ts';
 import { printable, printJson, printTable } from '../output.ts';
 
 export interface MembersOptions extends GlobalOptions {
@@ -34,8 +34,8 @@ function rowOf(member: ClusterMember): string[] {
 }
 
 function stateText(state: string): string {
-  if (state === '') return pc.red('forgotten');
-  return state === 'failed' ? pc.red(state) : state === 'alive' ? state : pc.yellow(printable(state));
+  if (state === '') return colors.red('forgotten');
+  return state === 'failed' ? colors.red(state) : state === 'alive' ? state : colors.yellow(printable(state));
 }
 
 function addressAndTags(member: ClusterMember): string[] {
