@@ -9,4 +9,4 @@ function isColored(env: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
   return isTerminal && env['TERM'] !== 'dumb';
 }
 
-export const colors: Colors = pc.createColors(isColored(process.env, process.stdout.isTTY));
+export const colors: Colors = pc.createColors(isColored(process.env, process.stdout.isTTY === true));
