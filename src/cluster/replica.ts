@@ -72,6 +72,8 @@ export class Replica {
   #isInstalling = false;
   #isSilent = false;
   #leaderHeardAt: MonotonicMs = Number.NEGATIVE_INFINITY;
+  /** A leader speaks to this member, or it leads, as of the last tick. */
+  #isLed = false;
   #stopReason: string | undefined;
   messagesSent = 0;
   messagesReceived = 0;
@@ -120,7 +122,13 @@ export class Replica {
    */
   get #isOutrun(): boolean {
     const raft = this.#raft;
-    return raft !== undefined && raft.leader === undefined && this.state.appliedIndex > raft.commitIndex;
+    return raft !== undefined && !this.#isLed && this.state.appliedIndex > raft.commitIndex;
+  }
+
+  /** Learners have no election timer: they keep the name of a leader that is long dead. */
+  #isLedAt(now: MonotonicMs): boolean {
+    if (this.#raft?.leader === undefined) return false;
+    return this.isLeader || now - this.#leaderHeardAt <= LEADER_SILENT_MS;
   }
 
   get isLeader(): boolean {
@@ -133,9 +141,7 @@ export class Replica {
       const isFresh = now - this.#client.heardAt <= LEADER_SILENT_MS;
       return isFresh ? this.#followedLeader : { leader: undefined, term: this.#followedLeader.term };
     }
-    // Learners have no election timer: they keep the name of a leader that is long dead.
-    const isSilent = raft.leader !== self && now - this.#leaderHeardAt > LEADER_SILENT_MS;
-    return { leader: raft.leader === undefined || isSilent ? undefined : nodeIdOf(raft.leader), term: raft.term };
+    return { leader: this.#isLedAt(now) && raft.leader ? nodeIdOf(raft.leader) : undefined, term: raft.term };
   }
 
   /** Opens the log as a member of the group. Its entries are applied as Raft commits them. */
@@ -170,6 +176,7 @@ export class Replica {
   }
 
   tick(now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#isLed = this.#isLedAt(now);
     if (this.#raft !== undefined && !this.#isSilent) {
       const out: RaftEffect[] = [];
       this.#raft.tick(now, out);
@@ -361,13 +368,21 @@ export class Replica {
     );
   }
 
+  /**
+   * An answer to what we asked as a follower. A member that a leader speaks to takes its state from its log alone: an answer that comes
+   * late must not change under a leader what it has planned by.
+   */
+  #isFollowAnswer(from: MemberId, now: MonotonicMs): boolean {
+    return !this.#isLedAt(now) && this.#client.onHeard(from, now);
+  }
+
   #onFollowEntries(
     from: MemberId,
     message: Extract<PeerMessage, { kind: 'followEntries' }>,
     now: MonotonicMs,
     effects: ClusterEffect[],
   ): void {
-    if (!this.#client.onHeard(from, now)) return;
+    if (!this.#isFollowAnswer(from, now)) return;
     this.#followedLeader = { leader: message.leader, term: message.term };
     const entries = continuing(message.entries, this.state.appliedIndex);
     if (entries.length > 0) {
@@ -400,7 +415,7 @@ export class Replica {
   }
 
   #onSnapshotChunk(from: MemberId, chunk: SnapshotChunk, now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (!chunk.forRaft && !this.#client.onHeard(from, now)) return;
+    if (!chunk.forRaft && !this.#isFollowAnswer(from, now)) return;
     const { wanted, complete } = this.#receiver.onChunk(from, chunk);
     this.#host.send(from, { kind: 'snapshotAck', index: chunk.meta.lastLog.index, offset: wanted }, effects);
     if (complete === undefined) return;
@@ -436,7 +451,8 @@ export class Replica {
   #maybeSnapshot(effects: ClusterEffect[]): void {
     const entries = this.state.appliedIndex - this.#snapshotIndex;
     const isDue = entries >= this.#snapshotAfter || this.#bytesSinceSnapshot >= this.#policy.bytes;
-    if (this.#isSnapshotPending || !isDue) return;
+    // What is being installed is newer, and takes the place of whatever is saved.
+    if (this.#isSnapshotPending || this.#isInstalling || !isDue) return;
     const meta = this.#meta();
     if (meta === undefined) return;
     this.#isSnapshotPending = true;
