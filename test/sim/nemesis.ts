@@ -2,6 +2,7 @@
 import { Chance } from './chance.ts';
 import type { Ports } from './network.ts';
 import type { FaultFamily } from './options.ts';
+import type { SimulatedProcess } from './process.ts';
 import type { Machine, Simulation } from './simulation.ts';
 
 const BOTH: readonly Ports[] = ['gossip', 'peer'];
@@ -11,6 +12,8 @@ export class Nemesis {
   readonly #chance: Chance;
   #isOver = false;
   #isClosed = false;
+  #hasFreshDisk = false;
+  readonly #drained: WeakSet<SimulatedProcess> = new WeakSet();
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -32,10 +35,12 @@ export class Nemesis {
     for (const machine of machines) {
       machine.slowness = 0;
       // A drained node stays without shards until it is started again.
-      const isDrained = this.#simulation.view(machine)?.state === 'Draining' && !machine.hasLeft;
-      if (isDrained) this.#simulation.crash(machine, 'killed');
+      const isDrained = machine.process !== undefined && this.#drained.has(machine.process);
+      if (isDrained && !machine.hasLeft) this.#simulation.crash(machine, 'killed');
       if (machine.process === undefined)
-        this.#simulation.at(now + this.#chance.between(0, 500), () => this.#restart(machine));
+        this.#simulation.at(now + this.#chance.between(0, 500), () => {
+          if (!this.#isClosed) this.#restart(machine);
+        });
     }
     this.#simulation.note('no more faults');
   }
@@ -122,12 +127,16 @@ export class Nemesis {
     this.#later(100, 8_000, () => this.#restart(machine));
   }
 
-  /** Only one at a time, and only beside others that can do without it: the loss of a majority's disks is out of scope. */
+  /**
+   * Only once, and only beside others that can do without it and stay: the loss of a majority's disks is out of scope, and a leaving
+   * voter may turn one lost disk of three into one of two.
+   */
   #freshDisk(machine: Machine): void {
     const { machines } = this.#simulation;
     const voters = machines.filter(({ kind }) => kind === 'voter');
     const isWhole = voters.every(({ process, hasLeft }) => process !== undefined && !hasLeft);
-    if (machine.kind !== 'voter' || !isWhole || this.#hasFreshDisk) return;
+    const { faults } = this.#simulation.options;
+    if (machine.kind !== 'voter' || !isWhole || this.#hasFreshDisk || faults.includes('leave')) return;
     const { voters: members } = this.#simulation.view(machine)?.configuration ?? { voters: [] };
     if (members.length < 3) return;
     this.#hasFreshDisk = true;
@@ -137,9 +146,8 @@ export class Nemesis {
     this.#later(100, 8_000, () => this.#restart(machine));
   }
 
-  #hasFreshDisk = false;
-
   #drain(machine: Machine): void {
+    if (machine.process !== undefined) this.#drained.add(machine.process);
     this.#simulation.request(machine, { kind: 'drain' });
     // A drained node stays without shards until it is started again.
     this.#later(1_000, 4_000, () => {

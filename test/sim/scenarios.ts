@@ -45,6 +45,8 @@ function form(simulation: Simulation): void {
   startAll(simulation);
   whole(simulation, 'founding', 10_000);
   mustBecome(simulation, 'voters', () => missingVoters(simulation), 60_000);
+  // The last change must be committed: while there are two voters, neither can be spared.
+  simulation.run(200);
   whole(simulation, 'voters in place', 5_000);
 }
 

@@ -235,7 +235,7 @@ export class Simulation implements ProcessHost {
     else this.trace.mix(code, Math.round(this.now * 1_000));
     if (!this.trace.isVerbose || effect.kind === 'notify') return;
     if (effect.kind === 'sendPeer') this.note(`  ${process.name} > ${effect.to} ${effect.bytes.length} bytes`);
-    else this.note(`  ${process.name} ${effect.kind}${'bytes' in effect ? ` ${effect.bytes.length} bytes` : ''}`);
+    else this.note(`  ${process.name} ${effect.kind}${detailOf(effect)}`);
   }
 
   afterTurn(process: SimulatedProcess): void {
@@ -297,6 +297,16 @@ function tagsOf(machine: Machine, endpoints: ReadonlyMap<PortName, Endpoint>): R
     [TAG_EP_RAFT, text('peer')],
     [TAG_EP_LIVENESS, text('liveness')],
   ]);
+}
+
+function detailOf(effect: ClusterEffect): string {
+  if (effect.kind === 'persist') {
+    const { entries, truncateFrom } = effect.batch;
+    return ` entries ${entries?.[0]?.index ?? '-'} to ${entries?.at(-1)?.index ?? '-'}, truncated from ${truncateFrom ?? '-'}`;
+  }
+  if (effect.kind === 'saveSnapshot') return ` through ${effect.meta.lastLog.index}, kept from ${effect.keepFrom}`;
+  if (effect.kind === 'installSnapshot') return ` through ${effect.meta.lastLog.index}`;
+  return 'bytes' in effect ? ` ${effect.bytes.length} bytes` : '';
 }
 
 /** One line for the events that tell a story. */
