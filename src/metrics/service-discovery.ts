@@ -12,19 +12,20 @@ export interface ScrapeTarget {
 }
 
 const TAG_EP_METRICS = 'ep.metrics';
-/** Roles that may become a label; a tag is a peer's word, and a label value must come from a fixed set. */
-const ROLES: readonly string[] = ['voter', 'non-voter', 'non-member'];
+/** Kinds of node that may become a label; a tag is a peer's word, and a label value must come from a fixed set. */
+const KINDS: readonly string[] = ['voter', 'non-voter', 'non-member'];
 
 /** Every member that is alive and publishes `ep.metrics`, or `ep.http` from which that is answered. */
 export function scrapeTargets(view: NodeView): ScrapeTarget[] {
   return view.members.flatMap((member) => {
     const target = member.status === 'alive' ? addressOf(member) : undefined;
     if (target === undefined) return [];
-    const role = member.tags.get(TAG_ROLE) ?? '';
+    // Not `role`: the role that a node reports is a label of its own series, and Prometheus would rename that one.
+    const kind = member.tags.get(TAG_ROLE) ?? '';
     return [
       {
         targets: [target],
-        labels: { cluster: view.clusterName, node: member.name, role: ROLES.includes(role) ? role : 'unknown' },
+        labels: { cluster: view.clusterName, node: member.name, kind: KINDS.includes(kind) ? kind : 'unknown' },
       },
     ];
   });
