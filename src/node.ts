@@ -359,7 +359,7 @@ export class FunkNode implements AsyncDisposable {
     this.#loop = loop;
     this.#handle = handle;
     loop.subscribe((event) => this.#onEvent(event));
-    const delay = new LoopDelay((p99Ms) => {
+    const delay = new LoopDelay(clock, (p99Ms) => {
       loop.stats.delayP99Ms = p99Ms;
       loop.post({ kind: 'loopDelay', p99Ms });
     });

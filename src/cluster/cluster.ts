@@ -410,6 +410,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
         if (answer.kind === 'done') this.#leaveTaking.onRetired(from, now, effects);
         else if (answer.kind === 'description') this.#affiliation.onDescription(from, answer, now);
       },
+      onHeardFrom: (member, now) => this.#livenessWatch.onHeardFrom(member, now),
     });
   }
 

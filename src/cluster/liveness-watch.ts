@@ -27,6 +27,11 @@ export class LivenessWatch {
     this.#isStale = true;
   }
 
+  /** A frame of that member has come. */
+  onHeardFrom(member: MemberId, now: MonotonicMs): void {
+    if (this.#watched.has(member)) this.#liveness.step({ kind: 'heard', id: member }, now, []);
+  }
+
   step(input: LivenessInput, core: Core, now: MonotonicMs, effects: ClusterEffect[]): void {
     const out: LivenessEffect[] = [];
     this.#liveness.step(input, now, out);
@@ -42,7 +47,7 @@ export class LivenessWatch {
   refresh(core: Core, neighbourhood: Neighbourhood, now: MonotonicMs, effects: ClusterEffect[]): void {
     if (!this.#isStale) return;
     this.#isStale = false;
-    const targets = targetsOf(core, neighbourhood);
+    const targets = targetsOf(core, neighbourhood, this.#watched);
     const wanted = new Set(targets.map((peer) => peer.member));
     for (const id of [...this.#watched.keys()].filter((member) => !wanted.has(member))) {
       this.#watched.delete(id);
@@ -72,12 +77,25 @@ export class LivenessWatch {
   }
 }
 
-/** Voters ask each other; the leader asks everybody that may own shards. */
-function targetsOf({ self, replica }: Core, neighbourhood: Neighbourhood): readonly Peer[] {
+/**
+ * The leader asks everybody that may own shards: it plans by what it finds. The other voters ask the leader alone, so that whoever
+ * follows it knows already what has become of it; to ask each other would cost as much again for each and hasten nothing.
+ */
+function targetsOf(
+  { self, replica }: Core,
+  neighbourhood: Neighbourhood,
+  watched: ReadonlyMap<MemberId, Endpoint>,
+): readonly Peer[] {
   const { voters } = replica.configuration;
-  if (!replica.isLeader && !voters.includes(self)) return [];
+  const isVoter = voters.includes(self);
+  if (!replica.isLeader && !isVoter) return [];
+  const leader = replica.raft?.leader;
   return neighbourhood
     .peers()
     .filter((peer) => peer.member !== self && peer.liveness !== undefined && peer.clusterId === replica.clusterId)
-    .filter((peer) => voters.includes(peer.member) || (peer.isAlive && replica.isLeader && peer.kind !== 'non-member'));
+    .filter((peer) => {
+      // Between two leaders the old one is asked on: what it is found to be is for its successor.
+      if (!replica.isLeader) return leader === undefined ? watched.has(peer.member) : peer.member === leader;
+      return voters.includes(peer.member) || (peer.isAlive && peer.kind !== 'non-member');
+    });
 }

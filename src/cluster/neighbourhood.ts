@@ -220,7 +220,7 @@ export class Neighbourhood {
   }
 
   #nextRejoin(now: MonotonicMs): Endpoint | undefined {
-    if (now < this.#rejoinAt) return undefined;
+    if (now < this.#rejoinAt || !this.#hasFailed()) return undefined;
     const failed = this.#serf
       .members()
       .filter((member) => member.status === 'failed' && this.#peerOf(member) !== undefined);

@@ -24,6 +24,8 @@ export interface PostOfficeHost {
   /** A leader of `clusterId` added this node; false when that may not be. */
   bind(clusterId: ClusterId, leader: Peer | undefined, effects: ClusterEffect[]): boolean;
   onAnswer(from: MemberId, answer: PeerResponse, now: MonotonicMs, effects: ClusterEffect[]): void;
+  /** A frame of that member has come. */
+  onHeardFrom(member: MemberId, now: MonotonicMs): void;
 }
 
 export class PostOffice {
@@ -61,6 +63,7 @@ export class PostOffice {
       return;
     }
     this.#host.neighbourhood.onHeardFrom(frame.from, now);
+    this.#host.onHeardFrom(frame.from, now);
     this.#deliver(frame, now, effects);
   }
 

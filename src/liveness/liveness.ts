@@ -64,6 +64,9 @@ export class Liveness implements Machine<LivenessInput, LivenessEffect> {
       case 'clear':
         for (const id of [...this.#peers.keys()]) this.#unwatch(id);
         break;
+      case 'heard':
+        this.#onHeard(input.id, now);
+        break;
       case 'datagram':
         this.#onDatagram(input.from, input.bytes, now, effects);
         break;
@@ -132,6 +135,11 @@ export class Liveness implements Machine<LivenessInput, LivenessEffect> {
     this.#deadlines.delete(id);
     this.#stats.watched -= 1;
     if (peer.alive) this.#stats.alive -= 1;
+  }
+
+  #onHeard(id: string, now: MonotonicMs): void {
+    const peer = this.#peers.get(id);
+    if (peer?.onHeard(now) === true) this.#deadlines.set(id, peer.wakeAt);
   }
 
   #onDatagram(from: Endpoint, bytes: Uint8Array, now: MonotonicMs, effects: LivenessEffect[]): void {

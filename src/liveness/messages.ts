@@ -6,6 +6,8 @@ export type LivenessInput =
   | { readonly kind: 'watch'; readonly id: string; readonly endpoint: Endpoint }
   | { readonly kind: 'unwatch'; readonly id: string }
   | { readonly kind: 'clear' }
+  /** `id` was heard in some other way: while that lasts it is asked as seldom as a dead peer. */
+  | { readonly kind: 'heard'; readonly id: string }
   | { readonly kind: 'datagram'; readonly from: Endpoint; readonly bytes: Uint8Array };
 
 export type LivenessEffect =

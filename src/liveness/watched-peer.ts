@@ -29,6 +29,7 @@ export class WatchedPeer {
   #alive = true;
   #averageMs: number | undefined;
   #nextAt: MonotonicMs;
+  #askedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   /** It has once echoed a whole question, so it is no clusterfunk and two bytes are not enough any more. */
   #echoesWhole = false;
 
@@ -72,7 +73,22 @@ export class WatchedPeer {
   ask(bytes: Uint8Array, now: MonotonicMs): void {
     this.#questions.push({ bytes, sentAt: now, missAt: now + this.#deadlineMs() });
     if (this.#questions.length > this.#config.questionsKeptMax) this.#questions.shift();
+    this.#askedAt = now;
     this.#nextAt = now + (this.#isGivenUp() ? this.#config.deadIntervalMs : this.#config.intervalMs);
+  }
+
+  /**
+   * It spoke to us by another way: no question is needed before it has been silent for an interval. Asked it is all the same, now and
+   * then, so that this way too is known to work. In doubt nothing is put off. True when the next question has moved.
+   */
+  onHeard(now: MonotonicMs): boolean {
+    const { intervalMs, deadIntervalMs, retries } = this.#config;
+    if (!this.#alive || this.#counter > -retries) return false;
+    const nextAt = Math.min(now + intervalMs, this.#askedAt + deadIntervalMs);
+    // Moving it for every word would cost more than it spares.
+    if (nextAt - this.#nextAt < intervalMs / 3) return false;
+    this.#nextAt = nextAt;
+    return true;
   }
 
   /** Counts the questions whose time is over. */

@@ -252,7 +252,7 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
   }),
   livenessInterval: described(duration(10, 60_000).default(150), {
     group: 'Watching',
-    text: 'how often the leader asks each node for an echo',
+    text: 'how often the leader asks a node that it does not hear for an echo',
     expected: 'a duration from 10ms to 1m',
     valueName: 'duration',
     fallback: '150ms',

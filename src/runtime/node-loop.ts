@@ -164,7 +164,8 @@ export class NodeLoop {
     const now = this.#clock.monotonic();
     if (jump > 0) this.#cluster.step({ kind: 'clockJumped', byMs: jump }, now, effects);
     for (const input of inputs) this.#cluster.step(input, now, effects);
-    this.#cluster.tick(now, effects);
+    // A step settles what it has touched: most turns of an idle node have nothing else to do.
+    if (now >= this.#cluster.nextDeadline()) this.#cluster.tick(now, effects);
     this.#stats.turns += 1;
     this.#stats.inputs += inputs.length;
     for (const effect of effects) {

@@ -16,8 +16,8 @@ const REDIAL_MS = 1_000;
 /** Links that nobody uses are closed. */
 const UNUSED_MS = 30_000;
 const SWEEP_MS = 250;
-/** The receiver says "I hear you" at most this often, and at the latest with its next sweep. */
-const ECHO_MS = 100;
+/** The receiver says "I hear you" at most this often, and at the latest with its next sweep: well within `SILENT_MS` of any frame. */
+const ECHO_MS = 250;
 /** Frames waiting in one link; beyond it they are dropped. */
 const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
 const LINKS_MAX = 4_096;

@@ -3,6 +3,8 @@ import type { MonotonicMs } from '../base/machine.ts';
 import type { Clock } from '../ports/clock.ts';
 
 const TIMER_MS_MAX = 60_000;
+const STAYS_MS = 1;
+const LATENESSES_MAX = 2_000;
 
 export class SystemClock implements Clock {
   #timer: NodeJS.Timeout | undefined;
@@ -24,12 +26,13 @@ export class SystemClock implements Clock {
       this.#disarm();
       return;
     }
-    // An earlier timer stays: waking early is harmless, and making timers for every turn is not free.
-    if (this.#timer !== undefined && this.#armedAt <= at) return;
+    // A timer that is early by little stays: making one costs something, and waking for nothing costs ten times as much.
+    if (this.#timer !== undefined && this.#armedAt <= at && at - this.#armedAt < STAYS_MS) return;
     this.#disarm();
     const delay = Math.min(TIMER_MS_MAX, Math.max(0, at - this.monotonic()));
     this.#armedAt = at;
-    this.#timer = setTimeout(this.#fire, Math.ceil(delay));
+    // Node counts from when this turn of its event loop began, in whole milliseconds: without one more it would wake too early.
+    this.#timer = setTimeout(this.#fire, delay === 0 ? 0 : Math.ceil(delay) + 1);
   }
 
   /** How late the timer that fires now is; the loop lets the sockets be read first when it is much (raft.md 12.3). */
@@ -37,11 +40,19 @@ export class SystemClock implements Clock {
     return this.#lateness;
   }
 
+  /** By how much each timer since the last call was late, in milliseconds; of very many the newest. */
+  takeLateness(): number[] {
+    return this.#latenesses.splice(0);
+  }
+
   #lateness = 0;
+  readonly #latenesses: number[] = [];
 
   readonly #fire = (): void => {
     this.#timer = undefined;
     this.#lateness = Math.max(0, this.monotonic() - this.#armedAt);
+    this.#latenesses.push(this.#lateness);
+    if (this.#latenesses.length > LATENESSES_MAX) this.#latenesses.shift();
     this.#armedAt = Number.POSITIVE_INFINITY;
     this.#turn();
   };

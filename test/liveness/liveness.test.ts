@@ -34,6 +34,14 @@ class Bench {
     this.#perform((effects) => this.core.step({ kind: 'unwatch', id }, this.now, effects));
   }
 
+  /** It speaks by another way every 50 ms, as a Raft leader does. */
+  runWhileHeard(ms: number, id = 'n2'): void {
+    for (let left = ms; left > 0; left -= 50) {
+      this.run(Math.min(50, left));
+      this.#perform((effects) => this.core.step({ kind: 'heard', id }, this.now, effects));
+    }
+  }
+
   receive(from: Endpoint, bytes: Uint8Array): void {
     this.#perform((effects) => this.core.step({ kind: 'datagram', from, bytes }, this.now, effects));
   }
@@ -131,6 +139,33 @@ describe('liveness: who answers lives', () => {
       assert.equal(bench.core.stats.alive, 0);
       assert.equal(bench.core.stats.deaths, 1);
     }
+  });
+
+  it('a peer that is heard otherwise is asked once a second, and dead within 700 ms of falling silent', () => {
+    for (let offset = 0; offset < 1_000; offset += 37) {
+      const bench = new Bench(funknode());
+      bench.watch();
+      bench.run(2_000);
+      const asked = bench.sent.length;
+      bench.runWhileHeard(20_000 + offset);
+      assert.ok(bench.sent.length - asked <= 22, `${bench.sent.length - asked} questions in ${20_000 + offset} ms`);
+      assert.ok(bench.sent.length - asked >= 19, 'this way too must be known to work');
+      const silentAt = bench.now;
+      bench.answer = () => undefined;
+      bench.run(1_500);
+      assert.deepEqual(bench.kinds(), ['dead']);
+      const took = (bench.events[0]?.at ?? Number.NaN) - silentAt;
+      assert.ok(took <= 700, `${took} ms`);
+    }
+  });
+
+  it('a peer that does not echo is dead, heard or not', () => {
+    const bench = new Bench(funknode());
+    bench.watch();
+    bench.run(2_000);
+    bench.answer = () => undefined;
+    bench.runWhileHeard(2_000);
+    assert.deepEqual(bench.kinds(), ['dead']);
   });
 
   it('a peer that never answered is dead after retries intervals', () => {
