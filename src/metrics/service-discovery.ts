@@ -20,12 +20,12 @@ export function scrapeTargets(view: NodeView): ScrapeTarget[] {
   return view.members.flatMap((member) => {
     const target = member.status === 'alive' ? addressOf(member) : undefined;
     if (target === undefined) return [];
-    // Not `role`: the role that a node reports is a label of its own series, and Prometheus would rename that one.
+    // Not `role` nor `kind`: our own series have labels of these names, and Prometheus would rename those.
     const kind = member.tags.get(TAG_ROLE) ?? '';
     return [
       {
         targets: [target],
-        labels: { cluster: view.clusterName, node: member.name, kind: KINDS.includes(kind) ? kind : 'unknown' },
+        labels: { cluster: view.clusterName, node: member.name, node_kind: KINDS.includes(kind) ? kind : 'unknown' },
       },
     ];
   });

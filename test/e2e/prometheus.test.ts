@@ -81,7 +81,7 @@ describe('Prometheus and three real nodes', () => {
         const found = await ask<{ readonly activeTargets: readonly Target[] }>(base, '/api/v1/targets');
         if (typeof found === 'string') return found;
         const up = found.activeTargets.filter(({ health }) => health === 'up').map(({ labels }) => labels);
-        const told = up.map(({ node, kind, cluster: name }) => `${name} ${node} ${kind}`).sort();
+        const told = up.map(({ node, node_kind: kind, cluster: name }) => `${name} ${node} ${kind}`).sort();
         const wanted = nodes.map(({ id }) => `${cluster} ${id} voter`);
         return told.join() === wanted.join() || JSON.stringify(found.activeTargets);
       };
@@ -95,6 +95,10 @@ describe('Prometheus and three real nodes', () => {
         },
         PATIENCE_MS,
       );
+      // A label of ours that the target has too comes back under another name, and no query of the dashboard would find it.
+      const labels = await ask<readonly string[]>(base, '/api/v1/labels');
+      const renamed = typeof labels === 'string' ? [labels] : labels.filter((name) => name.startsWith('exported_'));
+      assert.deepEqual(renamed.sort(), ['exported_cluster', 'exported_node'], 'those that say the same twice');
       const owned = await query(base, 'sum(funknode_sharding_shards_owned)');
       assert.equal(owned[0]?.value[1], '10000');
     } finally {

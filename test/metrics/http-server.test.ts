@@ -165,7 +165,12 @@ describe('http: whom Prometheus should scrape', () => {
 
   it('every live member by ep.metrics, or else ep.http', () => {
     assert.deepEqual(
-      scrapeTargets(view).map(({ targets, labels }) => [labels['node'], targets[0], labels['kind'], labels['cluster']]),
+      scrapeTargets(view).map(({ targets, labels }) => [
+        labels['node'],
+        targets[0],
+        labels['node_kind'],
+        labels['cluster'],
+      ]),
       [
         ['n1', '10.0.0.1:7950', 'voter', 'demo'],
         ['n2', '10.0.0.2:9100', 'voter', 'demo'],
@@ -191,7 +196,7 @@ describe('http: whom Prometheus should scrape', () => {
       for (const target of ['10.0.0.1:7950', '10.0.0.2:9100', '[fd00::3]:7950', 'db.internal:9187']) {
         assert.ok(stdout.includes(`"__address__": "${target}"`), stdout);
       }
-      assert.ok(stdout.includes('"node": "n1"') && stdout.includes('"kind": "voter"'), stdout);
+      assert.ok(stdout.includes('"node": "n1"') && stdout.includes('"node_kind": "voter"'), stdout);
     } finally {
       rmSync(folder, { recursive: true, force: true });
       await server.close();

@@ -35,7 +35,7 @@ the scraper asks for it, as OpenMetrics. Values are read from the node when it i
 Units are seconds, bytes and plain counts. Label values come from small fixed sets. \`--metrics none\` turns the sink off.
 
 One address is enough for Prometheus: \`/sd\` of any node names every live member that publishes \`ep.metrics\` or \`ep.http\`, with the
-labels \`cluster\`, \`node\` and \`kind\`.
+labels \`cluster\`, \`node\` and \`node_kind\`.
 
 \`\`\`yaml
 scrape_configs:

@@ -148,7 +148,7 @@ describe('peers: Prometheus', () => {
         throw new Error(`${String(cause)}\n${log}`);
       });
       assert.deepEqual(
-        targets.map(({ labels }) => [labels['cluster'], labels['node'], labels['kind'], labels['job']]).sort(),
+        targets.map(({ labels }) => [labels['cluster'], labels['node'], labels['node_kind'], labels['job']]).sort(),
         NAMES.map((name) => ['demo', name, 'voter', 'funknode']),
       );
       assert.deepEqual(
