@@ -122,7 +122,8 @@ export class Affiliation {
     const others = neighbourhood.alive().filter((peer) => peer.member !== self);
     if (this.#clusterId === undefined) return this.#decide(self, others, neighbourhood, now);
     const strangers = others.filter((peer) => peer.clusterId !== undefined && peer.clusterId !== this.#clusterId);
-    if (strangers.length === 0) {
+    const isLeft = !this.#isBound && hasDissolved(replica.configuration.voters, neighbourhood, this.#clusterId);
+    if (strangers.length === 0 && !isLeft) {
       this.#conflictSince = undefined;
       this.#conflict = undefined;
       this.#other = undefined;
@@ -130,7 +131,8 @@ export class Affiliation {
       this.#nextAt = this.#isBound || this.#kind === 'non-member' ? Number.POSITIVE_INFINITY : now + 1_000;
       return undefined;
     }
-    if (!this.#isBound) return this.#reconsider(others, neighbourhood, replica);
+    if (isLeft) this.#abandoned = this.#clusterId;
+    if (!this.#isBound) return this.#reconsider(others, isLeft);
     return this.#onConflict(self, strangers, neighbourhood, replica, now);
   }
 
@@ -154,11 +156,9 @@ export class Affiliation {
   }
 
   /** Bound to nothing: when our cluster is no more, go where the others are. Who else follows it may not have noticed yet. */
-  #reconsider(others: readonly Peer[], neighbourhood: Neighbourhood, replica: Replica): AffiliationStep | undefined {
-    const { voters } = replica.configuration;
-    if (hasDissolved(voters, neighbourhood, this.#clusterId)) this.#abandoned = this.#clusterId;
-    else if (others.some((peer) => peer.clusterId === this.#clusterId)) return undefined;
-    return { kind: 'forget' };
+  #reconsider(others: readonly Peer[], isLeft: boolean): AffiliationStep | undefined {
+    const isPeopled = others.some((peer) => peer.clusterId === this.#clusterId);
+    return isPeopled && !isLeft ? undefined : { kind: 'forget' };
   }
 
   #onConflict(

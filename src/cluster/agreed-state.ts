@@ -112,7 +112,11 @@ export class AgreedState {
     switch (command.kind) {
       case 'found':
         // Only the first founding counts: a second one cannot change what everybody has relied upon since.
-        this.#founding ??= command;
+        this.#founding ??= {
+          clusterName: command.clusterName,
+          createdMs: command.createdMs,
+          shardCount: command.shardCount,
+        };
         return { kind: 'founded' };
       case 'shard':
         return { kind: 'shard', bytes: command.bytes };
