@@ -1,9 +1,11 @@
+/** What travels between nodes, and the commands of the log: every value comes back, and no bytes do more than fail to decode. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { DecodeError } from '../../src/base/errors.ts';
 import { randomBelow, SeededRandom } from '../../src/base/random.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, Term } from '../../src/model/ids.ts';
-import { EMPTY_CONFIGURATION, type Entry } from '../../src/model/log.ts';
+import { EMPTY_CONFIGURATION } from '../../src/model/log.ts';
 import { type Command, decodeCommand, encodeCommand } from '../../src/wire/command/command.ts';
 import {
   decodePeerFrame,
@@ -12,113 +14,175 @@ import {
   type PeerMessage,
 } from '../../src/wire/peer/peer-message.ts';
 
-const CLUSTER = 'AAAAAAAAAAAAAAAAAAAAAA' as ClusterId;
-const FROM = 'n1@0123456789abcdef' as MemberId;
-const TO = 'n2@fedcba9876543210' as MemberId;
 const MUTATIONS = 20_000;
 
-function entry(index: number): Entry {
-  return { index: index as LogIndex, term: 3 as Term, kind: 'command', data: Uint8Array.of(1, 2, index) };
+function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+  return fc.record(model, { noNullPrototype: true });
 }
 
-const META = {
-  clusterId: CLUSTER,
-  lastLog: { term: 3 as Term, index: 7 as LogIndex },
-  configuration: { ...EMPTY_CONFIGURATION, voters: [FROM], learners: [TO] },
-  configurationIndex: 5 as LogIndex,
-};
+const bytes = fc.uint8Array({ maxLength: 200 });
+const index = fc.nat({ max: 2 ** 31 - 1 }).map((n) => (n + 1) as LogIndex);
+const term = fc.nat({ max: 2 ** 31 - 1 }).map((n) => (n + 1) as Term);
+const node = fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/).map((text) => text as NodeId);
+const member = fc
+  .tuple(node, fc.stringMatching(/^[0-9a-f]{16}$/))
+  .map(([name, stamp]) => `${name}@${stamp}` as MemberId);
+const clusterId = fc.stringMatching(/^[A-Za-z0-9_-]{22}$/).map((text) => text as ClusterId);
+const maybe = <T>(of: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(of, { nil: undefined });
+const meta = record({
+  clusterId,
+  lastLog: record({ term, index }),
+  configuration: fc
+    .uniqueArray(member, { minLength: 1, maxLength: 5 })
+    .map((voters) => ({ ...EMPTY_CONFIGURATION, voters: [...voters].sort() })),
+  configurationIndex: index,
+});
+const entries = fc
+  .tuple(index, fc.array(fc.tuple(term, bytes), { maxLength: 5 }))
+  .map(([first, list]) =>
+    list.map(([at, data], i) => ({ index: (first + i) as LogIndex, term: at, kind: 'command' as const, data })),
+  );
+const message: fc.Arbitrary<PeerMessage> = fc.oneof(
+  record({ kind: fc.constant('raft' as const), bytes }),
+  record({ kind: fc.constant('lease' as const), bytes, relayFor: maybe(node) }),
+  record({ kind: fc.constant('follow' as const), appliedIndex: index }),
+  record({ kind: fc.constant('followEntries' as const), leader: maybe(node), term, commitIndex: index, entries }),
+  record({
+    kind: fc.constant('snapshotChunk' as const),
+    forRaft: fc.boolean(),
+    term,
+    meta,
+    offset: fc.nat(),
+    size: fc.nat(),
+    bytes,
+  }),
+  record({ kind: fc.constant('snapshotAck' as const), index, offset: fc.nat() }),
+  record({
+    kind: fc.constant('request' as const),
+    id: fc.nat(),
+    ask: fc.constantFrom('retire' as const, 'describe' as const),
+  }),
+  record({
+    kind: fc.constant('response' as const),
+    id: fc.nat(),
+    answer: fc.oneof(
+      fc.constant({ kind: 'done' as const }),
+      record({ kind: fc.constant('refused' as const), reason: fc.string({ maxLength: 100 }), leader: maybe(node) }),
+      record({
+        kind: fc.constant('description' as const),
+        clusterId: maybe(clusterId),
+        voters: fc.nat({ max: 9 }),
+        isEmpty: fc.boolean(),
+      }),
+    ),
+  }),
+);
+const frame: fc.Arbitrary<PeerFrame> = record({ clusterId: maybe(clusterId), from: member, to: member, message });
 
-const MESSAGES: readonly PeerMessage[] = [
-  { kind: 'raft', bytes: Uint8Array.of(9, 8, 7) },
-  { kind: 'lease', bytes: Uint8Array.of(1), relayFor: undefined },
-  { kind: 'lease', bytes: Uint8Array.of(1, 2), relayFor: 'n9' as NodeId },
-  { kind: 'follow', appliedIndex: 12 as LogIndex },
-  {
-    kind: 'followEntries',
-    leader: 'n1' as NodeId,
-    term: 3 as Term,
-    commitIndex: 9 as LogIndex,
-    entries: [entry(8), entry(9)],
-  },
-  { kind: 'followEntries', leader: undefined, term: 0 as Term, commitIndex: 0 as LogIndex, entries: [] },
-  { kind: 'snapshotChunk', forRaft: true, term: 3 as Term, meta: META, offset: 4, size: 9, bytes: Uint8Array.of(5, 6) },
-  { kind: 'snapshotAck', index: 7 as LogIndex, offset: 9 },
-  { kind: 'request', id: 4, ask: 'retire' },
-  { kind: 'request', id: 0, ask: 'describe' },
-  { kind: 'response', id: 4, answer: { kind: 'done' } },
-  { kind: 'response', id: 4, answer: { kind: 'refused', reason: 'does not lead', leader: 'n3' as NodeId } },
-  { kind: 'response', id: 0, answer: { kind: 'description', clusterId: CLUSTER, voters: 3, isEmpty: true } },
-  { kind: 'response', id: 0, answer: { kind: 'description', clusterId: undefined, voters: 0, isEmpty: true } },
-];
+const command: fc.Arbitrary<Command> = fc.oneof(
+  record({
+    kind: fc.constant('found' as const),
+    clusterName: fc.string({ maxLength: 60 }),
+    createdMs: fc.nat({ max: 2 ** 31 - 1 }),
+    shardCount: fc.nat(),
+  }),
+  record({ kind: fc.constant('shard' as const), bytes }),
+  record({ kind: fc.constant('exclude' as const), member }),
+  record({ kind: fc.constant('include' as const), member }),
+);
 
-const COMMANDS: readonly Command[] = [
-  { kind: 'found', clusterName: 'demo', createdMs: 1_790_000_000_000, shardCount: 10_000 },
-  { kind: 'shard', bytes: Uint8Array.of(1, 2, 3) },
-  { kind: 'exclude', member: FROM },
-  { kind: 'include', member: TO },
-];
-
-/** Flips, cuts and fills; whatever comes out is what some peer might send. */
-function mutate(bytes: Uint8Array, random: SeededRandom): Uint8Array {
-  const copy = bytes.slice(0, randomBelow(random, 3) === 0 ? randomBelow(random, bytes.length + 1) : bytes.length);
-  for (let i = randomBelow(random, 4); i > 0 && copy.length > 0; i--) {
-    copy[randomBelow(random, copy.length)] = randomBelow(random, 256);
-  }
-  return copy;
+/** One to four bytes changed, cut off, or added. */
+function mutate(random: SeededRandom, original: Uint8Array): Uint8Array {
+  const kind = randomBelow(random, 4);
+  if (kind === 0) return original.slice(0, randomBelow(random, original.length));
+  const mutated = kind === 1 ? new Uint8Array(original.length + 1 + randomBelow(random, 8)) : original.slice();
+  mutated.set(original.subarray(0, mutated.length));
+  for (let i = randomBelow(random, 4); i >= 0; i--)
+    mutated[randomBelow(random, mutated.length)] = randomBelow(random, 256);
+  return mutated;
 }
 
-function surviveMutations(samples: readonly Uint8Array[], decode: (bytes: Uint8Array) => unknown): number {
-  const random = new SeededRandom(20261121);
+/** Decodes mutated samples; anything thrown but a DecodeError is a failure. How many were refused. */
+function refusals(samples: readonly Uint8Array[], decode: (bytes: Uint8Array) => unknown): number {
+  const random = new SeededRandom(20);
   let refused = 0;
   for (let i = 0; i < MUTATIONS; i++) {
-    const bytes = mutate(samples[i % samples.length] as Uint8Array, random);
+    const mutated = mutate(random, samples[i % samples.length] as Uint8Array);
     try {
-      decode(bytes);
+      decode(mutated);
     } catch (error) {
-      assert.ok(error instanceof DecodeError, `only DecodeError leaves the codec, not ${String(error)}`);
+      assert.ok(error instanceof DecodeError, `${Buffer.from(mutated).toString('hex')}: ${String(error)}`);
       refused += 1;
     }
   }
   return refused;
 }
 
-describe('frames between nodes', () => {
-  it('come back as they were sent', () => {
-    for (const message of MESSAGES) {
-      for (const clusterId of [CLUSTER, undefined]) {
-        const frame: PeerFrame = { clusterId, from: FROM, to: TO, message };
-        assert.deepEqual(decodePeerFrame(encodePeerFrame(frame)), frame, message.kind);
-      }
-    }
+describe('peer frames', () => {
+  it('come back as they went', () => {
+    fc.assert(
+      fc.property(frame, (one) => assert.deepEqual(decodePeerFrame(encodePeerFrame(one)), one)),
+      { numRuns: 1_000 },
+    );
   });
 
-  it('are refused when anything is missing, left over, or of another version', () => {
-    for (const message of MESSAGES) {
-      const bytes = encodePeerFrame({ clusterId: CLUSTER, from: FROM, to: TO, message });
-      assert.throws(() => decodePeerFrame(bytes.subarray(0, -1)), DecodeError, message.kind);
-      assert.throws(() => decodePeerFrame(Uint8Array.of(...bytes, 0)), DecodeError, message.kind);
-      assert.throws(() => decodePeerFrame(Uint8Array.of(2, ...bytes.subarray(1))), DecodeError, message.kind);
-    }
+  it('of another version are refused', () => {
+    const other = encodePeerFrame(fc.sample(frame, { numRuns: 1, seed: 1 })[0] as PeerFrame);
+    other[0] = 2;
+    assert.throws(() => decodePeerFrame(other), DecodeError);
   });
 
-  it('end in a frame or a DecodeError, 20,000 mutations of real ones', (t) => {
-    const samples = MESSAGES.map((message) => encodePeerFrame({ clusterId: CLUSTER, from: FROM, to: TO, message }));
-    const refused = surviveMutations(samples, decodePeerFrame);
-    t.diagnostic(`${refused} of ${MUTATIONS} refused`);
-    assert.ok(refused > MUTATIONS / 10);
+  it('with anything behind them are refused', () => {
+    fc.assert(
+      fc.property(frame, (one) => {
+        const long = Uint8Array.from([...encodePeerFrame(one), 0]);
+        assert.throws(() => decodePeerFrame(long), DecodeError);
+      }),
+    );
+  });
+
+  it(`${MUTATIONS} times mutated do no more than fail to decode`, () => {
+    const samples = fc.sample(frame, { numRuns: 200, seed: 7 }).map(encodePeerFrame);
+    assert.ok(refusals(samples, decodePeerFrame) > MUTATIONS / 10);
+  });
+
+  it('claim no more entries than they have room for', () => {
+    const huge: PeerFrame = {
+      clusterId: undefined,
+      from: 'a@0000000000000000' as MemberId,
+      to: 'b@0000000000000000' as MemberId,
+      message: { kind: 'followEntries', leader: undefined, term: 1 as Term, commitIndex: 1 as LogIndex, entries: [] },
+    };
+    const encoded = encodePeerFrame(huge);
+    const claimed = Uint8Array.from([...encoded.subarray(0, encoded.length - 1), 0xff, 0xff, 0x7f]);
+    assert.throws(() => decodePeerFrame(claimed), DecodeError);
   });
 });
 
-describe('commands of the log', () => {
-  it('come back as they were written, under their own numbers for ever', () => {
-    for (const [at, command] of COMMANDS.entries()) {
-      const bytes = encodeCommand(command);
-      assert.equal(bytes[0], at + 1);
-      assert.deepEqual(decodeCommand(bytes), command);
-    }
+describe('commands', () => {
+  it('come back as they went', () => {
+    fc.assert(
+      fc.property(command, (one) => assert.deepEqual(decodeCommand(encodeCommand(one)), one)),
+      { numRuns: 1_000 },
+    );
   });
 
-  it('end in a command or a DecodeError, 20,000 mutations of real ones', () => {
-    assert.ok(surviveMutations(COMMANDS.map(encodeCommand), decodeCommand) > 0);
+  it('keep their numbers for ever', () => {
+    const first = (one: Command): number | undefined => encodeCommand(one)[0];
+    const who = 'a@0000000000000000' as MemberId;
+    assert.deepEqual(
+      [
+        first({ kind: 'found', clusterName: 'x', createdMs: 1, shardCount: 1 }),
+        first({ kind: 'shard', bytes: new Uint8Array() }),
+        first({ kind: 'exclude', member: who }),
+        first({ kind: 'include', member: who }),
+      ],
+      [1, 2, 3, 4],
+    );
+  });
+
+  it(`${MUTATIONS} times mutated do no more than fail to decode`, () => {
+    const samples = fc.sample(command, { numRuns: 200, seed: 8 }).map(encodeCommand);
+    refusals(samples, decodeCommand);
   });
 });
