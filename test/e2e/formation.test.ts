@@ -24,10 +24,8 @@ async function form(starts: readonly Omit<StartOptions, 'cluster'>[], voters: nu
   const cluster = freshClusterName();
   const begunAt = performance.now();
   const nodes = starts.map((start) => scratch.start({ ...start, cluster }));
-  const operational = await Promise.all(
-    nodes.map((node) => node.operationalUnder({ owners: nodes.length, ms: 45_000 })),
-  );
-  const { shares } = await settled(nodes, { voters, ms: 45_000 });
+  const operational = await Promise.all(nodes.map((node) => node.operationalUnder({ owners: nodes.length })));
+  const { shares } = await settled(nodes, { voters });
   const founded = nodes.flatMap((node) => node.lines.filter(({ event }) => event === 'clusterFounded'));
   assert.equal(founded.length, 1, 'one node founds the cluster');
   return {
@@ -94,7 +92,7 @@ describe('a cluster from nothing', () => {
     const waiting = await first.waitFor('waiting for members', ({ event }) => event === 'waiting', 30_000);
     assert.match(String(waiting.fields['msg']), /member/);
     assert.ok(!first.lines.some(({ event }) => event === 'clusterFounded'));
-    await settled([first, start(1)], { ms: 45_000 });
+    await settled([first, start(1)], { ms: 60_000 });
   });
 
   it('forms of one that is told to bootstrap and two that join it', async () => {

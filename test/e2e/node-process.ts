@@ -30,6 +30,9 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** How long anything may take before it counts as never: a machine that is busy with ten clusters at once is slow, not wrong. */
+const PATIENCE_MS = 60_000;
+
 let clusters = 0;
 
 /** A cluster name that no other test of this run uses: all of them share the loopback's multicast. */
@@ -116,7 +119,7 @@ export class NodeProcess {
   }
 
   /** The first line from `from` on that fits; rejects after `ms`, or when the process has ended without it. */
-  async waitFor(what: string, fits: (line: LogLine) => boolean, ms = 15_000, from = 0): Promise<LogLine> {
+  async waitFor(what: string, fits: (line: LogLine) => boolean, ms: number = PATIENCE_MS, from = 0): Promise<LogLine> {
     const deadline = performance.now() + ms;
     for (let next = from; ; ) {
       for (; next < this.lines.length; next++) {
@@ -133,7 +136,7 @@ export class NodeProcess {
     }
   }
 
-  waitForState(state: string, ms = 15_000, from = 0): Promise<LogLine> {
+  waitForState(state: string, ms: number = PATIENCE_MS, from = 0): Promise<LogLine> {
     return this.waitFor(
       `state ${state}`,
       ({ event, fields }) => event === 'stateChanged' && fields['to'] === state,
@@ -146,7 +149,7 @@ export class NodeProcess {
   async operationalUnder({
     owners,
     from = 0,
-    ms = 15_000,
+    ms = PATIENCE_MS,
   }: {
     readonly owners: number;
     readonly from?: number;
@@ -169,7 +172,10 @@ export class NodeProcess {
   }
 
   async client(): Promise<ManagementClient> {
-    this.#client ??= await connectManagement(await this.endpoint('ep.clusterfunk.management'), { timeoutMs: 2_000 });
+    this.#client ??= await connectManagement(await this.endpoint('ep.clusterfunk.management'), {
+      timeoutMs: 5_000,
+      connectTimeoutMs: 5_000,
+    });
     return this.#client;
   }
 
@@ -198,7 +204,7 @@ export interface Settled {
 /** Polls until every node is Operational in one cluster, with one leader and one map that is even among exactly `owners`, and so many voters; rejects after `ms`. */
 export async function settled(
   nodes: readonly NodeProcess[],
-  { owners = nodes, voters, ms = 20_000 }: { owners?: readonly NodeProcess[]; voters?: number; ms?: number } = {},
+  { owners = nodes, voters, ms = PATIENCE_MS }: { owners?: readonly NodeProcess[]; voters?: number; ms?: number } = {},
 ): Promise<Settled> {
   const deadline = performance.now() + ms;
   let seen = '';

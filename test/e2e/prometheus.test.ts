@@ -47,7 +47,7 @@ describe('Prometheus and three real nodes', () => {
     await using scratch = new Scratch();
     const cluster = freshClusterName();
     const nodes = ['n1', 'n2', 'n3'].map((id) => scratch.start({ id, cluster }));
-    await settled(nodes, { voters: 3, ms: 30_000 });
+    await settled(nodes, { voters: 3 });
     const http = await Promise.all(nodes.map((node) => node.endpoint('ep.http')));
     for (const [at, address] of http.entries()) {
       const input = await (await fetch(`http://${address}/metrics`)).text();

@@ -36,7 +36,7 @@ class Three implements AsyncDisposable {
   }
 
   settle(): ReturnType<typeof settled> {
-    return settled(this.all, { voters: 3, ms: 45_000 });
+    return settled(this.all, { voters: 3 });
   }
 
   dataDir(id: string): string {
@@ -120,7 +120,7 @@ describe('three voters with their data', { concurrency: 2 }, () => {
 
   it('keep their votes through a stop when only the operator changes voters', async () => {
     await using three = new Three(['--zeroconf', '--auto-join=false']);
-    const { clusterId, leader } = await settled(three.all, { voters: 1, ms: 45_000 });
+    const { clusterId, leader } = await settled(three.all, { voters: 1 });
     const client = await three.node(leader).client();
     for (const id of IDS) if (id !== leader) await client.addNode(id, { timeoutMs: 20_000 });
     await three.settle();

@@ -89,7 +89,7 @@ describe('real programs of Serf and ours', { skip: skipWithout('serf'), concurre
   it('agents join our three, and all see each other leave, die and return', async () => {
     await using company = new Company();
     for (const id of ['n1', 'n2', 'n3']) company.startNode(id, ['--zeroconf']);
-    await settled(company.voters, { voters: 3, ms: 30_000 });
+    await settled(company.voters, { voters: 3 });
     const first = await company.node('n1').endpoint('ep.serf');
     await company.startAgent('s1', ['-tag', 'role=db', `-join=${first}`]);
     await company.startAgent('s2', ['-tag', 'dc=west', `-join=${await company.node('n2').endpoint('ep.serf')}`]);
@@ -131,7 +131,7 @@ describe('real programs of Serf and ours', { skip: skipWithout('serf'), concurre
     company.startNode('n3', ['--zeroconf']);
     await company.startAgent('s2', [`-join=${first}`], address);
     await company.allSee(everybody, FAILURE_MS);
-    await settled(company.voters, { voters: 3, ms: 30_000 });
+    await settled(company.voters, { voters: 3 });
   });
 
   it('ours join a cluster of agents and become a cluster of their own in it', async () => {
@@ -141,7 +141,7 @@ describe('real programs of Serf and ours', { skip: skipWithout('serf'), concurre
     await company.startAgent('s2', [`-join=${host}:${port}`]);
     const join = ['--bootstrap-expect', '3', '--join', `${host}:${port}`];
     for (const id of ['n1', 'n2', 'n3']) company.startNode(id, join);
-    await settled(company.voters, { voters: 3, ms: 30_000 });
+    await settled(company.voters, { voters: 3 });
     await company.allSee('n1:alive n2:alive n3:alive s1:alive s2:alive');
     const reached = await first.cli('reachability');
     assert.match(reached, /Successfully contacted all live nodes/);

@@ -33,12 +33,12 @@ const nodes = ALL.map((at) =>
   }),
 );
 const measured: Measured = { minorityStopped: [], majorityServes: [], healed: [], answers: 0 };
-const { clusterId } = await settled(nodes, { voters: 5, ms: 45_000 });
+const { clusterId } = await settled(nodes, { voters: 5 });
 for (let round = 0; round < Number(rounds); round++) await splitAndHeal(round % 2 === 0);
 process.stdout.write(`${JSON.stringify(measured)}\n`);
 
 async function splitAndHeal(withLeaderInMinority: boolean): Promise<void> {
-  const before = await settled(nodes, { voters: 5, ms: 45_000 });
+  const before = await settled(nodes, { voters: 5 });
   assert.equal(before.clusterId, clusterId);
   const leaderAt = Number(before.leader.slice(1));
   const followers = ALL.filter((at) => at !== leaderAt);
@@ -53,9 +53,9 @@ async function splitAndHeal(withLeaderInMinority: boolean): Promise<void> {
   say(`split off ${minorityAt.join(' ')}, leader ${leaderAt}`);
   split(minorityAt);
   const stopped = minority.map((node) =>
-    node.waitFor('end of Operational', (line) => isLeaving(line), 20_000, marks.get(node)),
+    node.waitFor('end of Operational', (line) => isLeaving(line), 60_000, marks.get(node)),
   );
-  const serving = majority.map((node) => node.operationalUnder({ owners: 3, from: marks.get(node) ?? 0, ms: 20_000 }));
+  const serving = majority.map((node) => node.operationalUnder({ owners: 3, from: marks.get(node) ?? 0 }));
   measured.minorityStopped.push(latest(await Promise.all(stopped)) - splitAt);
   const servedMs = latest(await Promise.all(serving)) - splitAt;
   measured.majorityServes.push(servedMs);
@@ -84,7 +84,7 @@ async function splitAndHeal(withLeaderInMinority: boolean): Promise<void> {
   heal(minorityAt);
   const again = nodes.map((node) => node.operationalUnder({ owners: 5, from: marks.get(node) ?? 0, ms: 120_000 }));
   measured.healed.push(latest(await Promise.all(again)) - healedAt);
-  await settled(nodes, { voters: 5, ms: 45_000 });
+  await settled(nodes, { voters: 5 });
   await sleep(300);
   await poll.stop();
   assert.deepEqual(conflicts(poll.answers), []);
