@@ -107,6 +107,23 @@ function founding(count: number): Scenario {
   };
 }
 
+function leavingAtOnce(count: number): Scenario {
+  return {
+    name: `all of ${count} leave at once and return`,
+    options: { voters: count },
+    play: (simulation) => {
+      form(simulation);
+      const clusterId = leaderOf(simulation).process?.cluster.clusterId;
+      const took = leaveTogether(simulation, [...simulation.machines]);
+      startAll(simulation);
+      whole(simulation, 'returning', 20_000);
+      if (leaderOf(simulation).process?.cluster.clusterId !== clusterId)
+        throw new Violation('another cluster came back');
+      return took;
+    },
+  };
+}
+
 export const SCENARIOS: readonly Scenario[] = [
   founding(1),
   founding(2),
@@ -194,20 +211,8 @@ export const SCENARIOS: readonly Scenario[] = [
       return simulation.now - start;
     },
   },
-  {
-    name: 'all of 3 leave at once and return',
-    options: { voters: 3 },
-    play: (simulation) => {
-      form(simulation);
-      const clusterId = leaderOf(simulation).process?.cluster.clusterId;
-      const took = leaveTogether(simulation, [...simulation.machines]);
-      startAll(simulation);
-      whole(simulation, 'returning', 20_000);
-      if (leaderOf(simulation).process?.cluster.clusterId !== clusterId)
-        throw new Violation('another cluster came back');
-      return took;
-    },
-  },
+  leavingAtOnce(3),
+  leavingAtOnce(5),
   {
     name: 'all of 5 are killed at once and return',
     options: { voters: 5, nonVoters: 2 },
