@@ -9,25 +9,20 @@ type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
  */
 const ONE_PRESS_MS = 1000;
 
-export interface StopRequest {
-  /** Resolves with the first signal. */
-  readonly asked: Promise<StopSignal>;
-  /** Stops listening. */
-  end(): void;
-}
-
-/** `stopAtOnce` gets 128 + the signal's number. */
+/**
+ * Resolves with the first signal; `stopAtOnce` gets 128 + the number of one that comes later. It listens for as long as the
+ * process lives: npm may pass a Ctrl-C on when the node has left already, and that must not end the process by a signal.
+ */
 export function listenForStop(
   source: NodeJS.EventEmitter,
   now: () => number,
   stopAtOnce: (code: number) => void,
-): StopRequest {
+): Promise<StopSignal> {
   let askedAt: number | undefined;
-  const signals: StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
-  const listeners = new Map<StopSignal, () => void>();
-  const asked = new Promise<StopSignal>((resolve) => {
+  const signals: readonly StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+  return new Promise<StopSignal>((resolve) => {
     for (const signal of signals) {
-      listeners.set(signal, () => {
+      source.on(signal, () => {
         if (askedAt === undefined) {
           askedAt = now();
           resolve(signal);
@@ -35,9 +30,4 @@ export function listenForStop(
       });
     }
   });
-  for (const [signal, listener] of listeners) source.on(signal, listener);
-  const end = (): void => {
-    for (const [signal, listener] of listeners) source.off(signal, listener);
-  };
-  return { asked, end };
 }

@@ -59,7 +59,7 @@ describe('funknode', { concurrency: true }, () => {
     rmSync(state, { recursive: true, force: true });
   });
 
-  it('shows a banner, becomes Operational, and leaves in order when a Ctrl-C reaches it twice, as npm passes it on', async () => {
+  it('shows a banner, becomes Operational, and leaves in order when a Ctrl-C reaches it more than once, as npm passes it on', async () => {
     const node = new Program('--zeroconf', '--cluster-name', clusterName('sig'), '--log-format', 'text');
     await node.says(/state Operational/);
     const [banner = '', ...rest] = node.text.split('member ');
@@ -67,9 +67,12 @@ describe('funknode', { concurrency: true }, () => {
     for (const name of ['cluster', 'gossip', 'raft', 'management', 'data', 'try'])
       assert.ok(banner.includes(`  ${name} `), name);
     assert.ok(rest.length > 0);
-    process.kill(-(node.child.pid as number), 'SIGINT');
-    process.kill(-(node.child.pid as number), 'SIGINT');
+    // Again and again until it is gone: npm may be slow to pass it on, and the node quick to leave.
+    const press = (): boolean => node.child.kill('SIGINT');
+    press();
+    const again = setInterval(press, 1);
     assert.equal(await node.ends(), 0);
+    clearInterval(again);
     assert.match(node.text, /leaving the cluster in order/);
     assert.match(node.text, /stopped: /);
   });

@@ -19,7 +19,7 @@ export interface RunFacts {
 /** Resolves with the exit code when the node has stopped. */
 export async function runNode({ version, config, warnings }: RunFacts): Promise<number> {
   const log = await openLog({ level: config.logLevel, format: config.logFormat, isTerminal: process.stderr.isTTY });
-  const stop = listenForStop(
+  const stopAsked = listenForStop(
     process,
     () => performance.now(),
     (code) => process.exit(code),
@@ -38,7 +38,7 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
   try {
     // A signal may come while the node still starts: then it stops from wherever it is.
     const started = node.start();
-    const first = await Promise.race([started.then(() => undefined), stop.asked, ended]);
+    const first = await Promise.race([started.then(() => undefined), stopAsked, ended]);
     // A start that fails closes what it opened and says so too: what went wrong is in its error.
     if (typeof first === 'number') await started;
     if (first === undefined) {
@@ -47,7 +47,7 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
       showBanner(log, { version, config, view: node.view(), dataDir: node.dataDir });
       narrator.tell();
     }
-    const cause = first ?? (await Promise.race([stop.asked, ended]));
+    const cause = first ?? (await Promise.race([stopAsked, ended]));
     if (typeof cause === 'number') return cause;
     log.say('info', 'stopping', `${cause}: leaving the cluster in order; again to stop at once`);
     narrator.isStopping = true;
@@ -57,8 +57,6 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
     log.say('error', 'failed', (error as Error).message);
     await node.stop().catch((later: unknown) => log.say('error', 'failed', String(later)));
     return exitCodeOf(error);
-  } finally {
-    stop.end();
   }
 }
 
