@@ -18,10 +18,18 @@ export class MapHistory implements Checker {
   readonly #byCluster: Map<string, Map<number, Known>> = new Map();
   readonly #newest: WeakMap<SimulatedProcess, { readonly owner: string; readonly at: number }> = new WeakMap();
 
+  readonly #clusterBefore: WeakMap<SimulatedProcess, string> = new WeakMap();
+
+  afterTurn(_simulation: Simulation, process: SimulatedProcess): void {
+    this.#clusterBefore.set(process, process.cluster.clusterId ?? '');
+  }
+
   onEvent(_simulation: Simulation, process: SimulatedProcess, event: NodeEvent): void {
     if (event.kind !== 'shardMapChanged') return;
     const { map } = event;
     const clusterId = process.cluster.clusterId ?? '';
+    // A turn that changed the cluster may tell of a map of the one before, and the event does not say which.
+    if (this.#clusterBefore.get(process) !== clusterId) return;
     const before = this.#newest.get(process);
     // A node that changes its cluster becomes another owner within its process.
     const owner = `${clusterId} ${process.cluster.view(process.clock.monotonic()).boot}`;
