@@ -108,7 +108,8 @@ async function pauseOnce(test: TestContext, part: Part): Promise<void> {
       others.map((node, at) => node.operationalUnder({ owners: 3, from: marks[at] as number })),
     );
     const movedMs = Math.max(...moved.map((line) => line.at)) - stoppedAt;
-    await sleep(Math.max(0, PAUSE_MS - 1_000 - movedMs));
+    await poll.servedBy(others);
+    await sleep(Math.max(0, PAUSE_MS - 1_000 - (performance.now() - stoppedAt)));
     // Sent into the pause: these answers can only have been made after it.
     const sentIntoPause = poll.askOnce(victim);
     await sleep(1_000);
@@ -126,18 +127,6 @@ async function pauseOnce(test: TestContext, part: Part): Promise<void> {
       assert.ok(
         !answer.owned || answer.epoch > (held.get(answer.shard) ?? 0),
         `the first word after the pause: ${JSON.stringify(answer)}`,
-      );
-    for (const shard of SAMPLE)
-      assert.ok(
-        poll.answers.some(
-          (answer) =>
-            answer.shard === shard &&
-            answer.owned &&
-            answer.node !== victim.id &&
-            answer.sentAt > stoppedAt + movedMs &&
-            answer.receivedAt < continuedAt,
-        ),
-        `shard ${shard} is served during the pause`,
       );
     assert.equal((await settled(cluster.all)).clusterId, clusterId);
     test.diagnostic(

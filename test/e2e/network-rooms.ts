@@ -3,6 +3,7 @@
  * bridge move to a second one and back, so that the network splits and heals while the test reaches everybody.
  */
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { skipWithout } from '../peers/peer.ts';
 
 const MIDDLE = '10.91.0.254';
@@ -22,6 +23,7 @@ export class Rooms implements Disposable {
 
   /** Rooms for so many nodes; what a half-made network left behind is removed when it fails. */
   constructor(count: number) {
+    sweep();
     try {
       const middle = this.#add('m');
       ip('netns', 'exec', middle, 'sh', '-c', 'echo 0 >/proc/sys/net/ipv4/ip_forward');
@@ -91,6 +93,12 @@ export function split(minority: readonly number[]): void {
 export function heal(minority: readonly number[]): void {
   for (const at of minority) ip('link', 'set', portOf(at), 'master', 'left');
   for (const at of minority) ip('route', 'delete', `${addressOf(at)}/32`, 'dev', 'right');
+}
+
+/** Removes what a test left behind that was killed before it could: its rooms bear the number of a process that is no more. */
+function sweep(): void {
+  for (const [name, pid] of ip('netns', 'list').matchAll(/^funk(\d+)-\w+/gm))
+    if (!existsSync(`/proc/${pid}`)) ip('netns', 'delete', name);
 }
 
 function portOf(at: number): string {

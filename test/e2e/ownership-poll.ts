@@ -1,5 +1,6 @@
 /** Asks every node again and again whether it owns a sample of shards, and proves from the answers whether ever two did at once. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../peers/peer.ts';
 import type { NodeProcess } from './node-process.ts';
 
 /** A question to one node about one shard. Somewhere between the two instants the answer was true. */
@@ -15,7 +16,7 @@ export interface Answer {
 
 const BETWEEN_ROUNDS_MS = 25;
 /** A node that is paused answers when it goes on; nobody gives up on it before. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 export class OwnershipPoll implements AsyncDisposable {
   readonly answers: Answer[] = [];
@@ -44,6 +45,18 @@ export class OwnershipPoll implements AsyncDisposable {
     const answers = await Promise.all(asked);
     this.answers.push(...answers);
     return answers;
+  }
+
+  /** Resolves when each shard of the sample was served by one of `by`, asked after this instant; rejects after a long time. */
+  async servedBy(by: readonly NodeProcess[]): Promise<void> {
+    const since = performance.now();
+    const ids = new Set(by.map(({ id }) => id));
+    const look = (): true | string => {
+      const yes = this.answers.filter(({ owned, sentAt, node }) => owned && sentAt > since && ids.has(node));
+      const served = new Set(yes.map(({ shard }) => shard));
+      return served.size === this.#shards.length || `only ${[...served].join()}`;
+    };
+    await until(`${[...ids].join()} serve every shard`, look, PATIENCE_MS);
   }
 
   async stop(): Promise<void> {

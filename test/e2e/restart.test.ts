@@ -91,7 +91,7 @@ function flipByte(path: string, offset: number): void {
   closeSync(file);
 }
 
-describe('three voters with their data', { concurrency: 2 }, () => {
+describe('three voters with their data', () => {
   it('are the same cluster of the same nodes after an orderly stop one by one, and after one all at once', async () => {
     await using three = new Three();
     const before = await three.settle();

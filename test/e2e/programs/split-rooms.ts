@@ -57,9 +57,9 @@ async function splitAndHeal(withLeaderInMinority: boolean): Promise<void> {
   );
   const serving = majority.map((node) => node.operationalUnder({ owners: 3, from: marks.get(node) ?? 0 }));
   measured.minorityStopped.push(latest(await Promise.all(stopped)) - splitAt);
-  const servedMs = latest(await Promise.all(serving)) - splitAt;
-  measured.majorityServes.push(servedMs);
+  measured.majorityServes.push(latest(await Promise.all(serving)) - splitAt);
   await settled(majority);
+  await poll.servedBy(majority);
   await sleep(Math.max(500, Number(lastsMs) - (performance.now() - splitAt)));
   for (const node of minority) {
     const { status } = await (await node.client()).status();
@@ -68,17 +68,6 @@ async function splitAndHeal(withLeaderInMinority: boolean): Promise<void> {
   }
 
   const healedAt = performance.now();
-  for (const shard of SAMPLE)
-    assert.ok(
-      poll.answers.some(
-        (answer) =>
-          answer.shard === shard &&
-          answer.owned &&
-          answer.sentAt > splitAt + servedMs &&
-          majority.some(({ id }) => id === answer.node),
-      ),
-      `the majority serves shard ${shard}`,
-    );
   for (const node of nodes) marks.set(node, node.lines.length);
   say('heal');
   heal(minorityAt);
