@@ -1,5 +1,6 @@
 /** A node without a cluster: a NodeHandle whose view, numbers and answers a test sets. Nothing here waits or listens. */
 import { parseEndpoint, type Endpoint } from '../src/model/endpoint.ts';
+import type { GossipOutcome, GossipRequest } from '../src/model/gossip-request.ts';
 import {
   memberId,
   type Boot,
@@ -30,6 +31,7 @@ export interface FakeCall {
   readonly name:
     | 'join'
     | 'setTags'
+    | 'gossip'
     | 'addNode'
     | 'removeNode'
     | 'stepDown'
@@ -43,6 +45,7 @@ export interface FakeCall {
 /** Replaces the answer of one call: what it resolves or rejects with, after looking at the signal if it likes. */
 export interface FakeAnswers {
   join?: (addresses: readonly Endpoint[], options?: CallOptions) => Promise<number>;
+  gossip?: (request: GossipRequest) => Promise<GossipOutcome>;
   addNode?: (node: NodeId, options?: CallOptions) => Promise<void>;
   removeNode?: (node: NodeId, options?: CallOptions) => Promise<void>;
   stepDown?: (options?: CallOptions) => Promise<void>;
@@ -128,6 +131,11 @@ export class FakeNodeHandle implements NodeHandle {
     if (this.answers.join !== undefined) return this.answers.join(addresses, options);
     if (addresses.length === 0) return Promise.reject(new JoinFailedError('no address answered'));
     return Promise.resolve(addresses.length);
+  }
+
+  gossip(request: GossipRequest): Promise<GossipOutcome> {
+    this.calls.push({ name: 'gossip', argument: request });
+    return this.answers.gossip?.(request) ?? Promise.resolve({ kind: 'done' });
   }
 
   setTags(tags: ReadonlyMap<string, string | undefined>): Promise<void> {

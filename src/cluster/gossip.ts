@@ -1,7 +1,8 @@
 /** Drives the Serf core: what it answers, what it reports, and whom a join was for. */
-import { unreachable } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import type { GossipRequest } from '../model/gossip-request.ts';
 import type { RequestId } from '../model/ids.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from '../serf/messages.ts';
 import type { Serf } from '../serf/serf.ts';
@@ -22,6 +23,8 @@ export class Gossip {
   readonly #host: GossipHost;
   /** Joins under way: our own tries by their address, those of callers without. */
   readonly #joins: Map<RequestId, Endpoint | undefined> = new Map();
+  /** Requests of callers that gossip has not answered yet. */
+  readonly #asked: Set<RequestId> = new Set();
   readonly #endpoints: EndpointBook = new EndpointBook();
   #leaving: RequestId | undefined;
 
@@ -54,6 +57,12 @@ export class Gossip {
     this.step({ kind: 'join', requestId, addresses: [endpoint] }, now, effects);
   }
 
+  /** Whatever else gossip does for a caller, who is answered. */
+  ask(requestId: RequestId, request: GossipRequest, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#asked.add(requestId);
+    this.step({ ...request, requestId }, now, effects);
+  }
+
   leave(requestId: RequestId, now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#leaving = requestId;
     this.step({ kind: 'leave', requestId }, now, effects);
@@ -71,6 +80,11 @@ export class Gossip {
   #onReply(requestId: RequestId, outcome: SerfOutcome, now: MonotonicMs, effects: ClusterEffect[]): void {
     if (requestId === this.#leaving) {
       this.#host.onLeft(effects);
+      return;
+    }
+    if (this.#asked.delete(requestId)) {
+      assert(outcome.kind !== 'joined' && outcome.kind !== 'left', 'gossip answers what it was asked');
+      effects.push({ kind: 'reply', requestId, outcome: { kind: 'gossip', outcome } });
       return;
     }
     if (!this.#joins.has(requestId)) return;
@@ -98,6 +112,13 @@ export class Gossip {
       }
       case 'mergeRefused':
         notify({ kind: 'warning', text: `gossip was not merged: ${event.reason}` }, effects);
+        return;
+      case 'userEvent':
+      case 'queryAsked':
+      case 'queryAck':
+      case 'queryResponse':
+      case 'queryEnded':
+        notify(event, effects);
         return;
       case 'dropped':
         drop('gossip', event.reason, effects);

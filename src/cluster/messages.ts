@@ -1,5 +1,6 @@
 /** The vocabulary of the whole node: what the shell tells it and what it asks of the shell. */
 import type { Endpoint } from '../model/endpoint.ts';
+import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Stamp, StreamId } from '../model/ids.ts';
 import type { PersistBatch, SnapshotMeta } from '../model/log.ts';
 import type { NodeEvent } from '../model/node-event.ts';
@@ -48,6 +49,7 @@ export type ClusterRequest =
   | { readonly kind: 'removeNode'; readonly node: NodeId }
   | { readonly kind: 'stepDown' }
   | { readonly kind: 'drain' }
+  | { readonly kind: 'gossip'; readonly request: GossipRequest }
   /** The orderly stop: shards away, vote given up, gossip left. The reply is the last thing the node says. */
   | { readonly kind: 'leave' };
 
@@ -79,6 +81,8 @@ export type ClusterEffect =
 export type ClusterOutcome =
   /** `count`: for `join`, how many addresses answered. */
   | { readonly kind: 'done'; readonly count: number }
+  /** To a `gossip` request, refusals of it included. */
+  | { readonly kind: 'gossip'; readonly outcome: GossipOutcome }
   | {
       readonly kind: 'refused';
       readonly code: ClusterRefusal;

@@ -108,7 +108,9 @@ export class PostOffice {
         frame.from,
         (outcome, _now, out) =>
           respond(
-            outcome.kind === 'done' ? { kind: 'done' } : { kind: 'refused', reason: outcome.reason, leader: undefined },
+            outcome.kind === 'refused'
+              ? { kind: 'refused', reason: outcome.reason, leader: undefined }
+              : { kind: 'done' },
             out,
           ),
         now,

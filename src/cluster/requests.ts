@@ -41,6 +41,9 @@ export class Requests {
       case 'stepDown':
         this.#onLeaderRequest(requestId, request, now, effects);
         return;
+      case 'gossip':
+        gossip.ask(requestId, request.request, now, effects);
+        return;
       case 'drain':
         leaveTaking.drain(requestId, now, effects);
         return;

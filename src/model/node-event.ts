@@ -1,11 +1,13 @@
 /** Everything a node tells of itself. Log lines, metrics and the public streams are readings of these. */
 import type { Endpoint } from './endpoint.ts';
+import type { GossipEvent } from './gossip-request.ts';
 import type { ClusterId, LogIndex, NodeId, ShardId, Term } from './ids.ts';
 import type { Member } from './member.ts';
 import type { NodeRole, NodeState } from './node-state.ts';
 import type { ShardMap } from './shard-map.ts';
 
 export type NodeEvent =
+  | GossipEvent
   | { readonly kind: 'stateChanged'; readonly from: NodeState; readonly to: NodeState }
   | { readonly kind: 'roleChanged'; readonly from: NodeRole; readonly to: NodeRole; readonly term: Term }
   /** A leader is known that was not known before. */

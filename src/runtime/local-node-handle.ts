@@ -1,7 +1,8 @@
 /** The handle of a node that runs in this thread: posts inputs to its loop and turns outcomes into promises. */
-import { unreachable } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import type { ClusterOutcome, ClusterRequest } from '../cluster/messages.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { LogIndex, NodeId, ShardId } from '../model/ids.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats, PeerStats, StorageStats } from '../model/node-stats.ts';
@@ -79,6 +80,12 @@ export class LocalNodeHandle implements NodeHandle {
     await this.#ask({ kind: 'setTags', tags }, undefined, options);
   }
 
+  async gossip(request: GossipRequest, options?: CallOptions): Promise<GossipOutcome> {
+    const outcome = await this.#request({ kind: 'gossip', request }, undefined, options);
+    assert(outcome.kind === 'gossip', 'a question to gossip has an answer of gossip');
+    return outcome.outcome;
+  }
+
   async addNode(node: NodeId, options?: CallOptions): Promise<void> {
     await this.#ask({ kind: 'addNode', node }, node, options);
   }
@@ -111,7 +118,17 @@ export class LocalNodeHandle implements NodeHandle {
     this.#loop.post({ kind: 'discovered', ...found });
   }
 
-  #ask(request: ClusterRequest, node: NodeId | undefined, options: CallOptions | undefined): Promise<number> {
+  async #ask(request: ClusterRequest, node: NodeId | undefined, options: CallOptions | undefined): Promise<number> {
+    const outcome = await this.#request(request, node, options);
+    return outcome.kind === 'done' ? outcome.count : 0;
+  }
+
+  /** Rejects with the error of a refusal. */
+  #request(
+    request: ClusterRequest,
+    node: NodeId | undefined,
+    options: CallOptions | undefined,
+  ): Promise<Exclude<ClusterOutcome, { kind: 'refused' }>> {
     const signal = options?.signal;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
@@ -121,8 +138,8 @@ export class LocalNodeHandle implements NodeHandle {
       };
       const requestId = this.#loop.request(request, (outcome) => {
         signal?.removeEventListener('abort', onAbort);
-        if (outcome.kind === 'done') resolve(outcome.count);
-        else reject(errorOf(outcome, node));
+        if (outcome.kind === 'refused') reject(errorOf(outcome, node));
+        else resolve(outcome);
       });
       signal?.addEventListener('abort', onAbort, { once: true });
     });

@@ -1,5 +1,6 @@
 /** The one way into a running node. Message-shaped: everything is a value or a promise, so the core may live elsewhere. */
 import type { Endpoint } from '../model/endpoint.ts';
+import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { NodeId, ShardId } from '../model/ids.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeView } from '../model/node-view.ts';
@@ -27,6 +28,8 @@ export interface NodeHandle {
   join(addresses: readonly Endpoint[], options?: CallOptions): Promise<number>;
   /** Sets or removes (undefined) tags of this node, all at once. Rejects with {@link TagsTooLargeError}: nothing changed. */
   setTags(tags: ReadonlyMap<string, string | undefined>, options?: CallOptions): Promise<void>;
+  /** Events, queries, keys and the rest of Serf. Resolves with a refusal too; rejects with {@link StoppedError} or when aborted. */
+  gossip(request: GossipRequest, options?: CallOptions): Promise<GossipOutcome>;
   /** Makes `node` a voter, by way of a learner. Leader only. Rejects: NotLeaderError, UnknownNodeError, AlreadyMemberError, RefusedError. */
   addNode(node: NodeId, options?: CallOptions): Promise<void>;
   /** Takes `node` out of the Raft group and off the map, whether gossip knows it or not. Leader only. Same refusals. */

@@ -52,7 +52,7 @@ export class Departure {
     for (let due = this.#deadlines.popDue(now); due !== undefined; due = this.#deadlines.popDue(now)) {
       if (due === 'announce') this.#isAnnounced = true;
       else if (due === 'linger') this.#finish();
-      else this.#options.reply(due, { kind: 'forcedLeave' });
+      else this.#options.reply(due, { kind: 'done' });
     }
   }
 
@@ -98,12 +98,12 @@ export class Departure {
     }
     const intent = this.#leaveIntent({ node, prune }, now);
     if (!this.#hasCompany()) {
-      reply(requestId, { kind: 'forcedLeave' });
+      reply(requestId, { kind: 'done' });
       return;
     }
     this.#deadlines.set(requestId, now + config.broadcastTimeoutMs);
     const onFinished = (): void => {
-      if (this.#deadlines.delete(requestId)) reply(requestId, { kind: 'forcedLeave' });
+      if (this.#deadlines.delete(requestId)) reply(requestId, { kind: 'done' });
     };
     broadcasts.add('intent', encodeSerfMessage(intent), { onFinished });
   }

@@ -1,7 +1,11 @@
 /** The vocabulary of the Serf core: what it is told and what it answers. It owns a `Swim` and passes packets down to it. */
 import type { Endpoint } from '../model/endpoint.ts';
+import type { GossipEvent, GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { RequestId, StreamId } from '../model/ids.ts';
 import type { Member } from '../model/member.ts';
+
+/** A request with the number that its one reply bears. */
+type Asked<Request> = Request extends unknown ? Request & { readonly requestId: RequestId } : never;
 
 export type SerfInput =
   /** Sockets are bound: this node appears in its own table, with these tags, and begins to gossip. Comes once, before all others. */
@@ -20,8 +24,7 @@ export type SerfInput =
   | { readonly kind: 'setTags'; readonly tags: ReadonlyMap<string, string> }
   /** Orderly leave: intent, broadcast, propagation delay; replied to when done or when its time is up. */
   | { readonly kind: 'leave'; readonly requestId: RequestId }
-  /** Makes a failed member a left one, everywhere; with `prune` it is forgotten. A member that is in fact alive objects. */
-  | { readonly kind: 'forceLeave'; readonly requestId: RequestId; readonly node: string; readonly prune: boolean }
+  | Asked<GossipRequest>
   /**
    * Another layer has an opinion on a member. `heard`: proof of life that gossip did not bring (ignored unless it is news);
    * `suspect`: start a suspicion of it now, by gossip's own rules.
@@ -40,10 +43,10 @@ export type SerfEffect =
 export type SerfOutcome =
   | { readonly kind: 'joined'; readonly count: number; readonly errors: readonly string[] }
   | { readonly kind: 'left' }
-  | { readonly kind: 'forcedLeave' }
-  | { readonly kind: 'refused'; readonly reason: string };
+  | GossipOutcome;
 
 export type SerfEvent =
+  | GossipEvent
   | {
       readonly kind: 'memberJoined' | 'memberLeft' | 'memberFailed' | 'memberUpdated' | 'memberReaped';
       readonly member: Member;

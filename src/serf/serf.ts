@@ -211,6 +211,15 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       case 'forceLeave':
         this.#departure.forceLeave(input, now);
         break;
+      case 'userEvent':
+      case 'query':
+      case 'closeQuery':
+      case 'respond':
+      case 'keys':
+      case 'roundTrip':
+      case 'coordinate':
+        this.#reply(input.requestId, { kind: 'refused', reason: `${input.kind} is not supported` });
+        break;
       default:
         unreachable(input);
     }

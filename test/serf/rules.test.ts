@@ -200,7 +200,7 @@ describe('leaving', () => {
     assert.equal(node.statusOf('n3'), 'left');
     assert.equal(node.replies.get(id), undefined);
     node.pass(3_000);
-    assert.deepEqual(node.replies.get(id), { kind: 'forcedLeave' });
+    assert.deepEqual(node.replies.get(id), { kind: 'done' });
   });
 });
 

@@ -352,6 +352,11 @@ function textOf(event: NodeEvent): string | undefined {
     case 'endpointChanged':
     case 'shardsReleasing':
     case 'shardsStarted':
+    case 'userEvent':
+    case 'queryAsked':
+    case 'queryAck':
+    case 'queryResponse':
+    case 'queryEnded':
       return undefined;
   }
 }
