@@ -48,6 +48,8 @@ export interface AutopilotFacts {
 }
 
 export function nextChange(facts: AutopilotFacts): MembershipChange | undefined {
+  // The leader leaves it by itself, whoever entered it.
+  if (facts.configuration.votersOutgoing.length > 0) return undefined;
   return (
     retire(facts) ??
     admitWanted(facts) ??
@@ -106,7 +108,7 @@ function dropStale(facts: AutopilotFacts): MembershipChange | undefined {
     if (stale === undefined) continue;
     if (voters.includes(member)) return { kind: 'remove', member: stale };
     if (!learners.includes(member)) return { kind: 'addLearner', member };
-    if (facts.isCaughtUp(member)) return { kind: 'promote', member };
+    if (facts.isCaughtUp(member)) return { kind: 'exchange', promote: [member], remove: [stale] };
     return undefined;
   }
   return undefined;
@@ -135,10 +137,10 @@ function grow(facts: AutopilotFacts): MembershipChange | undefined {
   const promotable = ready(facts).filter((member) => isHurried || aliveFor(facts, member) >= PROVEN_MS);
   const missing = wantedCount - voters.length;
   if (missing > 0 && mayChange) {
-    const toOdd = voters.length % 2 === 1 ? 2 : 1;
-    const next = promotable[0];
-    if (next !== undefined && (promotable.length >= toOdd || voters.length % 2 === 0))
-      return { kind: 'promote', member: next };
+    // From odd to odd in one step: at no instant is there a number of voters that survives less than it could.
+    const able = Math.min(missing, promotable.length);
+    const count = (voters.length + able) % 2 === 1 ? able : able - 1;
+    if (count > 0) return { kind: 'exchange', promote: promotable.slice(0, count), remove: [] };
   }
   // One learner more than is needed stands by, while there is room for voters at all, or an only voter seeks its heir.
   const isHeirSought = voters.length === 1 && facts.retiring.has(facts.self);
@@ -172,7 +174,7 @@ function replaceDead(facts: AutopilotFacts): MembershipChange | undefined {
     return isViable(facts, rest) ? { kind: 'remove', member: dead } : undefined;
   }
   const substitute = ready(facts).find((member) => aliveFor(facts, member) >= PROVEN_MS);
-  if (substitute !== undefined) return { kind: 'promote', member: substitute };
+  if (substitute !== undefined) return { kind: 'exchange', promote: [substitute], remove: [dead] };
   const fresh = facts.candidates.find(
     ({ member }) => !voters.includes(member) && !facts.configuration.learners.includes(member),
   );

@@ -457,9 +457,10 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     else if (event.kind === 'learnerCaughtUp') steward.onLearnerCaughtUp(event.member, now);
     else if (event.kind === 'dataLost') effects.push({ kind: 'stop', reason: event.reason, exitCode: 65 });
     else if (event.kind === 'configurationChanged') {
-      const { voters, learners } = event.configuration;
+      const { voters, votersOutgoing, learners } = event.configuration;
       steward.hasten(now);
-      if (!event.committed) return;
+      // A joint step is told when it has been left.
+      if (!event.committed || votersOutgoing.length > 0) return;
       notify({ kind: 'configurationChanged', voters: voters.map(nodeIdOf), learners: learners.map(nodeIdOf) }, effects);
     }
   }

@@ -115,8 +115,8 @@ export class LeaveTaking {
     const { replica, self, steward } = this.#host.core();
     if (!this.#host.isAutoJoin || this.#isRetired || !replica.isInGroup(self)) return false;
     if (replica.isLeader) return !steward.isLast(now);
-    const { voters, learners } = replica.configuration;
-    return [...voters, ...learners].some((member) => {
+    const { voters, votersOutgoing, learners } = replica.configuration;
+    return [...voters, ...votersOutgoing, ...learners].some((member) => {
       const peer = this.#host.neighbourhood.peer(nodeIdOf(member));
       return member !== self && peer?.member === member && peer.isAlive;
     });

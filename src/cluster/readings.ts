@@ -114,7 +114,7 @@ function viewOf(
 }
 
 function raftStateOf(member: MemberId, configuration: Configuration): MemberView['raft'] {
-  if (configuration.voters.includes(member)) return 'Voter';
+  if (configuration.voters.includes(member) || configuration.votersOutgoing.includes(member)) return 'Voter';
   return configuration.learners.includes(member) ? 'Nonvoter' : '';
 }
 

@@ -112,8 +112,8 @@ export class Replica {
 
   isInGroup(self: MemberId): boolean {
     if (this.#raft === undefined) return false;
-    const { voters, learners } = this.configuration;
-    return voters.includes(self) || learners.includes(self);
+    const { voters, votersOutgoing, learners } = this.configuration;
+    return voters.includes(self) || votersOutgoing.includes(self) || learners.includes(self);
   }
 
   /**

@@ -142,7 +142,8 @@ export function stateOf(facts: StandingFacts): NodeState {
 export function roleOf(facts: StandingFacts): NodeRole {
   if (facts.kind === 'non-member') return 'NonMember';
   if (facts.isLeader) return 'Leader';
-  if (facts.isInGroup && facts.configuration.voters.includes(facts.self)) return 'Follower';
+  const { voters, votersOutgoing } = facts.configuration;
+  if (facts.isInGroup && (voters.includes(facts.self) || votersOutgoing.includes(facts.self))) return 'Follower';
   return facts.clusterId === undefined ? 'Unknown' : 'NonVoter';
 }
 

@@ -297,5 +297,5 @@ export function refusal(code: ClusterRefusal, reason: string, leader?: NodeId): 
 }
 
 function membersOf(configuration: Configuration): MemberId[] {
-  return [...configuration.voters, ...configuration.learners];
+  return [...new Set([...configuration.voters, ...configuration.votersOutgoing, ...configuration.learners])];
 }

@@ -9,14 +9,14 @@ import { EMPTY_BYTES } from '../base/bytes.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import { NO_INDEX } from '../model/ids.ts';
 import type { LogIndex, MemberId, RequestId } from '../model/ids.ts';
-import type { EntryKind } from '../model/log.ts';
+import type { Configuration, EntryKind } from '../model/log.ts';
 import { encodeConfiguration } from '../wire/raft/entry.ts';
 import { leaderLeaseMs } from './config.ts';
 import { becomeFollower, leaseRestedOn } from './follower.ts';
-import { planChange } from './membership.ts';
+import { leftJoint, planChange } from './membership.ts';
 import type { MembershipChange, RaftMessage, RaftRefusal } from './messages.ts';
 import { Progress } from './progress.ts';
-import { hasQuorum, isMember, isVoter, membersOf, quorumValue } from './quorum.ts';
+import { hasQuorum, isJoint, isMember, isVoter, membersOf, quorumValue } from './quorum.ts';
 import { ReadBarriers } from './read-index.ts';
 import { onAppendOk, onAppendRejected, onContact, replicateTo } from './replication.ts';
 import { Rounds } from './rounds.ts';
@@ -154,10 +154,30 @@ export class Leadership {
     });
     if (plan.kind === 'refused') return state.refuse(requestId, plan.code, plan.reason);
     if (plan.kind === 'none') return state.reply(requestId, { kind: 'changed', configuration: latest.configuration });
-    const index = this.#append('config', encodeConfiguration(plan.configuration));
-    this.#change = { requestId, index };
+    this.#change = { requestId, index: this.#configure(plan.configuration) };
+    this.advanceCommit();
+  }
+
+  /** It counts from here on, committed or not (raft.md 9.1). */
+  #configure(configuration: Configuration): LogIndex {
+    const index = this.#append('config', encodeConfiguration(configuration));
     this.#alignPeers();
-    state.announceConfiguration();
+    this.#state.announceConfiguration();
+    return index;
+  }
+
+  /**
+   * raft.md 9.2 rule 4: what is joint and committed is left by the leader itself, whoever entered it. A leader that is in the outgoing
+   * half only does so too, and goes when that is committed.
+   */
+  #leaveJoint(): void {
+    const { log, commitIndex } = this.#state;
+    const { configuration, index } = log.latest;
+    const isCommitted = index <= commitIndex && this.noopIndex <= commitIndex;
+    if (!isJoint(configuration) || !isCommitted || this.transfer.isUnderWay) return;
+    const left = this.#configure(leftJoint(configuration));
+    // Whoever asked for the change is answered when all of it is done.
+    if (this.#change?.index === index) this.#change = { ...this.#change, index: left };
     this.advanceCommit();
   }
 
@@ -221,6 +241,8 @@ export class Leadership {
       return becomeFollower(state, { term: state.term, leader: undefined, reason: 'no quorum of voters was heard' });
     }
     this.transfer.advance();
+    this.#leaveJoint();
+    if (state.role !== this) return;
     if (this.#peers.some((peer) => peer.hasDeparted(healthyMs))) this.#alignPeers();
     for (const peer of this.#peers) {
       const isOverdue = peer.state.kind === 'snapshot' && now - peer.state.since >= state.config.snapshotTimeoutMs;
@@ -260,6 +282,8 @@ export class Leadership {
     const reached = quorumValue(state.configuration, (member) => this.#matchOf(member));
     if (reached <= state.commitIndex || state.log.termAt(reached) !== state.term) return;
     state.commitTo(reached as LogIndex);
+    this.#leaveJoint();
+    if (state.role !== this) return;
     const { latest } = state.log;
     if (latest.index <= state.commitIndex && !isVoter(latest.configuration, state.self)) {
       // E-9, P-33. Told to the others first, so that they need not find out by an election what is committed.

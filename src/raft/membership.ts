@@ -1,11 +1,14 @@
 /**
- * One step of membership: what the configuration becomes, or why not. Pure. Only one voter changes per step, so the majorities of two
- * adjacent configurations always share a member; the leader adds its own guard (raft.md 9.2 rule 2, P-32).
+ * One step of membership: what the configuration becomes, or why not. Pure. Where one voter changes, the majorities of the two
+ * configurations share a member, and one entry will do; where more change, the new configuration is joint, and every decision needs
+ * a majority of the old voters and one of the new, until it is left (dissertation 4.3). The leader adds its own guard (raft.md 9.2
+ * rule 2, P-32).
  */
 import { unreachable } from '../base/assert.ts';
 import type { MemberId } from '../model/ids.ts';
 import type { Configuration } from '../model/log.ts';
 import type { MembershipChange, RaftRefusal } from './messages.ts';
+import { isJoint, majorityOf } from './quorum.ts';
 
 export type ChangePlan =
   | { readonly kind: 'change'; readonly configuration: Configuration }
@@ -21,7 +24,8 @@ export interface ChangeContext {
 }
 
 export function planChange(from: Configuration, change: MembershipChange, context: ChangeContext): ChangePlan {
-  if (from.votersOutgoing.length > 0) return refuse('CONFIG_PENDING', 'the configuration is joint');
+  if (isJoint(from)) return refuse('CONFIG_PENDING', 'the configuration is joint');
+  if (change.kind === 'exchange') return planExchange(from, change, context);
   const { member } = change;
   const isVoter = from.voters.includes(member);
   const isLearner = from.learners.includes(member);
@@ -49,6 +53,37 @@ export function planChange(from: Configuration, change: MembershipChange, contex
     default:
       return unreachable(change);
   }
+}
+
+/** Both lists at once; with one voter in all it is the single step that it could have been. */
+function planExchange(
+  from: Configuration,
+  { promote, remove }: Extract<MembershipChange, { kind: 'exchange' }>,
+  context: ChangeContext,
+): ChangePlan {
+  const added = promote.filter((member) => !from.voters.includes(member));
+  const stranger = remove.find((member) => !from.voters.includes(member));
+  if (stranger !== undefined) return refuse('INVALID_CHANGE', `${stranger} is not a voter`);
+  for (const member of added) {
+    if (!from.learners.includes(member)) return refuse('INVALID_CHANGE', `${member} is not a learner`);
+    if (!context.isCaughtUp(member)) return refuse('NOT_READY', `${member} has not caught up`);
+  }
+  if (remove.includes(context.leader))
+    return refuse('INVALID_CHANGE', `${context.leader} leads; transfer leadership first`);
+  if (remove.length >= majorityOf(from.voters.length))
+    return refuse('INVALID_CHANGE', `${remove.length} of ${from.voters.length} voters are too many for one step`);
+  if (added.length + remove.length === 0) return { kind: 'none' };
+  const voters = [...from.voters.filter((voter) => !remove.includes(voter)), ...added];
+  const learners = from.learners.filter((learner) => !added.includes(learner));
+  if (added.length + remove.length === 1) return to(from, { voters, learners });
+  return to({ ...from, votersOutgoing: from.voters, autoLeave: true }, { voters, learners });
+}
+
+/** What a joint configuration becomes when its own entry is committed (raft.md 9.2 rule 4). */
+export function leftJoint(joint: Configuration): Configuration {
+  const { voters, learners, learnersNext } = joint;
+  const all = [...new Set([...learners, ...learnersNext])].sort();
+  return { voters, votersOutgoing: [], learners: all, learnersNext: [], autoLeave: false };
 }
 
 /** A leader that took its own vote would be the last to know: it hands over first (raft.md 9.2 rule 6, P-70). */

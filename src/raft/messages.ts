@@ -6,12 +6,13 @@ import type { RaftMessage } from '../wire/raft/rpc.ts';
 /** Its shape and its bytes are one thing, so it is defined beside its codec. */
 export type { RaftMessage };
 
-/** One step of membership. One voter per step; the joint form comes later with the same entries. */
+export type MemberStep = 'addLearner' | 'promote' | 'demote' | 'remove';
+
+/** One step of membership. What touches one voter is a single entry; an `exchange` of more goes through joint consensus (raft.md 9.1). */
 export type MembershipChange =
-  | { readonly kind: 'addLearner'; readonly member: MemberId }
-  | { readonly kind: 'promote'; readonly member: MemberId }
-  | { readonly kind: 'demote'; readonly member: MemberId }
-  | { readonly kind: 'remove'; readonly member: MemberId };
+  | { readonly kind: MemberStep; readonly member: MemberId }
+  /** Learners that have caught up become voters, and voters go, all in one step. */
+  | { readonly kind: 'exchange'; readonly promote: readonly MemberId[]; readonly remove: readonly MemberId[] };
 
 export type RaftInput =
   | { readonly kind: 'message'; readonly from: MemberId; readonly message: RaftMessage }

@@ -14,7 +14,7 @@ export function majorityOf(count: number): number {
 export function quorumValue(configuration: Configuration, reached: (member: MemberId) => number): number {
   assert(configuration.voters.length > 0, 'a configuration has voters');
   const incoming = majorityValue(configuration.voters, reached);
-  if (configuration.votersOutgoing.length === 0) return incoming;
+  if (!isJoint(configuration)) return incoming;
   return Math.min(incoming, majorityValue(configuration.votersOutgoing, reached));
 }
 
@@ -27,6 +27,11 @@ export function hasQuorum(configuration: Configuration, has: (member: MemberId) 
 export function voteOutcome(configuration: Configuration, votes: ReadonlyMap<MemberId, boolean>): VoteOutcome {
   if (hasQuorum(configuration, (member) => votes.get(member) === true)) return 'won';
   return hasQuorum(configuration, (member) => votes.get(member) !== false) ? 'pending' : 'lost';
+}
+
+/** Two halves hold together: on the way from one set of voters to another. */
+export function isJoint(configuration: Configuration): boolean {
+  return configuration.votersOutgoing.length > 0;
 }
 
 export function isVoter(configuration: Configuration, member: MemberId): boolean {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts';
 import { DEFAULT_RAFT_CONFIG, leaderLeaseMs } from '../../src/raft/config.ts';
-import type { MembershipChange } from '../../src/raft/messages.ts';
+import type { MemberStep } from '../../src/raft/messages.ts';
 import { N1, N2, N3, N4, SingleCore, at, entry, granted, logOf } from './single-core.ts';
 
 const THREE: readonly string[] = ['n1', 'n2', 'n3'];
@@ -23,7 +23,7 @@ function echo(core: SingleCore, from: MemberId, readSeq: number): void {
   core.receive(from, { kind: 'heartbeatResp', term: core.raft.term, readSeq, durableLast: core.raft.lastIndex });
 }
 
-function change(core: SingleCore, kind: MembershipChange['kind'], id: MemberId): RequestId {
+function change(core: SingleCore, kind: MemberStep, id: MemberId): RequestId {
   return core.ask((requestId) => ({ kind: 'changeMembers', requestId, change: { kind, member: id } }));
 }
 

@@ -5,9 +5,9 @@ import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts
 import { EMPTY_RECOVERED_LOG } from '../../src/model/log.ts';
 import type { SnapshotMeta } from '../../src/model/log.ts';
 import { DEFAULT_RAFT_CONFIG, STEADY_RAFT_CONFIG, leaderLeaseMs, validateRaftConfig } from '../../src/raft/config.ts';
-import type { MembershipChange } from '../../src/raft/messages.ts';
-import { N1, N2, N3, N4, SingleCore, at, entry, granted, logOf } from './single-core.ts';
-import { WORLD_CLUSTER, configurationOf, member } from './world.ts';
+import type { MemberStep } from '../../src/raft/messages.ts';
+import { N1, N2, N3, N4, N5, SingleCore, at, entry, granted, logOf } from './single-core.ts';
+import { WORLD_CLUSTER, configurationOf, foundingEntry, member } from './world.ts';
 
 const THREE: readonly string[] = ['n1', 'n2', 'n3'];
 const LEASE_MS: number = leaderLeaseMs(DEFAULT_RAFT_CONFIG);
@@ -26,8 +26,25 @@ function echo(core: SingleCore, from: MemberId, readSeq: number): void {
   core.receive(from, { kind: 'heartbeatResp', term: core.raft.term, readSeq, durableLast: core.raft.lastIndex });
 }
 
-function change(core: SingleCore, kind: MembershipChange['kind'], id: MemberId): RequestId {
+function change(core: SingleCore, kind: MemberStep, id: MemberId): RequestId {
   return core.ask((requestId) => ({ kind: 'changeMembers', requestId, change: { kind, member: id } }));
+}
+
+function exchange(core: SingleCore, promote: readonly MemberId[], remove: readonly MemberId[]): RequestId {
+  return core.ask((requestId) => ({ kind: 'changeMembers', requestId, change: { kind: 'exchange', promote, remove } }));
+}
+
+/** It was a follower when the joint configuration came; nobody has told it that it is committed. */
+function jointLog(incoming: readonly string[], outgoing: readonly string[]): SingleCore {
+  const { entries } = logOf(outgoing, []);
+  const joint = {
+    ...configurationOf(incoming),
+    votersOutgoing: configurationOf(outgoing).voters,
+    autoLeave: true,
+  };
+  const entered = { ...foundingEntry(joint), ...at(2, 2) };
+  const hardState = { term: 2 as Term, vote: null };
+  return new SingleCore({ ...EMPTY_RECOVERED_LOG, hardState, entries: [...entries, entered] });
 }
 
 function code(core: SingleCore, requestId: RequestId): string {
@@ -78,6 +95,80 @@ describe('members', () => {
     core.take();
     core.pass(60);
     assert.deepEqual([...new Set(core.takeKind('heartbeat').map(({ to }) => to))], [N2]);
+  });
+
+  it('9.2 rules 3, 4: several voters change by a joint step that needs both halves, and is left by itself', () => {
+    const core = leading();
+    change(core, 'addLearner', N4);
+    for (const id of [N2, N3, N4]) core.acknowledge(id);
+    change(core, 'addLearner', N5);
+    for (const id of [N2, N3, N4, N5]) core.acknowledge(id);
+    const asked = exchange(core, [N4, N5], [N2]);
+    const joint = core.raft.configuration;
+    assert.deepEqual(
+      [joint.voters, joint.votersOutgoing],
+      [
+        [N1, N3, N4, N5],
+        [N1, N2, N3],
+      ],
+    );
+    const entered = core.raft.lastIndex;
+    core.acknowledge(N4);
+    core.acknowledge(N5);
+    assert.ok(core.raft.commitIndex < entered, 'three of the incoming half, one of the outgoing: not committed');
+    assert.equal(code(core, exchange(core, [], [N3])), 'CONFIG_PENDING');
+    core.acknowledge(N2);
+    assert.equal(core.raft.commitIndex, entered);
+    assert.deepEqual(core.raft.configuration, configurationOf(['n1', 'n3', 'n4', 'n5']), 'it is being left');
+    assert.equal(code(core, asked), 'waits', 'the change is not done before it is left');
+    core.acknowledge(N4);
+    core.acknowledge(N5);
+    assert.deepEqual(core.outcome(asked), {
+      kind: 'changed',
+      configuration: configurationOf(['n1', 'n3', 'n4', 'n5']),
+    });
+  });
+
+  it('9.2 rule 4: a new leader leaves what its predecessor entered, and not before an entry of its own term is committed', () => {
+    const core = jointLog(['n1', 'n4', 'n5'], THREE);
+    core.elect([N2, N4]);
+    assert.equal(core.raft.role, 'leader', 'two of each half');
+    core.pass(120);
+    assert.equal(core.raft.configuration.votersOutgoing.length, 3, 'nothing of its term is committed');
+    core.acknowledge(N2);
+    assert.equal(core.raft.commitIndex, 0);
+    core.acknowledge(N4);
+    assert.deepEqual(core.raft.configuration, configurationOf(['n1', 'n4', 'n5']));
+    assert.equal(core.raft.commitIndex, 3);
+  });
+
+  it('9.2 rule 3: no majority of one half elects, and no majority of one half keeps a leader', () => {
+    const core = jointLog(['n1', 'n4', 'n5'], THREE);
+    core.elect([N4, N5]);
+    assert.notEqual(core.raft.role, 'leader');
+    const led = jointLog(['n1', 'n4', 'n5'], THREE);
+    led.elect([N2, N4]);
+    for (let i = 0; i < 20 && led.raft.role === 'leader'; i++) {
+      led.pass(50);
+      for (const { to, message } of led.takeKind('heartbeat'))
+        if (to !== N2 && to !== N3) echo(led, to, message.readSeq);
+    }
+    assert.equal(led.raft.role, 'follower', 'CheckQuorum: the outgoing half was not heard');
+  });
+
+  it('9.2 rule 6: a leader of the outgoing half alone leaves the joint step, does not count itself, and goes', () => {
+    const core = jointLog(['n3', 'n4', 'n5'], THREE);
+    core.elect([N2, N3, N4]);
+    assert.equal(core.raft.role, 'leader');
+    for (const id of [N2, N3, N4]) core.acknowledge(id);
+    assert.deepEqual(core.raft.configuration, configurationOf(['n3', 'n4', 'n5']));
+    assert.equal(core.raft.role, 'leader', 'until that is committed');
+    core.acknowledge(N3);
+    assert.equal(core.raft.role, 'leader', 'one of three, itself not counted');
+    core.acknowledge(N4);
+    assert.equal(core.raft.role, 'follower');
+    core.pass(2_000);
+    assert.equal(core.raft.role, 'follower');
   });
 
   it('9.2 rule 8: a voter campaigns until its removal is committed, then neither campaigns nor votes', () => {

@@ -97,6 +97,22 @@ const BUGS: readonly PlantedBug[] = [
     seeds: 1_000,
   },
   {
+    name: '9.2: the outgoing half of a joint configuration is not asked',
+    file: 'raft/quorum.js',
+    rule: 'if (!isJoint(configuration))',
+    broken: 'if (true)',
+    foundBy: /I-/,
+    seeds: 2_000,
+  },
+  {
+    name: '9.2 rule 4: nobody leaves a joint configuration',
+    file: 'raft/leader.js',
+    rule: 'if (!isJoint(configuration) || !isCommitted || this.transfer.isUnderWay)',
+    broken: 'if (true)',
+    foundBy: /I-/,
+    seeds: 200,
+  },
+  {
     name: 'P-72: the lease counts without the margin for clock rates',
     file: 'raft/config.js',
     rule: '(config.electionMs * (1 - config.clockDrift)) / (1 + config.clockDrift)',

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { SeededRandom, randomBelow } from '../../src/base/random.ts';
 import type { MemberId } from '../../src/model/ids.ts';
 import type { Configuration } from '../../src/model/log.ts';
-import { planChange } from '../../src/raft/membership.ts';
-import type { MembershipChange } from '../../src/raft/messages.ts';
+import { leftJoint, planChange } from '../../src/raft/membership.ts';
+import type { MemberStep } from '../../src/raft/messages.ts';
 import { hasQuorum, majorityOf, quorumValue, voteOutcome } from '../../src/raft/quorum.ts';
 import { N1, N2, N3, N4, N5, joined } from './single-core.ts';
 import { configurationOf, member } from './world.ts';
@@ -71,7 +71,7 @@ describe('quorums', () => {
 
 describe('one step of membership', () => {
   const context = { leader: N1, learnersMax: 2, isCaughtUp: (id: MemberId): boolean => id !== N5 };
-  const plan = (from: Configuration, kind: MembershipChange['kind'], id: MemberId): unknown => {
+  const plan = (from: Configuration, kind: MemberStep, id: MemberId): unknown => {
     const result = planChange(from, { kind, member: id }, context);
     if (result.kind === 'change') return [result.configuration.voters, result.configuration.learners];
     return result.kind === 'refused' ? result.code : result.kind;
@@ -108,6 +108,41 @@ describe('one step of membership', () => {
     assert.equal(plan(configurationOf(['n1'], ['n2', 'n3']), 'addLearner', N4), 'INVALID_CHANGE', 'too many learners');
     assert.equal(plan(configurationOf(['n2']), 'remove', N2), 'INVALID_CHANGE', 'nobody would be left');
     assert.equal(plan(joined(three, [N1]), 'remove', N3), 'CONFIG_PENDING');
+  });
+
+  it('makes a joint configuration of what touches several voters, and a plain one of what touches one', () => {
+    const five = configurationOf(['n1', 'n2', 'n3'], ['n4', 'n6']);
+    const exchange = (promote: MemberId[], remove: MemberId[]): ReturnType<typeof planChange> =>
+      planChange(five, { kind: 'exchange', promote, remove }, context);
+    const N6 = member('n6');
+    assert.deepEqual(exchange([N6, N4], [N2]), {
+      kind: 'change',
+      configuration: {
+        voters: [N1, N3, N4, N6],
+        votersOutgoing: [N1, N2, N3],
+        learners: [],
+        learnersNext: [],
+        autoLeave: true,
+      },
+    });
+    assert.deepEqual(exchange([N4], []), planChange(five, { kind: 'promote', member: N4 }, context));
+    assert.deepEqual(exchange([], [N3]), planChange(five, { kind: 'remove', member: N3 }, context));
+    assert.deepEqual(exchange([N2], []), { kind: 'none' });
+    const refusals: [MemberId[], MemberId[], string][] = [
+      [[N5], [N2], 'INVALID_CHANGE'],
+      [[N4], [N1], 'INVALID_CHANGE'],
+      [[N4], [N6], 'INVALID_CHANGE'],
+      [[N4, N6], [N2, N3], 'INVALID_CHANGE'],
+    ];
+    for (const [promote, remove, refusal] of refusals) {
+      const result = exchange(promote, remove);
+      assert.equal(result.kind === 'refused' && result.code, refusal);
+    }
+  });
+
+  it('leaves a joint configuration for its incoming half', () => {
+    const joint = { ...joined(configurationOf(['n1', 'n4'], ['n5']), [N1, N2]), learnersNext: [N2], autoLeave: true };
+    assert.deepEqual(leftJoint(joint), configurationOf(['n1', 'n4'], ['n2', 'n5']));
   });
 
   it('lets a name come back under a new stamp beside its old one', () => {

@@ -13,10 +13,10 @@ import assert from 'node:assert/strict';
 import { utf8 } from '../../src/base/bytes.ts';
 import type { LogIndex, MemberId, RequestId } from '../../src/model/ids.ts';
 import { DEFAULT_RAFT_CONFIG } from '../../src/raft/config.ts';
-import type { MembershipChange, RaftMessage } from '../../src/raft/messages.ts';
+import type { MemberStep, RaftMessage } from '../../src/raft/messages.ts';
 import { CALM_WORLD, World, member, nameOf } from './world.ts';
 
-const CHANGES: Readonly<Record<string, MembershipChange['kind']>> = {
+const CHANGES: Readonly<Record<string, MemberStep>> = {
   add: 'addLearner',
   promote: 'promote',
   demote: 'demote',
@@ -149,6 +149,13 @@ class Script {
       case 'change': {
         const kind = CHANGES[second] ?? assert.fail(`no such change: ${second}`);
         const change = { kind, member: this.#node(third) };
+        this.#last = this.#world.ask(node, (requestId) => ({ kind: 'changeMembers', requestId, change }));
+        return;
+      }
+      case 'exchange': {
+        const named = (sign: string): MemberId[] =>
+          rest.filter((word) => word.startsWith(sign)).map((word) => this.#node(word.slice(1)));
+        const change = { kind: 'exchange', promote: named('+'), remove: named('-') } as const;
         this.#last = this.#world.ask(node, (requestId) => ({ kind: 'changeMembers', requestId, change }));
         return;
       }

@@ -8,8 +8,9 @@ import { randomBelow, randomBetween } from '../../src/base/random.ts';
 import type { LogIndex, MemberId, RequestId } from '../../src/model/ids.ts';
 import { DEFAULT_RAFT_CONFIG } from '../../src/raft/config.ts';
 import type { RaftConfig } from '../../src/raft/config.ts';
+import type { MembershipChange } from '../../src/raft/messages.ts';
 import type { Raft } from '../../src/raft/raft.ts';
-import { isMember } from '../../src/raft/quorum.ts';
+import { isJoint, isMember } from '../../src/raft/quorum.ts';
 import { CALM_WORLD, World, nameOf } from './world.ts';
 import type { Node, WorldOptions } from './world.ts';
 
@@ -225,7 +226,9 @@ class Run {
     const draw = world.random.next();
     const learner = learners[randomBelow(world.random, learners.length)];
     const voter = voters.filter((id) => id !== leader.id)[randomBelow(world.random, voters.length)];
-    if (learner !== undefined && draw < 0.5) this.#change(leader, { kind: 'promote', member: learner });
+    const doomed = voters.filter((id) => id !== leader.id && world.random.next() < 0.3);
+    if (world.random.next() < 0.4) this.#change(leader, { kind: 'exchange', promote: learners, remove: doomed });
+    else if (learner !== undefined && draw < 0.5) this.#change(leader, { kind: 'promote', member: learner });
     else if (voters.length + learners.length < 5 && draw < 0.7) this.#addLearner(leader);
     else if (voter !== undefined && voters.length > 1)
       this.#change(leader, { kind: draw < 0.85 ? 'remove' : 'demote', member: voter });
@@ -239,10 +242,7 @@ class Run {
     this.#change(leader, { kind: 'addLearner', member: node.id });
   }
 
-  #change(
-    leader: Node,
-    change: { readonly kind: 'addLearner' | 'promote' | 'demote' | 'remove'; readonly member: MemberId },
-  ): void {
+  #change(leader: Node, change: MembershipChange): void {
     this.world.ask(leader.id, (requestId) => ({ kind: 'changeMembers', requestId, change }));
   }
 
@@ -264,7 +264,9 @@ class Run {
       ) {
         written = world.ask(leader.id, (requestId) => ({ kind: 'propose', requestId, items: [utf8('calm')] }));
       }
-      return world.outcomeOf(written)?.kind === 'committed' && this.#areEqual(leader);
+      // A joint configuration is a way, not a place to stay.
+      const isSettled = !isJoint(leader.raft.configuration);
+      return isSettled && world.outcomeOf(written)?.kind === 'committed' && this.#areEqual(leader);
     };
     world.advance(1_000); // The longest pause has ended.
     assert(world.advanceUntil(isDone, HEAL_MS), `I-27: not healed: ${this.#describe()}`);
