@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FUNKCTL, freshClusterName, type NodeProcess, Scratch, settled } from './node-process.ts';
 
 interface Outcome {
@@ -129,7 +130,7 @@ async function steers(to: readonly string[], nodes: readonly NodeProcess[]): Pro
   assert.doesNotMatch(await ok(...to, 'shards'), /^nv /m);
 }
 
-/** `funkctl watch | head`: who has seen enough closes the pipe, and the tool ends well. */
+/** `funkctl watch | head`: who has seen enough closes the pipe, and the tool ends well with the next line that it has to tell. */
 async function watches(to: readonly string[]): Promise<void> {
   const words = [process.execPath, FUNKCTL, ...to, 'watch', '--json'];
   const script = 'set -o pipefail; "$@" | head -n 3; echo "watch ended with $?"';
@@ -139,7 +140,14 @@ async function watches(to: readonly string[]): Promise<void> {
     stream.setEncoding('utf8').on('data', (more: string) => {
       text += more;
     });
-  await new Promise((resolve) => shell.once('close', resolve));
+  let isOver = false;
+  const closed = new Promise((resolve) => shell.once('close', resolve)).then(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    await run(...to, 'step-down');
+    await Promise.race([closed, sleep(500)]);
+  }
   const lines = text.trim().split('\n');
   assert.equal(lines.pop(), 'watch ended with 0', text);
   assert.deepEqual(lines.map((line) => (JSON.parse(line) as { readonly kind: string }).kind).slice(0, 2), [
