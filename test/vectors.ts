@@ -1,5 +1,7 @@
 /** Golden bytes from real peers, kept in test/vectors. */
 import { readFileSync } from 'node:fs';
+import { utf8 } from '../src/base/bytes.ts';
+import { type GossipGuard, NO_GUARD } from '../src/wire/memberlist/guard.ts';
 
 /** The parsed content of a file in test/vectors/gossip. The caller states its shape. */
 export function vectors<T>(file: string): T {
@@ -14,4 +16,21 @@ export function fromHex(text: string): Uint8Array {
 
 export function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+const KEY_16 = '30313233343536373839616263646566';
+const KEY_32 = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';
+const SCENARIO_KEYS: Readonly<Record<string, readonly string[]>> = {
+  enc2: [KEY_16],
+  enccomp2: [KEY_32],
+  fake_enccomp: [KEY_16, KEY_32],
+  keys2: [KEY_16, KEY_32],
+  new_labelenc: [KEY_16],
+};
+
+/** What the nodes of a captured scenario were told of keys and labels. */
+export function scenarioGuard(scenario: string): GossipGuard {
+  const keys = (SCENARIO_KEYS[scenario] ?? []).map(fromHex);
+  const label = scenario.startsWith('new_label') ? utf8('cluster-a') : NO_GUARD.label;
+  return { ...NO_GUARD, keys, label };
 }

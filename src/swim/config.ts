@@ -1,5 +1,9 @@
 /** Settings of the SWIM core: memberlist's three profiles (wire-gossip 11.4) and the limits that memberlist leaves open. */
+import { utf8 } from '../base/bytes.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import { LABEL_BYTES_MAX } from '../wire/memberlist/guard.ts';
+import { keyProblem } from '../wire/memberlist/sealing.ts';
+import { KEYS_MAX } from './keyring.ts';
 
 /** Memberlist's limit on node metadata (wire-gossip 11.4). */
 export const META_BYTES_MAX = 512;
@@ -53,6 +57,16 @@ export interface SwimConfig extends SwimTiming {
   readonly streamsAcceptedMax: number;
   /** Bytes that all half-received streams may hold together. */
   readonly streamBufferedBytesMax: number;
+  /** 16, 24 or 32 bytes each; the first one seals. None: gossip is not encrypted, and never will be while this node runs. */
+  readonly keys: readonly Uint8Array[];
+  /** Refuse what is not encrypted. Without effect as long as there are no keys. memberlist: GossipVerifyIncoming. */
+  readonly verifyIncoming: boolean;
+  /** Encrypt what is sent. memberlist: GossipVerifyOutgoing. */
+  readonly verifyOutgoing: boolean;
+  /** Keeps apart clusters that share a network: what bears another label, or none, is dropped. Empty for none. memberlist: Label. */
+  readonly label: string;
+  /** For a transport that takes labels off before we see them. memberlist: SkipInboundLabelCheck. */
+  readonly skipInboundLabelCheck: boolean;
 }
 
 export type SwimProfile = 'lan' | 'wan' | 'local';
@@ -120,6 +134,11 @@ export function swimConfig(
     membersMax: 4_096,
     streamsAcceptedMax: 128,
     streamBufferedBytesMax: 64 * 1024 * 1024,
+    keys: [],
+    verifyIncoming: true,
+    verifyOutgoing: true,
+    label: '',
+    skipInboundLabelCheck: false,
     ...settings,
   };
 }
@@ -172,5 +191,11 @@ export function validateSwimConfig(config: SwimConfig): string[] {
   if (config.advertise.port < 1 || config.advertise.port > 65_535)
     problems.push('advertise must hold a port from 1 to 65535');
   if (config.probeTimeoutMs >= config.probeIntervalMs) problems.push('probeTimeoutMs must be below probeIntervalMs');
+  for (const [at, key] of config.keys.entries()) {
+    const problem = keyProblem(key);
+    if (problem !== undefined) problems.push(`key ${at + 1} has ${key.length} bytes: ${problem}`);
+  }
+  if (config.keys.length > KEYS_MAX) problems.push(`at most ${KEYS_MAX} keys, and there are ${config.keys.length}`);
+  if (utf8(config.label).length > LABEL_BYTES_MAX) problems.push(`label must have at most ${LABEL_BYTES_MAX} bytes`);
   return problems;
 }

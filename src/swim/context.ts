@@ -1,16 +1,20 @@
 /** What all parts of the SWIM core share: settings, table, queue, health, and the turn that is being run. */
+import { utf8 } from '../base/bytes.ts';
 import type { Random } from '../base/random.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { SwimStats } from '../model/node-stats.ts';
+import type { GossipGuard } from '../wire/memberlist/guard.ts';
 import { Awareness } from './awareness.ts';
 import { BroadcastQueue } from './broadcast-queue.ts';
 import type { SwimConfig } from './config.ts';
+import { Keyring } from './keyring.ts';
 import { MemberTable } from './member-table.ts';
 import type { SwimDelegate, SwimEffect, SwimEvent } from './messages.ts';
 
 export interface SwimOptions {
   readonly config: SwimConfig;
+  /** Nonces are drawn from it too: outside of tests, from the operating system's source. */
   readonly random: Random;
   readonly delegate: SwimDelegate;
 }
@@ -22,6 +26,9 @@ export class SwimContext {
   readonly table: MemberTable;
   readonly queue: BroadcastQueue;
   readonly awareness: Awareness;
+  readonly keyring: Keyring;
+  /** Around every packet and stream. Its keys are those of the ring at the moment. */
+  readonly guard: GossipGuard;
   readonly stats: SwimStats = emptyStats();
   /** Of the turn that is being run; set by the door at the start of each. */
   now: MonotonicMs = 0;
@@ -38,6 +45,18 @@ export class SwimContext {
     const { retransmitMult, membersMax } = options.config;
     this.queue = new BroadcastQueue({ retransmitMult, entriesMax: 2 * membersMax });
     this.awareness = new Awareness(options.config.awarenessMaxMultiplier);
+    const { label, skipInboundLabelCheck, verifyIncoming, verifyOutgoing } = options.config;
+    const keyring = new Keyring(options.config.keys);
+    this.keyring = keyring;
+    this.guard = {
+      label: utf8(label),
+      skipInboundLabelCheck,
+      verifyIncoming,
+      verifyOutgoing,
+      get keys() {
+        return keyring.keys;
+      },
+    };
   }
 
   isSelf(name: string): boolean {

@@ -1,6 +1,7 @@
 /** Datagrams on their way out: what rides along, how it is wrapped, and the gossip tick. wire-gossip.md 4.4, 10.2, 10.3. */
 import { assert } from '../base/assert.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import { guardOverheadBytes, guardPacket } from '../wire/memberlist/guard.ts';
 import { encodeUser } from '../wire/memberlist/messages.ts';
 import {
   COMPOUND_HEADER_BYTES,
@@ -51,7 +52,8 @@ export class Outbox {
 
   /** For messages and their entries in the compound. */
   get #room(): number {
-    return this.#context.config.packetBytesMax - CRC_BYTES - COMPOUND_HEADER_BYTES;
+    const { config, guard } = this.#context;
+    return config.packetBytesMax - guardOverheadBytes(guard) - CRC_BYTES - COMPOUND_HEADER_BYTES;
   }
 
   /** memberlist's own news first, then the delegate's. */
@@ -70,11 +72,12 @@ export class Outbox {
   }
 
   #sendAll(to: Endpoint, messages: readonly Uint8Array[]): void {
-    const { config, effects, stats, table } = this.#context;
+    const { config, effects, guard, random, stats, table } = this.#context;
     // Only a known member is known to understand checksums.
     const checksum = (table.at(to)?.versions[1] ?? 0) >= CRC_VERSION;
     for (const packet of packMessages(messages)) {
-      const bytes = encodePacket(packet, { compression: config.compression, checksum });
+      const body = encodePacket(packet, { compression: config.compression, checksum });
+      const bytes = guardPacket(body, guard, random);
       stats.packetsSent += 1;
       stats.bytesSent += bytes.length;
       effects.push({ kind: 'sendDatagram', to, bytes });

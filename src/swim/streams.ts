@@ -7,10 +7,11 @@ import { DeadlineHeap } from '../base/deadline-heap.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { StreamId } from '../model/ids.ts';
-import type { DecodeFailure } from '../wire/memberlist/failure.ts';
+import type { DecodeFailure, DecodeReason } from '../wire/memberlist/failure.ts';
+import { guardStream } from '../wire/memberlist/guard.ts';
+import { GuardedStream } from '../wire/memberlist/guarded-stream.ts';
 import { encodeErr } from '../wire/memberlist/messages.ts';
 import { compressIfShorter } from '../wire/memberlist/packet.ts';
-import { StreamDecoder } from '../wire/memberlist/stream.ts';
 import type { StreamMessage, StreamProgress } from '../wire/memberlist/stream.ts';
 import type { SwimContext } from './context.ts';
 
@@ -37,10 +38,13 @@ interface OpenOptions {
   readonly deadline?: MonotonicMs;
 }
 
+/** Closed without a word: what the type byte says nothing about, and strangers by their label (wire-gossip 7.2). */
+const UNANSWERED: ReadonlySet<DecodeReason> = new Set(['unknownType', 'labelled', 'unlabelled', 'badLabel']);
+
 interface Stream {
   readonly id: StreamId;
   readonly peer: Endpoint;
-  readonly decoder: StreamDecoder;
+  readonly decoder: GuardedStream;
   /** Undefined on streams that peers opened. */
   readonly request: { readonly bytes: Uint8Array; readonly client: StreamClient; readonly renews: boolean } | undefined;
 }
@@ -63,25 +67,26 @@ export class Streams {
   }
 
   open(to: Endpoint, message: Uint8Array, options: OpenOptions): void {
-    const { config, effects, now, stats } = this.#context;
+    const { config, effects, guard, now, stats } = this.#context;
     const id = this.#nextId as StreamId;
     this.#nextId += 2;
-    const request = { bytes: this.#wrap(message), client: options.client, renews: options.deadline === undefined };
-    this.#streams.set(id, { id, peer: to, decoder: new StreamDecoder(), request });
+    const bytes = this.#wrap(message, 'dialled');
+    const request = { bytes, client: options.client, renews: options.deadline === undefined };
+    this.#streams.set(id, { id, peer: to, decoder: new GuardedStream(guard, 'dialled'), request });
     this.#deadlines.set(id, options.deadline ?? now + config.tcpTimeoutMs);
     stats.streamsOpened += 1;
     effects.push({ kind: 'openStream', stream: id, to });
   }
 
   onAccepted(id: StreamId, from: Endpoint): void {
-    const { config, effects, now } = this.#context;
+    const { config, effects, guard, now } = this.#context;
     if (this.#acceptedCount >= config.streamsAcceptedMax) {
       this.#context.drop('tooManyStreams', from);
       effects.push({ kind: 'closeStream', stream: id });
       return;
     }
     this.#acceptedCount += 1;
-    this.#streams.set(id, { id, peer: from, decoder: new StreamDecoder(), request: undefined });
+    this.#streams.set(id, { id, peer: from, decoder: new GuardedStream(guard, 'accepted'), request: undefined });
     // Not renewed by bytes that trickle in: a whole request comes within the time, or not at all.
     this.#deadlines.set(id, now + config.tcpTimeoutMs);
   }
@@ -162,24 +167,24 @@ export class Streams {
       return;
     }
     const answer = this.#server?.onRequest(message, stream.peer);
-    if (answer !== undefined) this.#write(stream.id, this.#wrap(answer.bytes));
+    if (answer !== undefined) this.#write(stream.id, this.#wrap(answer.bytes, 'accepted'));
     this.#close(stream);
     answer?.after();
   }
 
   #fail(stream: Stream, failure: DecodeFailure): void {
     this.#context.drop(failure.reason, stream.peer);
-    // What the type byte says nothing about is closed without an answer (wire-gossip 7.2).
-    if (stream.request === undefined && failure.reason !== 'unknownType') {
-      this.#write(stream.id, this.#wrap(encodeErr({ kind: 'err', error: failure.detail })));
+    if (stream.request === undefined && !UNANSWERED.has(failure.reason)) {
+      this.#write(stream.id, this.#wrap(encodeErr({ kind: 'err', error: failure.detail }), 'accepted'));
     }
     this.#close(stream);
     stream.request?.client.onFailed(failure.detail);
   }
 
-  /** Compressed when that is shorter. (memberlist compresses every stream; peers accept both.) */
-  #wrap(message: Uint8Array): Uint8Array {
-    return this.#context.config.compression ? compressIfShorter(message) : message;
+  /** Compressed when that is shorter (memberlist compresses every stream; peers accept both), then sealed and labelled. */
+  #wrap(message: Uint8Array, side: 'dialled' | 'accepted'): Uint8Array {
+    const { config, guard, random } = this.#context;
+    return guardStream(config.compression ? compressIfShorter(message) : message, guard, side, random);
   }
 
   #write(id: StreamId, bytes: Uint8Array): void {

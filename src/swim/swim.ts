@@ -26,6 +26,7 @@ import { Answerer } from './answerer.ts';
 import { validateSwimConfig } from './config.ts';
 import { SwimContext } from './context.ts';
 import type { SwimOptions } from './context.ts';
+import type { Keyring } from './keyring.ts';
 import { memberOf } from './member-table.ts';
 import { Membership } from './membership.ts';
 import type { Accusation } from './membership.ts';
@@ -38,6 +39,7 @@ import { Streams } from './streams.ts';
 export { BroadcastQueue } from './broadcast-queue.ts';
 export type { BroadcastOptions } from './broadcast-queue.ts';
 export type { SwimOptions } from './context.ts';
+export { Keyring } from './keyring.ts';
 
 export class Swim implements Machine<SwimInput, SwimEffect> {
   readonly #context: SwimContext;
@@ -93,6 +95,11 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
 
   get isLeaving(): boolean {
     return this.#context.isLeaving;
+  }
+
+  /** To be changed by the layer above, with effect on the next packet. */
+  get keyring(): Keyring {
+    return this.#context.keyring;
   }
 
   /** Our own row; there from `start` on. */
@@ -235,7 +242,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     const { stats } = this.#context;
     stats.packetsReceived += 1;
     stats.bytesReceived += bytes.length;
-    const { messages, failures } = decodePacket(bytes);
+    const { messages, failures } = decodePacket(bytes, this.#context.guard);
     for (const message of messages) this.#onMessage(message, from);
     for (const failure of failures) this.#context.drop(failure.reason, from);
     if (messages.length > 0) this.#membership.onContact(from);

@@ -1,7 +1,6 @@
 /**
- * Datagrams: the envelopes around gossip messages, put on and taken off. Incoming layers are label, encryption, checksum, then
- * compression and compounds in any order, nested. Label and encryption are recognised and refused until this node has keys;
- * their place is the top of {@link decodePacket} and the end of {@link encodePacket}. wire-gossip.md sections 4 and 5.
+ * Datagrams: the envelopes around gossip messages, put on and taken off. Incoming layers are label, encryption (both in guard.ts,
+ * which also puts them on), checksum, then compression and compounds in any order, nested. wire-gossip.md sections 4 and 5.
  */
 import { assert } from '../../base/assert.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
@@ -10,12 +9,12 @@ import { lzwCompress, lzwDecompress } from '../lzw.ts';
 import { MsgpackReader } from '../msgpack/reader.ts';
 import { crc32 } from './crc32.ts';
 import type { DecodeFailure, DecodeReason } from './failure.ts';
+import { type GossipGuard, NO_GUARD, openPacket } from './guard.ts';
 import {
   TYPE_COMPOUND,
   TYPE_COMPRESS,
   TYPE_CRC,
   TYPE_ENCRYPT,
-  TYPE_LABEL,
   decodeDatagramMessage,
   encodeCompress,
   readCompress,
@@ -48,12 +47,12 @@ export interface DecodedPacket {
 }
 
 /** Takes everything usable out of a datagram. Never throws; messages share memory with `bytes`. */
-export function decodePacket(bytes: Uint8Array): DecodedPacket {
+export function decodePacket(bytes: Uint8Array, guard: GossipGuard = NO_GUARD): DecodedPacket {
   const unpacker = new Unpacker();
-  // Outermost first: label, then encryption (nothing marks it: a sealed packet begins with version byte 0 or 1 and fails as a message).
-  if (bytes[0] === TYPE_LABEL) unpacker.fail('labelled', 'a label where none is configured');
-  else if (bytes.length >= CRC_BYTES && bytes[0] === TYPE_CRC) unpackChecked(bytes, unpacker);
-  else unpacker.unpack(bytes, 0);
+  const opened = openPacket(bytes, guard);
+  if ('failure' in opened) unpacker.fail(opened.failure.reason, opened.failure.detail);
+  else if (opened.plain.length >= CRC_BYTES && opened.plain[0] === TYPE_CRC) unpackChecked(opened.plain, unpacker);
+  else unpacker.unpack(opened.plain, 0);
   return unpacker;
 }
 
@@ -84,7 +83,7 @@ export interface PacketOptions {
   readonly checksum: boolean;
 }
 
-/** Wraps a message or compound into what goes into the socket. */
+/** Wraps a message or compound; the guard (`guardPacket`) comes around it. */
 export function encodePacket(message: Uint8Array, options: PacketOptions): Uint8Array {
   const body = options.compression ? compressIfShorter(message) : message;
   if (!options.checksum) return body;

@@ -80,7 +80,7 @@ export function encodeStreamUser(bytes: Uint8Array): Uint8Array {
   return writer.mapHeader(1).text('UserMsgLen').int(bytes.length).raw(bytes).finish();
 }
 
-/** Collects the bytes of one direction of a stream until they are a message. After a message or a failure it takes no more. */
+/** Collects the bytes of one direction of a plain stream (guarded-stream.ts opens what is sealed) until they are a message. After a message or a failure it takes no more. */
 export class StreamDecoder {
   #bytes: Uint8Array = EMPTY_BYTES;
   #size = 0;
@@ -92,10 +92,6 @@ export class StreamDecoder {
   /** Memory held, for the common limit of all streams. */
   get buffered(): number {
     return this.#bytes.length;
-  }
-
-  get isEmpty(): boolean {
-    return this.#size === 0;
   }
 
   push(bytes: Uint8Array): StreamProgress {
