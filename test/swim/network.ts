@@ -137,6 +137,11 @@ export class Network {
     this.#input(node, { kind: 'setMeta', meta });
   }
 
+  /** Another layer of `node` doubts a member. */
+  hint(node: Node, member: string): void {
+    this.#input(node, { kind: 'hint', node: member, hint: 'suspect' });
+  }
+
   kill(node: Node): void {
     node.isDown = true;
     for (const { peer, stream } of node.links.values()) {
