@@ -25,6 +25,12 @@ export interface SerfConfig {
   readonly recentPerTime: number;
   /** Name and payload of a user event that we accept. serf: UserEventSizeLimit, the hard one. */
   readonly userEventBytesMax: number;
+  /** Name and payload of a user event of ours, and its encoded size. serf: UserEventSizeLimit. */
+  readonly userEventSendBytesMax: number;
+  /** Encoded size of a query of ours. serf: QuerySizeLimit. */
+  readonly queryBytesMax: number;
+  /** A query of ours stays open for this many gossip intervals times ceil(log10(n + 1)). serf: QueryTimeoutMult. */
+  readonly queryTimeoutMult: number;
   /** Encoded size of a response of ours, relay wrapper included. serf: QueryResponseSizeLimit. */
   readonly queryResponseBytesMax: number;
   /** Intents that wait for their member. The oldest goes first. */
@@ -55,6 +61,9 @@ export function serfConfig(
     recentTimes: 512,
     recentPerTime: 64,
     userEventBytesMax: 9_216,
+    userEventSendBytesMax: 512,
+    queryBytesMax: 1_024,
+    queryTimeoutMult: 16,
     queryResponseBytesMax: 1_024,
     recentIntentsMax: 4_096,
     membersMax: 2 * swim.membersMax,
@@ -76,6 +85,9 @@ const BOUNDS: Readonly<Record<Exclude<keyof SerfConfig, 'swim'>, readonly [low: 
   recentTimes: [1, 65_536],
   recentPerTime: [1, 65_536],
   userEventBytesMax: [1, 9_216],
+  userEventSendBytesMax: [1, 9_216],
+  queryBytesMax: [128, 9_216],
+  queryTimeoutMult: [1, 1_024],
   queryResponseBytesMax: [128, 9_216],
   recentIntentsMax: [1, 1_048_576],
   membersMax: [1, 2_097_152],

@@ -1,18 +1,25 @@
 /**
- * Queries of other nodes: each handled once, spread further, acknowledged when asked for, and answered where the question is
- * Serf's own. wire-gossip.md 16, 17.
+ * Queries that reach this node, its own among them: each handled once, spread further, acknowledged when asked for, answered here
+ * where the question is Serf's own, and else told to the application, which may answer once before the deadline. wire-gossip.md
+ * 16, 17.
  *
  * Unlike real agents, we send answers and relays to addresses of present members only. A query names the address that wants
  * the answer, so anyone who can reach one node could otherwise aim the answers of all of them at a stranger.
  */
+import { assert } from '../base/assert.ts';
+import { EMPTY_BYTES } from '../base/bytes.ts';
+import type { MonotonicMs } from '../base/machine.ts';
 import { type Random, shuffle } from '../base/random.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import type { GossipEvent } from '../model/gossip-request.ts';
 import { decodeFilter } from '../wire/serf/filters.ts';
 import {
+  decodeSerfMessage,
   encodeSerfMessage,
   QUERY_FLAG_ACK,
   QUERY_FLAG_NO_BROADCAST,
   type Query,
+  type QueryResponse,
   type Relay,
   SERF_TYPE,
 } from '../wire/serf/messages.ts';
@@ -30,6 +37,20 @@ export interface QueryDeskOptions {
   readonly config: SerfConfig;
   readonly membership: Membership;
   readonly random: Random;
+  /** An answer of ours to a question of ours. */
+  readonly answerSelf: (response: QueryResponse) => void;
+  /** A question for the application. */
+  readonly deliver: (event: GossipEvent & { readonly kind: 'queryAsked' }) => void;
+}
+
+/** Queries that the application may still answer; the oldest is forgotten when more come. */
+const UNANSWERED_MAX = 1_024;
+/** Names of Serf's own questions, never told to applications. */
+export const INTERNAL_PREFIX = '_serf_';
+
+interface Unanswered {
+  readonly query: Query;
+  readonly deadline: MonotonicMs;
 }
 
 /** Memberlist's protocol that knows direct messages well enough to be asked to relay. */
@@ -41,8 +62,15 @@ export class QueryDesk {
   readonly #membership: Membership;
   readonly #random: Random;
   readonly #recent: RecentRing<number>;
+  readonly #answerSelf: QueryDeskOptions['answerSelf'];
+  readonly #deliver: QueryDeskOptions['deliver'];
+  /** By token, oldest first. */
+  readonly #unanswered: Map<number, Unanswered> = new Map();
+  #nextToken = 1;
 
-  constructor({ config, membership, random }: QueryDeskOptions) {
+  constructor({ config, membership, random, answerSelf, deliver }: QueryDeskOptions) {
+    this.#answerSelf = answerSelf;
+    this.#deliver = deliver;
     this.#config = config;
     this.#membership = membership;
     this.#random = random;
@@ -51,11 +79,11 @@ export class QueryDesk {
   }
 
   /** Answers whether the query is to be spread further: when it is new and allows it, our own match or not. */
-  onQuery(query: Query, send: SendDirect): boolean {
+  onQuery(query: Query, now: MonotonicMs, send: SendDirect): boolean {
     this.clock.witness(query.lamportTime);
     if (this.#recent.remember(query.lamportTime, this.clock.time, query.id) !== 'new') return false;
     const self = this.#membership.get(this.#config.swim.name);
-    if (self !== undefined && matchesFilters(query.filters ?? [], self)) this.#answer(query, send);
+    if (self !== undefined && matchesFilters(query.filters ?? [], self)) this.#answer(query, now, send);
     return (query.flags & QUERY_FLAG_NO_BROADCAST) === 0;
   }
 
@@ -64,41 +92,80 @@ export class QueryDesk {
     const target = this.#membership.atBytes(relay.address, relay.port);
     const isResponse = relay.message[0] === SERF_TYPE.queryResponse;
     const isSmall = relay.message.length <= this.#config.queryResponseBytesMax;
-    if (target === undefined || !isResponse || !isSmall || this.#isSelf(target)) return false;
-    send(target.address, relay.message);
+    if (target === undefined || !isResponse || !isSmall) return false;
+    if (!this.#isSelf(target)) {
+      send(target.address, relay.message);
+      return true;
+    }
+    // Real agents choose their helpers without sparing the asker.
+    const response = decodeSerfMessage(relay.message);
+    if (response.kind !== 'queryResponse') return false;
+    this.#answerSelf(response);
     return true;
+  }
+
+  /** The application's one answer to the query that came with `token`. What is wrong with it, or undefined: it has left. */
+  respond(token: number, payload: Uint8Array, now: MonotonicMs, send: SendDirect): string | undefined {
+    const asked = this.#unanswered.get(token);
+    if (asked === undefined) return 'the query is unknown, has been answered already, or is long over';
+    if (now > asked.deadline) {
+      this.#unanswered.delete(token);
+      return `the query's deadline has passed by ${Math.ceil(now - asked.deadline)} ms`;
+    }
+    const problem = this.#respond(asked.query, { flags: 0, payload }, send);
+    if (problem === undefined) this.#unanswered.delete(token);
+    return problem;
   }
 
   check(): void {
     this.#recent.check();
+    assert(this.#unanswered.size <= UNANSWERED_MAX, 'unanswered queries are bounded');
   }
 
-  #answer(query: Query, send: SendDirect): void {
-    const asker = this.#membership.atBytes(query.address, query.port);
-    if (asker === undefined || this.#isSelf(asker)) return;
-    if ((query.flags & QUERY_FLAG_ACK) !== 0)
-      this.#respond(query, { flags: QUERY_FLAG_ACK, payload: undefined }, asker, send);
-    const payload = this.#internalAnswer(query);
-    if (payload !== undefined) this.#respond(query, { flags: 0, payload }, asker, send);
+  #answer(query: Query, now: MonotonicMs, send: SendDirect): void {
+    if ((query.flags & QUERY_FLAG_ACK) !== 0) this.#respond(query, { flags: QUERY_FLAG_ACK, payload: undefined }, send);
+    if (query.name.startsWith(INTERNAL_PREFIX)) {
+      const payload = this.#internalAnswer(query);
+      if (payload !== undefined) this.#respond(query, { flags: 0, payload }, send);
+    } else this.#tell(query, now);
+  }
+
+  #tell(query: Query, now: MonotonicMs): void {
+    const token = this.#nextToken;
+    this.#nextToken += 1;
+    const deadline = now + query.timeoutNs / 1e6;
+    for (const [old, { deadline: over }] of this.#unanswered) {
+      if (over >= now && this.#unanswered.size < UNANSWERED_MAX) break;
+      this.#unanswered.delete(old);
+    }
+    this.#unanswered.set(token, { query, deadline });
+    const { lamportTime, name, sourceNode: source } = query;
+    // The event outlives the packet: a copy, not a view.
+    const payload = query.payload?.slice() ?? EMPTY_BYTES;
+    this.#deliver({ kind: 'queryAsked', token, lamportTime, name, payload, source, deadline });
   }
 
   #respond(
     query: Query,
     answer: { readonly flags: number; readonly payload: Uint8Array | undefined },
-    asker: MemberRecord,
     send: SendDirect,
-  ): void {
+  ): string | undefined {
+    const asker = this.#membership.atBytes(query.address, query.port);
+    if (asker === undefined) return `the asker, ${query.sourceNode}, is no member at its address`;
+    const { lamportTime, id } = query;
     const from = this.#config.swim.name;
-    const message = encodeSerfMessage({
-      kind: 'queryResponse',
-      lamportTime: query.lamportTime,
-      id: query.id,
-      from,
-      ...answer,
-    });
-    if (message.length > this.#config.queryResponseBytesMax) return;
+    const response: QueryResponse = { kind: 'queryResponse', lamportTime, id, from, ...answer };
+    const message = encodeSerfMessage(response);
+    const { queryResponseBytesMax } = this.#config;
+    if (message.length > queryResponseBytesMax)
+      return `the response is ${message.length} bytes as encoded; ${queryResponseBytesMax} are allowed`;
+    if (this.#isSelf(asker)) {
+      this.#answerSelf(response);
+      return undefined;
+    }
     send(asker.address, message);
     this.#relay(query, message, asker, send);
+    return undefined;
   }
 
   /** Sends the answer by way of others too, in case the straight way is blocked. wire-gossip.md 16.3. */

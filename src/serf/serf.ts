@@ -23,6 +23,7 @@ import { Swim } from '../swim/swim.ts';
 import { decodeSerfMessage, encodeSerfMessage } from '../wire/serf/messages.ts';
 import { decodePushPull, encodePushPull } from '../wire/serf/push-pull.ts';
 import { checkTags, encodeTags } from '../wire/serf/tags.ts';
+import { Asking } from './asking.ts';
 import { Admission, type MergeFilter } from './admission.ts';
 import { Broadcasts } from './broadcasts.ts';
 import { type SerfConfig, validateSerfConfig } from './config.ts';
@@ -31,6 +32,7 @@ import { Departure } from './departure.ts';
 import { type ExchangeParts, localState, type MergeOptions, mergeState } from './exchange.ts';
 import { isPresent, Membership } from './membership.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from './messages.ts';
+import { GossipRequests } from './gossip-requests.ts';
 import { QueryDesk, type SendDirect } from './queries.ts';
 import { UserEventDesk } from './user-events.ts';
 
@@ -60,6 +62,8 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   readonly #admission: Admission;
   readonly #queries: QueryDesk;
   readonly #userEvents: UserEventDesk;
+  readonly #asking: Asking;
+  readonly #requests: GossipRequests;
   readonly #parts: ExchangeParts;
   readonly #broadcasts: Broadcasts;
   readonly #departure: Departure;
@@ -78,10 +82,27 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#config = config;
     this.#random = random;
     this.#membership = new Membership(config, (event) => this.#notify(event));
-    this.#queries = new QueryDesk({ config, membership: this.#membership, random });
+    const membership = this.#membership;
+    this.#asking = new Asking({ config, membership, random });
+    this.#queries = new QueryDesk({
+      config,
+      membership,
+      random,
+      answerSelf: (response) => this.#asking.onResponse(response),
+      deliver: (event) => this.#notify(event),
+    });
     this.#userEvents = new UserEventDesk(config);
     this.#parts = { membership: this.#membership, queries: this.#queries, userEvents: this.#userEvents };
     this.#broadcasts = new Broadcasts(config);
+    this.#requests = new GossipRequests({
+      queries: this.#queries,
+      userEvents: this.#userEvents,
+      asking: this.#asking,
+      broadcasts: this.#broadcasts,
+      send: (to, message) => this.#swim.sendUserMessage(to, message, this.#swimEffects),
+      notify: (event) => this.#notify(event),
+      reply: (requestId, outcome) => this.#reply(requestId, outcome),
+    });
     this.#departure = new Departure({
       config,
       membership: this.#membership,
@@ -154,12 +175,14 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     for (let due = this.#deadlines.popDue(now); due !== undefined; due = this.#deadlines.popDue(now))
       this.#onDeadline(due, now);
     this.#departure.tick(now);
+    this.#asking.tick(now);
     this.#swim.tick(now, this.#swimEffects);
     this.#settle(now);
   }
 
   nextDeadline(): MonotonicMs {
-    return Math.min(this.#deadlines.next(), this.#departure.nextDeadline(), this.#swim.nextDeadline());
+    const parts = [this.#deadlines.next(), this.#departure.nextDeadline(), this.#asking.nextDeadline()];
+    return Math.min(...parts, this.#swim.nextDeadline());
   }
 
   check(): void {
@@ -167,6 +190,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#membership.check();
     this.#queries.check();
     this.#userEvents.check();
+    this.#asking.check();
     this.#broadcasts.check();
     assert(this.#swimEffects.length === 0, 'every effect of SWIM was seen to');
     let present = 0;
@@ -218,7 +242,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       case 'keys':
       case 'roundTrip':
       case 'coordinate':
-        this.#reply(input.requestId, { kind: 'refused', reason: `${input.kind} is not supported` });
+        this.#requests.onRequest(input, now);
         break;
       default:
         unreachable(input);
@@ -356,13 +380,17 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
         return true;
       }
       case 'userEvent':
-        if (this.#userEvents.onEvent(message.lamportTime, message)) this.#broadcasts.add('event', bytes);
+        if (this.#userEvents.onEvent(message.lamportTime, message)) {
+          this.#broadcasts.add('event', bytes);
+          this.#requests.tellEvent(message);
+        }
         return true;
       case 'query':
-        if (this.#queries.onQuery(message, send)) this.#broadcasts.add('query', bytes);
+        if (this.#queries.onQuery(message, now, send)) this.#broadcasts.add('query', bytes);
         return true;
       case 'queryResponse':
-        // No question of ours is open.
+        // One that comes twice or late is no fault of anybody.
+        this.#asking.onResponse(message);
         return true;
       case 'relay':
         return this.#queries.onRelay(message, send);

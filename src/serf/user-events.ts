@@ -1,5 +1,6 @@
-/** User events of other nodes: each handled once and spread further. wire-gossip.md 15. */
+/** User events, of other nodes and our own: each handled once and spread further. wire-gossip.md 15. */
 import { equalBytes, EMPTY_BYTES, utf8 } from '../base/bytes.ts';
+import { encodeSerfMessage, type UserEvent } from '../wire/serf/messages.ts';
 import type { EventSlot, RecentEvent } from '../wire/serf/push-pull.ts';
 import type { SerfConfig } from './config.ts';
 import { LamportClock } from './lamport-clock.ts';
@@ -24,6 +25,25 @@ export class UserEventDesk {
     // The ring outlives the packet: keep a copy, not a view.
     const kept = { name: event.name, payload: event.payload?.slice() };
     return this.#recent.remember(lamportTime, this.clock.time, kept) === 'new';
+  }
+
+  /** An event of ours, as it is to be spread and told; it counts as seen. Or what is wrong with it: then nothing has changed. */
+  create(
+    name: string,
+    payload: Uint8Array,
+    coalesce: boolean,
+  ): { readonly event: UserEvent; readonly bytes: Uint8Array } | string {
+    const { userEventSendBytesMax: limit } = this.#config;
+    if (name === '') return 'a user event needs a name';
+    const plain = utf8(name).length + payload.length;
+    if (plain > limit) return `name and payload are ${plain} bytes; ${limit} are allowed`;
+    const lamportTime = this.clock.time;
+    const event: UserEvent = { kind: 'userEvent', lamportTime, name, payload, coalesce };
+    const bytes = encodeSerfMessage(event);
+    if (bytes.length > limit) return `the event is ${bytes.length} bytes as encoded; ${limit} are allowed`;
+    this.clock.increment();
+    this.onEvent(lamportTime, event);
+    return { event, bytes };
   }
 
   /** A node that has just joined does not want the events before its time. wire-gossip.md 15.4. */

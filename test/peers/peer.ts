@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
+import { randomInt } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
@@ -91,21 +91,26 @@ export class PeerProcess {
   }
 }
 
+/** Below the ports that the kernel hands out by itself: none of them is taken between now and the use of it. */
+const FREE_PORTS = { from: 18_000, below: 32_000 };
+
 /** A port that is free for both UDP and TCP at this moment. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (;;) {
-    const server = createServer().listen(0, host);
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const port = randomInt(FREE_PORTS.from, FREE_PORTS.below);
     const socket = createSocket('udp4');
-    const isFree = await new Promise<boolean>((resolve) => {
-      socket.once('error', () => resolve(false));
-      socket.bind(port, host, () => resolve(true));
-    });
+    const server = createServer();
+    const isFree = await Promise.all([
+      new Promise<boolean>((resolve) => {
+        server.once('error', () => resolve(false)).listen(port, host, () => resolve(true));
+      }),
+      new Promise<boolean>((resolve) => {
+        socket.once('error', () => resolve(false)).bind(port, host, () => resolve(true));
+      }),
+    ]);
     socket.close();
     server.close();
-    await once(server, 'close');
-    if (isFree) return port;
+    if (isFree.every(Boolean)) return port;
   }
 }
 

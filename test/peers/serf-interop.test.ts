@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { utf8 } from '../../src/base/bytes.ts';
 import { GossipShell } from './gossip-shell.ts';
 import { freePort, IS_LONG, pause, PeerProcess, skipWithout, until } from './peer.ts';
 import { SerfAgent } from './serf-agent.ts';
@@ -119,6 +120,29 @@ describe('a cluster of real Serf agents and our nodes', {
     }
   });
 
+  it('sends user events and queries that agents take, and hears who acknowledges', async () => {
+    const payload = utf8('v2');
+    const sent = await node('f1').ask((requestId) => ({
+      kind: 'userEvent',
+      requestId,
+      name: 'release',
+      payload,
+      coalesce: false,
+    }));
+    assert.deepEqual(sent, { kind: 'done' });
+    for (const name of ['s1', 's2'])
+      await until(
+        `the event reaches ${name}`,
+        () => /user-event: release/.test(agent(name).log) || 'not in its log',
+        10_000,
+      );
+    const parameters = { name: 'load', payload, wantsAck: true, relayFactor: 1, timeoutMs: 2_000 };
+    const ended = await node('f1').ask((requestId) => ({ kind: 'query', requestId, query: 1, parameters }));
+    assert.deepEqual(ended, { kind: 'queryEnded', acks: 4, responses: 0 });
+    const acks = node('f1').events.flatMap((event) => (event.kind === 'queryAck' ? [event.from] : []));
+    assert.deepEqual(acks.sort(), ['f1', 'f2', 's1', 's2']);
+  });
+
   it('stays together without a false failure and without a line of trouble in any log', async () => {
     for (const peer of agents.values()) peer.beginQuiet();
     await pause(QUIET_MS);
@@ -126,7 +150,7 @@ describe('a cluster of real Serf agents and our nodes', {
     for (const peer of agents.values()) assert.deepEqual(peer.trouble(), [], peer.name);
     for (const shell of nodes.values()) {
       assert.deepEqual(
-        shell.events.filter(({ kind }) => kind !== 'memberJoined' && kind !== 'memberUpdated'),
+        shell.events.filter(({ kind }) => /^member(Left|Failed|Reaped)$|Conflict|Refused|dropped/.test(kind)),
         [],
       );
     }

@@ -41,7 +41,13 @@ function side(membersMax = 100): Side {
   const membership = new Membership(config, (event) => events.push(event));
   const parts = {
     membership,
-    queries: new QueryDesk({ config, membership, random: new SeededRandom(1) }),
+    queries: new QueryDesk({
+      config,
+      membership,
+      random: new SeededRandom(1),
+      answerSelf: () => undefined,
+      deliver: () => undefined,
+    }),
     userEvents: new UserEventDesk(config),
   };
   membership.onJoined(swimMember('me', '10.0.0.1'), 0);
