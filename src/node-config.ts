@@ -6,11 +6,13 @@ import type { NodeKind } from './model/node-state.ts';
 import { TAG_EP_HTTP, TAG_EP_LIVENESS, TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_EP_SERF } from './model/tags.ts';
 import { TAG_CLUSTER_ID, TAG_ROLE, TAG_SERVICE_NAME, TAG_STAMP } from './model/tags.ts';
 import { chooseInterface, type Host, type HostInterface, isLoopback, thisHost } from './node-config/host-interface.ts';
+import { readGossipKeys } from './node-config/gossip-keys.ts';
 import { nearestName } from './node-config/nearest-name.ts';
 import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from './node-config/option-table.ts';
 import { type OptionValues, readOption } from './node-config/option-table.ts';
 import type { LogLevel } from './ports/logger.ts';
 import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
+import { LABEL_BYTES_MAX } from './wire/memberlist/guard.ts';
 import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
 
 /** Milliseconds, or a text such as `150ms`, `2s`, `5m`. */
@@ -60,6 +62,18 @@ export interface NodeOptions {
   readonly livenessRetries?: number | undefined;
   /** Tags that gossip carries. */
   readonly tag?: Readonly<Record<string, string>> | readonly string[] | undefined;
+  /** Encrypt gossip with this key: 16, 24 or 32 bytes in base64. Changes of the keyring are lost at a restart. Default: plain gossip. */
+  readonly encrypt?: string | undefined;
+  /** Encrypt gossip with the keys of this file (JSON array of base64, the primary first) and keep changes there. Not with `encrypt`. */
+  readonly keyringFile?: string | undefined;
+  /** With a key: refuse gossip that is not encrypted. Default true. */
+  readonly gossipVerifyIncoming?: boolean | undefined;
+  /** With a key: encrypt the gossip that is sent. Default true. */
+  readonly gossipVerifyOutgoing?: boolean | undefined;
+  /** Gossip only with nodes of this label, at most 255 bytes; stock Serf agents know none. Default: none. */
+  readonly label?: string | undefined;
+  /** Take gossip without its label, which a proxy in front has taken off. Default false. */
+  readonly skipInboundLabelCheck?: boolean | undefined;
   readonly serfEndpoint?: EndpointOption | undefined;
   readonly serfEndpointAdvertise?: EndpointOption | undefined;
   readonly raftEndpoint?: EndpointOption | undefined;
@@ -116,6 +130,14 @@ export interface NodeConfig {
   readonly livenessIntervalMs: number;
   readonly livenessRetries: number;
   readonly tags: ReadonlyMap<string, string>;
+  /** Secret. */
+  readonly encrypt: Uint8Array | undefined;
+  readonly keyringFile: string | undefined;
+  readonly gossipVerifyIncoming: boolean;
+  readonly gossipVerifyOutgoing: boolean;
+  /** Empty for none. */
+  readonly label: string;
+  readonly skipInboundLabelCheck: boolean;
   readonly endpoints: Readonly<Record<EndpointName, EndpointConfig>>;
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
@@ -223,11 +245,17 @@ export function configWarnings(config: NodeConfig): string[] {
 /** What is open to anyone on the network, as one sentence; undefined on loopback. */
 function exposureWarning(config: NodeConfig): string | undefined {
   const open = (Object.keys(config.endpoints) as EndpointName[]).filter(
-    (name) => !isLoopback(config.endpoints[name].bind.host),
+    (name) => !isLoopback(config.endpoints[name].bind.host) && !(name === 'serf' && isSealed(config)),
   );
   if (open.length === 0) return undefined;
   const where = open.map((name) => `${name} on ${config.endpoints[name].bind.host}`).join(', ');
   return `not encrypted and not authenticated, so open to everyone on the network: ${where}`;
+}
+
+/** Whether gossip says nothing in the clear and believes nothing that is. */
+function isSealed(config: NodeConfig): boolean {
+  const hasKeys = config.encrypt !== undefined || config.keyringFile !== undefined;
+  return hasKeys && config.gossipVerifyIncoming && config.gossipVerifyOutgoing;
 }
 
 function readAll(options: NodeOptions, placeOf: (key: OptionKey) => string, problems: string[]): OptionValues {
@@ -264,6 +292,12 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     livenessIntervalMs: values.livenessInterval,
     livenessRetries: values.livenessRetries,
     tags: values.tag,
+    encrypt: values.encrypt,
+    keyringFile: values.keyringFile,
+    gossipVerifyIncoming: values.gossipVerifyIncoming,
+    gossipVerifyOutgoing: values.gossipVerifyOutgoing,
+    label: values.label ?? '',
+    skipInboundLabelCheck: values.skipInboundLabelCheck,
     endpoints: {
       serf: endpointConfig('serf', values.serfEndpoint, values.serfEndpointAdvertise, stands),
       raft: endpointConfig('raft', values.raftEndpoint, values.raftEndpointAdvertise, stands),
@@ -326,7 +360,31 @@ function crossProblems(
     }
   }
   problems.push(...validateShardingConfig(shardingOf(config)));
+  problems.push(...gossipProblems(config, placeOf));
   return [...problems, ...portClashes(config, placeOf), ...tagProblems(config, placeOf, nameOf)];
+}
+
+/** What keys and labels must not be. The keyring is read again when the node starts: it may have changed meanwhile. */
+function gossipProblems(config: NodeConfig, placeOf: (key: OptionKey) => string): string[] {
+  const problems: string[] = [];
+  const { encrypt, keyringFile, label } = config;
+  if (encrypt !== undefined && keyringFile !== undefined) {
+    problems.push(
+      `${placeOf('encrypt')} and ${placeOf('keyringFile')}: one or the other; an encryption key is not allowed while using a keyring`,
+    );
+  } else {
+    const keys = readGossipKeys(config);
+    if (typeof keys === 'string') problems.push(`${placeOf('keyringFile')}: ${keys}`);
+  }
+  for (const key of ['gossipVerifyIncoming', 'gossipVerifyOutgoing'] as const) {
+    if (!config[key] && encrypt === undefined && keyringFile === undefined)
+      problems.push(`${placeOf(key)}: only with a key, by ${placeOf('encrypt')} or ${placeOf('keyringFile')}`);
+  }
+  if (Buffer.byteLength(label) > LABEL_BYTES_MAX)
+    problems.push(`${placeOf('label')} has ${Buffer.byteLength(label)} bytes; at most ${LABEL_BYTES_MAX} are sent`);
+  if (config.skipInboundLabelCheck && label === '')
+    problems.push(`${placeOf('skipInboundLabelCheck')}: only with a label, by ${placeOf('label')}`);
+  return problems;
 }
 
 function shardingOf(config: NodeConfig): ShardingConfig {

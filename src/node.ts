@@ -1,6 +1,4 @@
 /** The node: pairs the core with sockets, disk and servers, starts them in order and closes them in reverse. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { FunkError } from './base/errors.ts';
 import { Cluster } from './cluster/cluster.ts';
 import type { ClusterInput } from './cluster/messages.ts';
@@ -45,7 +43,7 @@ import { callListener, NodeLoop } from './runtime/node-loop.ts';
 import type { NodeStorage } from './runtime/node-storage.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { PeerLinks } from './runtime/peer-links.ts';
-import { PEERS_FILE, ShellPerformer } from './runtime/shell-performer.ts';
+import { readPeers, ShellPerformer } from './runtime/shell-performer.ts';
 import { settledWithin } from './runtime/settled-within.ts';
 import { SystemClock } from './runtime/system-clock.ts';
 import { SystemRandom } from './runtime/system-random.ts';
@@ -263,7 +261,7 @@ export class FunkNode implements AsyncDisposable {
     const clock = new SystemClock();
     const random = new SystemRandom();
     const storage = await this.#openStorage();
-    const remembered = await this.#rememberedPeers();
+    const remembered = await readPeers(this.dataDir);
     const isBlank = storage.log.clusterId === undefined && remembered.length === 0;
     const problem = isBlank ? emptyDirectoryProblem(config) : undefined;
     if (problem !== undefined) throw new ConfigError([problem]);
@@ -347,6 +345,7 @@ export class FunkNode implements AsyncDisposable {
       gossip,
       liveness,
       links,
+      keyringFile: this.#config.keyringFile,
       dataDir: () => this.dataDir,
       log: () => this.#opened.log,
       resetLog: () => this.#resetLog(),
@@ -420,12 +419,6 @@ export class FunkNode implements AsyncDisposable {
     this.#directory = await directory.startOver(nodeId);
     this.#storage = this.#directory;
     return this.#directory.stamp;
-  }
-
-  async #rememberedPeers(): Promise<Endpoint[]> {
-    if (this.dataDir === undefined) return [];
-    const text = await readFile(join(this.dataDir, PEERS_FILE), 'utf8').catch(() => '');
-    return text.split('\n').flatMap((line) => parseEndpoint(line) ?? []);
   }
 
   #tags(endpoints: ReadonlyMap<string, Endpoint>): Map<string, string> {

@@ -180,6 +180,8 @@ export function lineOf(event: NodeEvent): Line | undefined {
       return { level: 'warn', text: 'lease lost: no shard is served' };
     case 'livenessChanged':
       return info(event.alive ? `${event.node} answers again` : `${event.node} does not answer`);
+    case 'keysChanged':
+      return info(`${KEY_WORDS[event.operation]}; the keyring holds ${event.keys}`);
     case 'warning':
       return { level: 'warn', text: event.text };
     case 'stopped':
@@ -190,6 +192,12 @@ export function lineOf(event: NodeEvent): Line | undefined {
       return undefined;
   }
 }
+
+const KEY_WORDS: Readonly<Record<'install' | 'use' | 'remove', string>> = {
+  install: 'a gossip key was installed',
+  use: 'the primary gossip key was changed',
+  remove: 'a gossip key was removed',
+};
 
 /** `n1 3334, n2 3333, n3 3333 of 10000 shards` */
 export function sharesOf(map: ShardMap): string {

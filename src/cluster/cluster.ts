@@ -218,6 +218,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       case 'streamOpened':
       case 'streamBytes':
       case 'streamClosed':
+      case 'keyringSaved':
         this.#gossip.step(input, now, effects);
         return;
       case 'peerFrame':

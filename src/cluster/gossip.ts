@@ -113,6 +113,10 @@ export class Gossip {
       case 'mergeRefused':
         notify({ kind: 'warning', text: `gossip was not merged: ${event.reason}` }, effects);
         return;
+      case 'keyringNotSaved':
+        notify({ kind: 'warning', text: `the changed keyring was not written to its file: ${event.reason}` }, effects);
+        return;
+      case 'keysChanged':
       case 'userEvent':
       case 'queryAsked':
       case 'queryAck':

@@ -20,6 +20,8 @@ export type ClusterInput =
   | { readonly kind: 'streamOpened'; readonly stream: StreamId }
   | { readonly kind: 'streamBytes'; readonly stream: StreamId; readonly bytes: Uint8Array }
   | { readonly kind: 'streamClosed'; readonly stream: StreamId; readonly error: string | undefined }
+  /** The keyring file of this `saveKeyring` was written; or why not. */
+  | { readonly kind: 'keyringSaved'; readonly save: number; readonly error: string | undefined }
   | { readonly kind: 'peerFrame'; readonly bytes: Uint8Array }
   | { readonly kind: 'peerUnreachable'; readonly peer: MemberId }
   | { readonly kind: 'persisted'; readonly batchSeq: number }
@@ -74,6 +76,8 @@ export type ClusterEffect =
   | { readonly kind: 'resetLog' }
   /** Keep these gossip addresses beside the data, to find the others after a restart. Best effort. */
   | { readonly kind: 'rememberPeers'; readonly gossip: readonly Endpoint[] }
+  /** Keep these keys (base64, the primary first) in the keyring file, one effect after the other; answered by `keyringSaved`. */
+  | { readonly kind: 'saveKeyring'; readonly save: number; readonly keys: readonly string[] }
   | { readonly kind: 'reply'; readonly requestId: RequestId; readonly outcome: ClusterOutcome }
   | { readonly kind: 'notify'; readonly event: NodeEvent }
   | { readonly kind: 'stop'; readonly reason: string; readonly exitCode: number };

@@ -117,6 +117,7 @@ function perEvent(): Record<NodeEvent['kind'], number> {
     queryAck: 0,
     queryResponse: 0,
     queryEnded: 0,
+    keysChanged: 0,
     waiting: 0,
     dropped: 0,
     warning: 0,

@@ -47,6 +47,8 @@ export type NodeEvent =
   /** Without a lease no shard is served, whatever the map says. */
   | { readonly kind: 'leaseGained' | 'leaseLost' }
   | { readonly kind: 'livenessChanged'; readonly node: NodeId; readonly alive: boolean }
+  /** The gossip keyring was changed from anywhere in the cluster; so many keys are in it now. */
+  | { readonly kind: 'keysChanged'; readonly operation: 'install' | 'use' | 'remove'; readonly keys: number }
   | { readonly kind: 'waiting'; readonly text: string }
   /** Bytes of a peer were refused; `where` and `reason` are of fixed sets. */
   | { readonly kind: 'dropped'; readonly where: string; readonly reason: string }

@@ -2,18 +2,22 @@
 import type { ClusterConfig } from '../cluster/config.ts';
 import { DEFAULT_LIVENESS_CONFIG } from '../liveness/config.ts';
 import type { Endpoint } from '../model/endpoint.ts';
-import type { NodeConfig } from '../node-config.ts';
+import { ConfigError, type NodeConfig } from '../node-config.ts';
 import { DEFAULT_RAFT_CONFIG } from '../raft/config.ts';
 import type { NodeId, Stamp } from '../model/ids.ts';
 import { serfConfig } from '../serf/config.ts';
 import { shardingConfig } from '../sharding/config.ts';
+import { readGossipKeys } from './gossip-keys.ts';
 
+/** @throws {ConfigError} when the keyring file has become unusable since the settings were checked. */
 export function clusterConfigOf(
   config: NodeConfig,
   identity: { readonly nodeId: NodeId; readonly stamp: Stamp },
   gossip: Endpoint,
   start: { startedAt: number; startedWallMs: number; hasReleaseHook: boolean },
 ): ClusterConfig {
+  const keys = readGossipKeys(config);
+  if (typeof keys === 'string') throw new ConfigError([`keyring-file: ${keys}`]);
   return {
     ...start,
     nodeId: identity.nodeId,
@@ -25,7 +29,18 @@ export function clusterConfigOf(
     votersWanted: config.voters,
     ownsShards: config.wantsShards,
     isDirectoryLocked: !config.inMemory && config.kind === 'voter',
-    serf: serfConfig({ swim: { name: identity.nodeId, advertise: gossip } }),
+    serf: serfConfig({
+      swim: {
+        name: identity.nodeId,
+        advertise: gossip,
+        keys,
+        verifyIncoming: config.gossipVerifyIncoming,
+        verifyOutgoing: config.gossipVerifyOutgoing,
+        label: config.label,
+        skipInboundLabelCheck: config.skipInboundLabelCheck,
+      },
+      hasKeyringFile: config.keyringFile !== undefined,
+    }),
     raft: { ...DEFAULT_RAFT_CONFIG, clockDrift: config.clockDrift },
     sharding: shardingConfig({
       shardCount: config.shards,

@@ -12,6 +12,7 @@ import {
   bindEndpoint,
   choice,
   duration,
+  gossipKey,
   joinAddresses,
   ratio,
   tagMap,
@@ -45,6 +46,12 @@ export interface OptionValues {
   readonly livenessInterval: number;
   readonly livenessRetries: number;
   readonly tag: ReadonlyMap<string, string>;
+  readonly encrypt: Uint8Array | undefined;
+  readonly keyringFile: string | undefined;
+  readonly gossipVerifyIncoming: boolean;
+  readonly gossipVerifyOutgoing: boolean;
+  readonly label: string | undefined;
+  readonly skipInboundLabelCheck: boolean;
   readonly serfEndpoint: Endpoint | undefined;
   readonly serfEndpointAdvertise: Endpoint | undefined;
   readonly raftEndpoint: Endpoint | undefined;
@@ -69,7 +76,7 @@ export interface OptionAlias {
 }
 
 export interface OptionMeta {
-  readonly group: 'Cluster' | 'Finding others' | 'Shards' | 'Data' | 'Endpoints' | 'Watching';
+  readonly group: 'Cluster' | 'Finding others' | 'Shards' | 'Data' | 'Encryption' | 'Endpoints' | 'Watching';
   readonly text: string;
   /** What is right, to go behind "is not". */
   readonly expected: string;
@@ -78,6 +85,8 @@ export interface OptionMeta {
   /** The default as people read it. */
   readonly fallback: string;
   readonly isRepeatable?: boolean;
+  /** Never shown, neither in `funknode config` nor in an error. */
+  readonly isSecret?: boolean;
   readonly aliases?: readonly OptionAlias[];
 }
 
@@ -272,6 +281,46 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     fallback: 'none',
     isRepeatable: true,
   }),
+  encrypt: described(gossipKey().optional(), {
+    group: 'Encryption',
+    text: 'encrypt gossip with this key; every member must have it. Without a keyring file, later changes are lost at a restart',
+    expected: 'a key of 16, 24 or 32 bytes in base64',
+    valueName: 'key',
+    fallback: 'gossip is not encrypted',
+    isSecret: true,
+  }),
+  keyringFile: described(word(/^.+$/).optional(), {
+    group: 'Encryption',
+    text: 'encrypt gossip with the keys in this file (JSON, the primary first), and keep changes of them there',
+    expected: 'a file',
+    valueName: 'file',
+    fallback: 'gossip is not encrypted',
+  }),
+  gossipVerifyIncoming: described(toggle().default(true), {
+    ...SWITCH,
+    group: 'Encryption',
+    text: 'with a key: refuse gossip that is not encrypted; false while a cluster changes over',
+    fallback: 'true',
+  }),
+  gossipVerifyOutgoing: described(toggle().default(true), {
+    ...SWITCH,
+    group: 'Encryption',
+    text: 'with a key: encrypt the gossip that is sent; false while a cluster changes over',
+    fallback: 'true',
+  }),
+  label: described(word(/^.{1,255}$/).optional(), {
+    group: 'Encryption',
+    text: 'gossip only with nodes of this label; stock Serf agents know none',
+    expected: 'a text of 1 to 255 bytes',
+    valueName: 'text',
+    fallback: 'none',
+  }),
+  skipInboundLabelCheck: described(toggle().default(false), {
+    ...SWITCH,
+    group: 'Encryption',
+    text: 'take gossip without its label: for a proxy in front that has checked labels and taken them off',
+    fallback: 'false',
+  }),
   serfEndpoint: bound('gossip listens, UDP and TCP alike', 7946),
   serfEndpointAdvertise: advertised('gossip'),
   raftEndpoint: bound('the nodes of the cluster talk to each other', 7947),
@@ -333,7 +382,8 @@ export function readOption<Key extends OptionKey>(
   const result = schema.safeParse(value);
   if (result.success) return { value: result.data };
   const hint = result.error.issues[0]?.code === 'custom' ? result.error.issues[0].message : '';
-  const shown = typeof value === 'string' ? `"${value}"` : JSON.stringify(value);
+  const text = typeof value === 'string' ? `"${value}"` : JSON.stringify(value);
+  const shown = optionMeta(key).isSecret === true ? 'what was given' : text;
   const said = hint === '' || hint === 'Invalid input' ? '' : ` (${hint})`;
   return { problem: `${shown} is not ${optionMeta(key).expected}${said}` };
 }

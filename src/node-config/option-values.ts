@@ -1,6 +1,8 @@
 /** The kinds of values that options take, read alike from a flag, the environment, a file and a program. */
 import { z } from 'zod';
+import { decodeBase64 } from '../base/base64.ts';
 import { type Endpoint, parseEndpoint } from '../model/endpoint.ts';
+import { keyProblem } from '../wire/memberlist/sealing.ts';
 
 /** Where gossip listens unless it is told otherwise. */
 export const GOSSIP_PORT = 7946;
@@ -24,6 +26,16 @@ export function whole(low: number, high: number): z.ZodType<number> {
 
 export function word(pattern: RegExp): z.ZodType<string> {
   return z.union([z.string(), z.number().transform(String)]).pipe(z.string().regex(pattern)) as z.ZodType<string>;
+}
+
+/** A key of 16, 24 or 32 bytes in base64. */
+export function gossipKey(): z.ZodType<Uint8Array> {
+  return z.unknown().transform((value, context): Uint8Array => {
+    const key = typeof value === 'string' ? decodeBase64(value.trim()) : undefined;
+    if (key === undefined) return refuse(context, 'it is not base64; "funkctl keygen" makes a key');
+    const problem = keyProblem(key);
+    return problem === undefined ? key : refuse(context, `it has ${key.length} bytes`);
+  });
 }
 
 /** `true` or `false`; the words and the digits too, as environments like to write them. */

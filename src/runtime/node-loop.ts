@@ -26,6 +26,7 @@ export interface Performer {
     effect: Extract<ClusterEffect, { kind: 'persist' | 'saveSnapshot' | 'installSnapshot' | 'identify' | 'resetLog' }>,
   ): void;
   rememberPeers(effect: Extract<ClusterEffect, { kind: 'rememberPeers' }>): void;
+  saveKeyring(effect: Extract<ClusterEffect, { kind: 'saveKeyring' }>): void;
   stop(reason: string, exitCode: number): void;
 }
 
@@ -197,6 +198,9 @@ export class NodeLoop {
         return;
       case 'rememberPeers':
         this.#performer.rememberPeers(effect);
+        return;
+      case 'saveKeyring':
+        this.#performer.saveKeyring(effect);
         return;
       case 'reply':
         this.#answer(effect.requestId, effect.outcome);

@@ -1,24 +1,34 @@
 /** Performs what a turn of the loop decided: on sockets, links and disk, and posts back what came of it. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { unreachable } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import type { ClusterEffect, ClusterInput } from '../cluster/messages.ts';
-import { formatEndpoint } from '../model/endpoint.ts';
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
 import type { LogIndex, Stamp } from '../model/ids.ts';
 import type { LogStore } from '../ports/log-store.ts';
 import type { GossipSockets } from './bound-sockets.ts';
 import { StorageFullError } from './disk-errors.ts';
+import { writeKeyringFile } from './keyring-file.ts';
 import type { Performer } from './node-loop.ts';
 import type { PeerLinks } from './peer-links.ts';
 import type { UdpSocket } from './udp-socket.ts';
 
 /** Gossip addresses of the others, to find them again after a restart: one `host:port` per line. */
-export const PEERS_FILE = 'PEERS';
+const PEERS_FILE = 'PEERS';
+
+/** What an earlier run remembered; nobody when there is nothing to be read. */
+export async function readPeers(folder: string | undefined): Promise<Endpoint[]> {
+  if (folder === undefined) return [];
+  const text = await readFile(join(folder, PEERS_FILE), 'utf8').catch(() => '');
+  return text.split('\n').flatMap((line) => parseEndpoint(line) ?? []);
+}
 
 export interface ShellParts {
   readonly gossip: GossipSockets;
   readonly liveness: UdpSocket;
   readonly links: PeerLinks;
+  /** Where changes of the gossip keyring are kept; undefined for nowhere. */
+  readonly keyringFile: string | undefined;
   /** The folder of this node's data; undefined in memory. */
   dataDir(): string | undefined;
   log(): LogStore;
@@ -30,6 +40,7 @@ export interface ShellParts {
 
 export class ShellPerformer implements Performer {
   readonly #parts: ShellParts;
+  #savedKeyring: Promise<void> = Promise.resolve();
 
   constructor(parts: ShellParts) {
     this.#parts = parts;
@@ -73,6 +84,18 @@ export class ShellPerformer implements Performer {
     writeFile(join(folder, PEERS_FILE), text).catch(() => undefined);
   }
 
+  saveKeyring({ save, keys }: Extract<ClusterEffect, { kind: 'saveKeyring' }>): void {
+    const { keyringFile } = this.#parts;
+    assert(keyringFile !== undefined, 'a core without a keyring file saves none');
+    // One after the other: the last change is what must be in the file in the end.
+    this.#savedKeyring = this.#savedKeyring
+      .then(() => writeKeyringFile(keyringFile, keys))
+      .then(
+        () => this.#parts.post({ kind: 'keyringSaved', save, error: undefined }),
+        (error: unknown) => this.#parts.post({ kind: 'keyringSaved', save, error: messageOf(error) }),
+      );
+  }
+
   stop(reason: string, exitCode: number): void {
     this.#parts.stop(reason, exitCode);
   }
@@ -103,5 +126,9 @@ export class ShellPerformer implements Performer {
 }
 
 function persistFailed(error: unknown): ClusterInput {
-  return { kind: 'persistFailed', reason: error instanceof Error ? error.message : String(error) };
+  return { kind: 'persistFailed', reason: messageOf(error) };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

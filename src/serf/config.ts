@@ -37,6 +37,8 @@ export interface SerfConfig {
   readonly recentIntentsMax: number;
   /** Members of every status. Gone ones are forgotten early, the ones that left first, when more come. */
   readonly membersMax: number;
+  /** Changes of the keyring are kept on disk: the effect `saveKeyring` asks for it. */
+  readonly hasKeyringFile: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -67,13 +69,16 @@ export function serfConfig(
     queryResponseBytesMax: 1_024,
     recentIntentsMax: 4_096,
     membersMax: 2 * swim.membersMax,
+    hasKeyringFile: false,
     ...settings,
     swim,
   };
 }
 
 /** Lower and upper bound of each number, both allowed. */
-const BOUNDS: Readonly<Record<Exclude<keyof SerfConfig, 'swim'>, readonly [low: number, high: number]>> = {
+const BOUNDS: Readonly<
+  Record<Exclude<keyof SerfConfig, 'swim' | 'hasKeyringFile'>, readonly [low: number, high: number]>
+> = {
   reconnectTimeoutMs: [0, 30 * DAY_MS],
   tombstoneTimeoutMs: [0, 30 * DAY_MS],
   reapIntervalMs: [10, DAY_MS],

@@ -11,6 +11,7 @@ import type { QueryFilter } from '../wire/serf/filters.ts';
 import type { UserEvent } from '../wire/serf/messages.ts';
 import type { Asking, Question, QuestionKey, QuestionListener } from './asking.ts';
 import type { Broadcasts } from './broadcasts.ts';
+import { requestKeys } from './key-requests.ts';
 import type { SerfInput } from './messages.ts';
 import { INTERNAL_PREFIX, type QueryDesk, type SendDirect } from './queries.ts';
 import { compilePattern } from './tag-pattern.ts';
@@ -27,6 +28,8 @@ export interface GossipRequestsHost {
   readonly asking: Asking;
   readonly broadcasts: Broadcasts;
   readonly send: SendDirect;
+  /** Members, this one among them, of which answers may come. */
+  presentCount(): number;
   notify(event: GossipEvent): void;
   reply(requestId: RequestId, outcome: GossipOutcome): void;
 }
@@ -62,6 +65,13 @@ export class GossipRequests {
         this.#answer(requestId, this.#host.queries.respond(request.token, request.payload, now, this.#host.send));
         break;
       case 'keys':
+        requestKeys(request, {
+          members: this.#host.presentCount(),
+          ask: (question, listener) => this.ask(question, listener, now),
+          close: (key) => this.#host.asking.close(key),
+          reply: (outcome) => this.#host.reply(requestId, outcome),
+        });
+        break;
       case 'roundTrip':
       case 'coordinate':
         this.#answer(requestId, `${request.kind} is not supported`);

@@ -25,6 +25,8 @@ export type SerfInput =
   /** Orderly leave: intent, broadcast, propagation delay; replied to when done or when its time is up. */
   | { readonly kind: 'leave'; readonly requestId: RequestId }
   | Asked<GossipRequest>
+  /** The keyring file that `saveKeyring` of this number asked for was written; or why not. */
+  | { readonly kind: 'keyringSaved'; readonly save: number; readonly error: string | undefined }
   /**
    * Another layer has an opinion on a member. `heard`: proof of life that gossip did not bring (ignored unless it is news);
    * `suspect`: start a suspicion of it now, by gossip's own rules.
@@ -38,7 +40,9 @@ export type SerfEffect =
   /** Sends what was given before, then closes. */
   | { readonly kind: 'closeStream'; readonly stream: StreamId }
   | { readonly kind: 'reply'; readonly requestId: RequestId; readonly outcome: SerfOutcome }
-  | { readonly kind: 'notify'; readonly event: SerfEvent };
+  | { readonly kind: 'notify'; readonly event: SerfEvent }
+  /** Keep these keys (base64, the primary first) in the keyring file, in the order of the effects; answered by `keyringSaved`. */
+  | { readonly kind: 'saveKeyring'; readonly save: number; readonly keys: readonly string[] };
 
 export type SerfOutcome =
   | { readonly kind: 'joined'; readonly count: number; readonly errors: readonly string[] }
@@ -55,4 +59,8 @@ export type SerfEvent =
   | { readonly kind: 'nameConflict'; readonly name: string; readonly ours: Endpoint; readonly theirs: Endpoint }
   /** The merge of a push/pull was refused by the merge rule given in the configuration. */
   | { readonly kind: 'mergeRefused'; readonly reason: string }
+  /** At the word of a member, or our own: so many keys open packets now. */
+  | { readonly kind: 'keysChanged'; readonly operation: 'install' | 'use' | 'remove'; readonly keys: number }
+  /** The ring was changed, and a restart would not know of it. */
+  | { readonly kind: 'keyringNotSaved'; readonly reason: string }
   | { readonly kind: 'dropped'; readonly reason: string; readonly from: Endpoint | undefined };

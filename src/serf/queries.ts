@@ -25,6 +25,7 @@ import {
 } from '../wire/serf/messages.ts';
 import { decodeConflictName, encodeQueryPayload } from '../wire/serf/payloads.ts';
 import type { SerfConfig } from './config.ts';
+import type { KeyDesk } from './keys.ts';
 import { LamportClock } from './lamport-clock.ts';
 import type { MemberRecord, Membership } from './membership.ts';
 import { RecentRing } from './recent-ring.ts';
@@ -39,6 +40,9 @@ export interface QueryDeskOptions {
   readonly random: Random;
   /** An answer of ours to a question of ours. */
   readonly answerSelf: (response: QueryResponse) => void;
+  readonly keys: KeyDesk;
+  /** For answers that come in a later turn than their query. */
+  readonly sendLater: SendDirect;
   /** A question for the application. */
   readonly deliver: (event: GossipEvent & { readonly kind: 'queryAsked' }) => void;
 }
@@ -61,6 +65,8 @@ export class QueryDesk {
   readonly #config: SerfConfig;
   readonly #membership: Membership;
   readonly #random: Random;
+  readonly #keys: KeyDesk;
+  readonly #sendLater: SendDirect;
   readonly #recent: RecentRing<number>;
   readonly #answerSelf: QueryDeskOptions['answerSelf'];
   readonly #deliver: QueryDeskOptions['deliver'];
@@ -68,12 +74,14 @@ export class QueryDesk {
   readonly #unanswered: Map<number, Unanswered> = new Map();
   #nextToken = 1;
 
-  constructor({ config, membership, random, answerSelf, deliver }: QueryDeskOptions) {
+  constructor({ config, membership, random, keys, sendLater, answerSelf, deliver }: QueryDeskOptions) {
     this.#answerSelf = answerSelf;
     this.#deliver = deliver;
     this.#config = config;
     this.#membership = membership;
     this.#random = random;
+    this.#keys = keys;
+    this.#sendLater = sendLater;
     const limits = { times: config.recentTimes, itemsPerTime: config.recentPerTime };
     this.#recent = new RecentRing<number>(limits, (a, b) => a === b);
   }
@@ -125,6 +133,7 @@ export class QueryDesk {
   #answer(query: Query, now: MonotonicMs, send: SendDirect): void {
     if ((query.flags & QUERY_FLAG_ACK) !== 0) this.#respond(query, { flags: QUERY_FLAG_ACK, payload: undefined }, send);
     if (query.name.startsWith(INTERNAL_PREFIX)) {
+      if (this.#keys.onQuery(query, (payload) => this.#respond(query, { flags: 0, payload }, this.#sendLater))) return;
       const payload = this.#internalAnswer(query);
       if (payload !== undefined) this.#respond(query, { flags: 0, payload }, send);
     } else this.#tell(query, now);
@@ -185,12 +194,6 @@ export class QueryDesk {
     switch (query.name) {
       case '_serf_conflict':
         return this.#voteOnName(query.payload);
-      case '_serf_list-keys':
-        return refuseKeys('Keyring is empty (encryption not enabled)');
-      case '_serf_install-key':
-      case '_serf_use-key':
-      case '_serf_remove-key':
-        return refuseKeys('No keyring to modify (encryption not enabled)');
       default:
         return undefined;
     }
@@ -225,8 +228,4 @@ export function matchesFilters(filters: readonly Uint8Array[], self: Pick<Member
         return false;
     }
   });
-}
-
-function refuseKeys(message: string): Uint8Array {
-  return encodeQueryPayload({ kind: 'keyResponse', result: false, message, keys: undefined, primaryKey: '' });
 }

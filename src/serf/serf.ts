@@ -31,6 +31,7 @@ import { ConflictLog } from './conflict-log.ts';
 import { Departure } from './departure.ts';
 import { type ExchangeParts, localState, type MergeOptions, mergeState } from './exchange.ts';
 import { isPresent, Membership } from './membership.ts';
+import { KeyDesk } from './keys.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from './messages.ts';
 import { GossipRequests } from './gossip-requests.ts';
 import { QueryDesk, type SendDirect } from './queries.ts';
@@ -60,6 +61,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   readonly #swim: Swim;
   readonly #membership: Membership;
   readonly #admission: Admission;
+  readonly #keys: KeyDesk;
   readonly #queries: QueryDesk;
   readonly #userEvents: UserEventDesk;
   readonly #asking: Asking;
@@ -83,11 +85,20 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#random = random;
     this.#membership = new Membership(config, (event) => this.#notify(event));
     const membership = this.#membership;
+    const send: SendDirect = (to, message) => this.#swim.sendUserMessage(to, message, this.#swimEffects);
     this.#asking = new Asking({ config, membership, random });
+    this.#keys = new KeyDesk({
+      config,
+      keyring: () => this.#swim.keyring,
+      save: (save, keys) => this.#out.push({ kind: 'saveKeyring', save, keys }),
+      notify: (event) => this.#notify(event),
+    });
     this.#queries = new QueryDesk({
       config,
       membership,
       random,
+      keys: this.#keys,
+      sendLater: send,
       answerSelf: (response) => this.#asking.onResponse(response),
       deliver: (event) => this.#notify(event),
     });
@@ -99,7 +110,8 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       userEvents: this.#userEvents,
       asking: this.#asking,
       broadcasts: this.#broadcasts,
-      send: (to, message) => this.#swim.sendUserMessage(to, message, this.#swimEffects),
+      send,
+      presentCount: () => this.#swim.presentCount,
       notify: (event) => this.#notify(event),
       reply: (requestId, outcome) => this.#reply(requestId, outcome),
     });
@@ -189,6 +201,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#swim.check();
     this.#membership.check();
     this.#queries.check();
+    this.#keys.check();
     this.#userEvents.check();
     this.#asking.check();
     this.#broadcasts.check();
@@ -231,6 +244,9 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
         break;
       case 'leave':
         this.#departure.leave(input.requestId, now);
+        break;
+      case 'keyringSaved':
+        this.#keys.onSaved(input.save, input.error);
         break;
       case 'forceLeave':
         this.#departure.forceLeave(input, now);

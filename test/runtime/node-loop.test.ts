@@ -37,6 +37,7 @@ function rig(): Rig {
     sendPeer: note,
     storage: note,
     rememberPeers: note,
+    saveKeyring: note,
     stop: (reason, exitCode) => {
       stops.push({ reason, exitCode });
       loop.stop(reason, exitCode);

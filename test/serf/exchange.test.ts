@@ -3,11 +3,13 @@ import { describe, it } from 'node:test';
 import { SeededRandom } from '../../src/base/random.ts';
 import { serfConfig, validateSerfConfig } from '../../src/serf/config.ts';
 import { type ExchangeParts, localState, mergeState } from '../../src/serf/exchange.ts';
+import { KeyDesk } from '../../src/serf/keys.ts';
 import { Membership } from '../../src/serf/membership.ts';
 import type { SerfEvent } from '../../src/serf/messages.ts';
 import { QueryDesk } from '../../src/serf/queries.ts';
 import { UserEventDesk } from '../../src/serf/user-events.ts';
 import type { SwimMember } from '../../src/swim/messages.ts';
+import { Keyring } from '../../src/swim/swim.ts';
 import type { PushPullState } from '../../src/wire/serf/push-pull.ts';
 import { encodeTags } from '../../src/wire/serf/tags.ts';
 
@@ -45,6 +47,13 @@ function side(membersMax = 100): Side {
       config,
       membership,
       random: new SeededRandom(1),
+      keys: new KeyDesk({
+        config,
+        keyring: () => new Keyring([]),
+        save: () => undefined,
+        notify: () => undefined,
+      }),
+      sendLater: () => undefined,
       answerSelf: () => undefined,
       deliver: () => undefined,
     }),

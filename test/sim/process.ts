@@ -315,6 +315,8 @@ export class SimulatedProcess {
       case 'resetLog':
         this.#store(effect);
         return;
+      case 'saveKeyring':
+        throw new Error(`${this.name} has no keyring file`);
       case 'rememberPeers':
         this.directory.peers = effect.gossip;
         return;

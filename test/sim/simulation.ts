@@ -352,6 +352,7 @@ function textOf(event: NodeEvent): string | undefined {
     case 'endpointChanged':
     case 'shardsReleasing':
     case 'shardsStarted':
+    case 'keysChanged':
     case 'userEvent':
     case 'queryAsked':
     case 'queryAck':

@@ -16,7 +16,8 @@ export function configText(settings: Settings, asJson: boolean): string {
   const config = resolveSettings(settings);
   const rows = inOrder(settings).map(([key, setting]): Row => {
     const read = readOption(key, setting?.value);
-    const value = 'value' in read ? plain(read.value) : undefined;
+    const isHidden = optionMeta(key).isSecret === true && setting !== undefined;
+    const value = isHidden ? '(hidden)' : 'value' in read ? plain(read.value) : undefined;
     return {
       name: optionName(key),
       value: value ?? null,
