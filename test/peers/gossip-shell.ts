@@ -143,6 +143,9 @@ export class GossipShell {
         socket?.setTimeout(1_000, () => socket.destroy());
         break;
       }
+      case 'saveKeyring':
+        this.give({ kind: 'keyringSaved', save: effect.save, error: undefined });
+        break;
       case 'reply':
         this.#waiting.get(effect.requestId)?.(effect.outcome);
         this.#waiting.delete(effect.requestId);

@@ -6,12 +6,14 @@ import type { MemberStatus } from '../../src/model/member.ts';
 import { type SerfConfig, serfConfig } from '../../src/serf/config.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from '../../src/serf/messages.ts';
 import { type MergeFilter, Serf } from '../../src/serf/serf.ts';
+import type { SwimConfig } from '../../src/swim/config.ts';
 
 export interface NodeOptions {
   readonly tags?: ReadonlyMap<string, string>;
   readonly port?: number;
   readonly mergeFilter?: MergeFilter;
   readonly config?: Partial<Omit<SerfConfig, 'swim'>>;
+  readonly swim?: Partial<SwimConfig>;
 }
 
 interface StreamEnd {
@@ -28,6 +30,10 @@ export class VirtualNode {
   readonly events: SerfEvent[] = [];
   readonly replies: Map<number, SerfOutcome> = new Map();
   isUp = true;
+  /** What would be in its keyring file; undefined before it was written. */
+  keyringFile: readonly string[] | undefined;
+  /** Set: writing the keyring file fails with this. */
+  diskError: string | undefined;
   /** Paused: it reads nothing, and everything that is sent to it waits in its sockets. */
   isPaused = false;
   readonly waiting: SerfInput[] = [];
@@ -71,7 +77,7 @@ export class VirtualNetwork {
 
   add(name: string, options: NodeOptions = {}): VirtualNode {
     const address = { host: '10.0.0.1', port: options.port ?? 7000 + this.nodes.length };
-    const config = serfConfig({ ...options.config, swim: { name, advertise: address } });
+    const config = serfConfig({ ...options.config, swim: { ...options.swim, name, advertise: address } });
     const random = new SeededRandom(Math.floor(this.#random.next() * 2 ** 32));
     const { mergeFilter } = options;
     const serf = new Serf(mergeFilter === undefined ? { config, random } : { config, random, mergeFilter });
@@ -184,6 +190,9 @@ export class VirtualNetwork {
           this.#toOtherEnd(node, effect.stream, (stream) => ({ kind: 'streamClosed', stream, error: undefined }));
           this.#streams.delete(key(node, effect.stream));
           break;
+        case 'saveKeyring':
+          this.#saveKeyring(node, effect);
+          break;
         case 'reply':
           node.replies.set(effect.requestId, effect.outcome);
           break;
@@ -193,6 +202,14 @@ export class VirtualNetwork {
           break;
       }
     }
+  }
+
+  /** The disk takes its time. */
+  #saveKeyring(node: VirtualNode, { save, keys }: SerfEffect & { readonly kind: 'saveKeyring' }): void {
+    this.#soon(() => {
+      if (node.diskError === undefined) node.keyringFile = keys;
+      this.give(node, { kind: 'keyringSaved', save, error: node.diskError });
+    }, 20);
   }
 
   #sendDatagram(from: VirtualNode, to: Endpoint, bytes: Uint8Array): void {
