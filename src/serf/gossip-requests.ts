@@ -14,7 +14,7 @@ import type { Broadcasts } from './broadcasts.ts';
 import { requestKeys } from './key-requests.ts';
 import type { SerfInput } from './messages.ts';
 import { INTERNAL_PREFIX, type QueryDesk, type SendDirect } from './queries.ts';
-import { compilePattern } from './tag-pattern.ts';
+import { compilePattern } from '../base/pattern.ts';
 import type { UserEventDesk } from './user-events.ts';
 
 type Request = Extract<

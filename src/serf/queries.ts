@@ -29,7 +29,7 @@ import type { KeyDesk } from './keys.ts';
 import { LamportClock } from './lamport-clock.ts';
 import type { MemberRecord, Membership } from './membership.ts';
 import { RecentRing } from './recent-ring.ts';
-import { compilePattern } from './tag-pattern.ts';
+import { compilePattern } from '../base/pattern.ts';
 
 /** Sends one Serf message to one node, as a datagram. */
 export type SendDirect = (to: Endpoint, message: Uint8Array) => void;

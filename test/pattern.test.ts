@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { compilePattern, PATTERN_LENGTH_MAX } from '../../src/serf/tag-pattern.ts';
+import { compilePattern, PATTERN_LENGTH_MAX } from '../src/base/pattern.ts';
 
 function matches(pattern: string, text: string): boolean | undefined {
   return compilePattern(pattern)?.(text);

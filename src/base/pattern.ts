@@ -3,7 +3,7 @@
  * they are matched in time linear in the text (Thompson 1968: all states of the automaton at once), never by backtracking.
  * What is not understood is no pattern, and a filter without a pattern passes nobody. wire-gossip.md 13.6.
  */
-import { unreachable } from '../base/assert.ts';
+import { unreachable } from './assert.ts';
 import { parsePattern, type PatternNode, type PatternSet } from './pattern-syntax.ts';
 
 /** Longest pattern that is looked at, in UTF-16 units. */
