@@ -1,17 +1,23 @@
 /**
  * Writes msgpack as gossip peers expect it: the old spec with one raw family, minimal integers, float64 always in full.
- * Struct keys are the caller's to sort by byte order. wire-gossip.md 2.1.
+ * Struct keys are the caller's to sort by byte order. wire-gossip.md 2.1. The agent's RPC speaks the new spec, in which text and
+ * bytes are two families (wire-gossip.md 20.1).
  */
 import { assert } from '../../base/assert.ts';
 import { ByteWriter, utf8 } from '../../base/bytes.ts';
 
 const TWO_32 = 0x1_0000_0000;
 
+/** `raw`: the old spec, text and bytes alike. `parted`: the new one, with str8 and bin. */
+type TextFamily = 'raw' | 'parted';
+
 export class MsgpackWriter {
   readonly #out: ByteWriter;
+  readonly #family: TextFamily;
 
-  constructor(initialSize = 128) {
+  constructor(initialSize = 128, family: TextFamily = 'raw') {
     this.#out = new ByteWriter(initialSize);
+    this.#family = family;
   }
 
   get size(): number {
@@ -58,11 +64,24 @@ export class MsgpackWriter {
   }
 
   text(value: string): this {
-    return this.bytes(utf8(value));
+    const encoded = utf8(value);
+    if (this.#family === 'raw' || encoded.length < 32 || encoded.length > 0xff) return this.#raw(encoded);
+    this.#out.u8(0xd9).u8(encoded.length).raw(encoded);
+    return this;
   }
 
-  /** Bytes and text are one family here: never bin, never str8, which old peers refuse. */
+  /** In the old spec, bytes and text are one family: never bin, never str8, which old peers refuse. */
   bytes(value: Uint8Array): this {
+    if (this.#family === 'raw') return this.#raw(value);
+    const size = value.length;
+    if (size < 0x100) this.#out.u8(0xc4).u8(size);
+    else if (size < 0x1_0000) this.#out.u8(0xc5).u16(size);
+    else this.#out.u8(0xc6).u32(size);
+    this.#out.raw(value);
+    return this;
+  }
+
+  #raw(value: Uint8Array): this {
     const size = value.length;
     if (size < 32) this.#out.u8(0xa0 | size);
     else if (size < 0x1_0000) this.#out.u8(0xda).u16(size);
