@@ -3,8 +3,8 @@
  * loopback; what counts is the ratio. `node dist/bench/gossip.js --nodes 10 --rounds 2`
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Gossiper, type Side } from './lib/gossiper.ts';
-import { inOwnNetwork, isOwnNetwork, loopbackTraffic } from './lib/own-network.ts';
+import { GOSSIP_PORTS, Gossiper, type Side } from './lib/gossiper.ts';
+import { inOwnNetwork, isOwnNetwork, loopbackTraffic, loseShare } from './lib/own-network.ts';
 import { endAll } from './lib/program.ts';
 import { load, print, printHead, printSpread, spreadOf } from './lib/report.ts';
 import { wordsOf } from './lib/words.ts';
@@ -12,14 +12,21 @@ import { wordsOf } from './lib/words.ts';
 const FORM_MS = 60_000;
 const FAIL_MS = 60_000;
 const QUIET_MS = 5_000;
+const HOUR_MS = 3_600_000;
 /** Between a return and the next death: faults fall anywhere between two probes. */
 const JITTER_MS = 1_000;
+const PAUSE_MS = 3_000;
+/** Whoever took the paused one for dead has said so by then: suspicions of ten members last 4 s. */
+const AFTER_PAUSE_MS = 8_000;
+const LOSSES = [10, 25] as const;
 
 const words = wordsOf({
   nodes: { fallback: 10, least: 3, most: 50 },
   rounds: { fallback: 2, least: 1, most: 50 },
   kills: { fallback: 3, least: 1, most: 100 },
   seconds: { fallback: 20, least: 5, most: 600 },
+  pauses: { fallback: 3, least: 0, most: 100 },
+  lossSeconds: { fallback: 60, least: 0, most: 3_600 },
 });
 
 const FIGURES = {
@@ -31,6 +38,9 @@ const FIGURES = {
   rss: 'idle: RSS of a member (MiB)',
   bytes: 'idle: sent per member (bytes/s)',
   packets: 'idle: sent per member (packets/s)',
+  paused: 'false alarms per member paused for 3 s',
+  loss10: 'false alarms per member-hour at 10 % loss',
+  loss25: 'false alarms per member-hour at 25 % loss',
 } as const;
 type Figure = keyof typeof FIGURES;
 
@@ -54,6 +64,9 @@ class Round {
     await sleep(QUIET_MS);
     await this.#idle();
     for (let kill = 0; kill < words.kills; kill++) await this.#kill(1 + (kill % (words.nodes - 1)));
+    for (let pause = 0; pause < words.pauses; pause++) await this.#pause(1 + (pause % (words.nodes - 1)));
+    if (!isOwnNetwork || words.lossSeconds === 0) return;
+    for (const percent of LOSSES) await this.#lose(percent);
   }
 
   async #form(): Promise<void> {
@@ -108,6 +121,32 @@ class Round {
     this.#members[index] = this.#start(index + 1);
     await this.#when(`${victim.name} is back`, FORM_MS, () => this.#seeEachOther());
     await sleep(QUIET_MS + Math.random() * JITTER_MS);
+  }
+
+  /** One member stands still; who fails in anybody's eyes, it or another, is a false alarm. */
+  async #pause(index: number): Promise<void> {
+    const from = performance.now();
+    const { program } = this.#members[index] as Gossiper;
+    program.signal('SIGSTOP');
+    await sleep(PAUSE_MS);
+    program.signal('SIGCONT');
+    await sleep(AFTER_PAUSE_MS + Math.random() * JITTER_MS);
+    this.#note('paused', this.#failuresSince(from));
+    await this.#when('all see all after a pause', FORM_MS, () => this.#seeEachOther());
+  }
+
+  async #lose(percent: (typeof LOSSES)[number]): Promise<void> {
+    const from = performance.now();
+    loseShare(percent, GOSSIP_PORTS);
+    await sleep(words.lossSeconds * 1_000);
+    loseShare(0, GOSSIP_PORTS);
+    const memberHours = ((performance.now() - from) * this.#members.length) / HOUR_MS;
+    this.#note(`loss${percent}`, this.#failuresSince(from) / memberHours);
+    await this.#when('all see all after loss', FORM_MS, () => this.#seeEachOther());
+  }
+
+  #failuresSince(from: number): number {
+    return this.#members.reduce((sum, member) => sum + member.failures(from), 0);
   }
 
   #start(number: number): Gossiper {
@@ -166,7 +205,8 @@ await inOwnNetwork(async () => {
     const digits = figure === 'cpu' || figure === 'packets' ? 2 : 0;
     printSpread(`funknode  ${name}`, ours, '', digits);
     printSpread(`serf      ${name}`, theirs, '', digits);
-    print(`          ratio of medians ${(spreadOf(ours).median / spreadOf(theirs).median).toFixed(3)}`);
+    const [a, b] = [spreadOf(ours).median, spreadOf(theirs).median];
+    print(`          ratio of medians ${b === 0 ? `${a} to 0` : (a / b).toFixed(3)}`);
   }
   print(`false alarms while all lived: funknode ${falseAlarms.funknode}, serf ${falseAlarms.serf}`);
   print(`# load at the end ${load()}`);

@@ -4,7 +4,9 @@ import { Program } from './program.ts';
 
 export type Side = 'funknode' | 'serf';
 
-const FIRST_PORT = 21_000;
+/** Gossip's ports, which may be made lossy. */
+export const GOSSIP_PORTS: { readonly first: number; readonly last: number } = { first: 21_000, last: 21_999 };
+const FIRST_PORT: number = GOSSIP_PORTS.first;
 const RPC_OFFSET = 1_000;
 
 /** What a member saw of another. */

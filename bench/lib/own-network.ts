@@ -2,7 +2,7 @@
  * A network of the bench's own: nothing leaves the machine, nobody else's packets are counted, and a cluster of another bench
  * or test is never found by mDNS. Only root may make one; without it the bench runs on the machine's loopback.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { print } from './report.ts';
 
@@ -39,4 +39,19 @@ export function loopbackTraffic(): Traffic {
     .find((row) => row.trim().startsWith('lo:'));
   const columns = (line ?? 'lo:').trim().slice('lo:'.length).trim().split(/\s+/).map(Number);
   return { bytes: columns[8] ?? 0, packets: columns[9] ?? 0 };
+}
+
+/**
+ * Loses `percent` of all packets from and to these ports on our loopback, each packet with that chance once, UDP and TCP alike; 0 for none
+ * any more. Only in a network of our own. On input: a drop on output would tell the sender, which real loss does not.
+ */
+export function loseShare(percent: number, ports: { readonly first: number; readonly last: number }): void {
+  if (!isOwnNetwork) throw new Error('packets are lost in a network of our own only');
+  execFileSync('nft', ['flush', 'ruleset']);
+  if (percent === 0) return;
+  const range = `${ports.first}-${ports.last}`;
+  const drop = `numgen random mod 1000 < ${Math.round(percent * 10)} drop`;
+  const rules = [`th dport ${range} ${drop}`, `th dport != ${range} th sport ${range} ${drop}`];
+  const chain = rules.map((rule) => `meta l4proto { tcp, udp } ${rule};`).join(' ');
+  execFileSync('nft', [`table inet loss { chain input { type filter hook input priority 0; ${chain} }; }`]);
 }
