@@ -39,13 +39,14 @@ const DOORS = ['messages', 'config', 'errors'];
 /** What floor 8 knows of the runtime. */
 const HANDLE_FILES = ['src/runtime/node-handle.ts', 'src/runtime/handle-errors.ts'];
 /** Where ports meet their real implementations. */
-const COMPOSITION = ['src/node.ts', 'src/index.ts'];
+const COMPOSITION = ['src/node.ts', 'src/index.ts', 'src/offline.ts'];
 /** The public API, and what the programs need beside it: settings to parse, the browse of `funkctl`, our vocabulary. */
 const PUBLIC = [
   'src/model/',
   'src/ports/logger.ts',
   'src/index.ts',
   'src/client.ts',
+  'src/offline.ts',
   'src/node-config.ts',
   'src/node-config/',
   'src/discovery/',

@@ -87,7 +87,9 @@ Examples:
   funknode --zeroconf --interface 127.0.0.1     a cluster on this machine; run it in several terminals
   funknode --zeroconf                           a cluster on the local network
   funknode --join db1:7946,db2:7946             join where multicast does not reach
-  funknode config --json                        see what would be used`;
+  funknode config --json                        see what would be used
+
+For a node that does not run: funknode wal, funknode snap, funknode recover (each with --help).`;
 
 function optionOf(spelling: Spelling, flags: GivenFlag[]): Option {
   const { key, name, gives, isSwitch } = spelling;

@@ -7,7 +7,14 @@ import { type Arguments, readArguments } from './arguments.ts';
 import { EXIT_DONE, EXIT_SETTINGS, EXIT_USAGE } from './exit-codes.ts';
 import { gatherSettings, resolveSettings, type Settings } from './settings.ts';
 
+/** Words that lead to the tools for a node that does not run. */
+const OFFLINE_VERBS: ReadonlySet<string> = new Set(['wal', 'snap', 'recover']);
+
 async function main(argv: readonly string[]): Promise<number> {
+  if (OFFLINE_VERBS.has(argv[0] ?? '')) {
+    const { runOffline } = await import('./commands/offline.ts');
+    return await runOffline(argv);
+  }
   const version = packageVersion();
   let given: Arguments;
   try {

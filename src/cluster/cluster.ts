@@ -30,7 +30,7 @@ import { Binding } from './binding.ts';
 import type { ClusterConfig } from './config.ts';
 import { type Core, notify } from './core.ts';
 import { Founding } from './founding.ts';
-import { isUnwritten, mintBoot } from './founding-log.ts';
+import { isUnwritten, mintBoot, mintClusterId } from './founding-log.ts';
 import { Gossip } from './gossip.ts';
 import { Holding } from './holding.ts';
 import { LeaveTaking } from './leave-taking.ts';
@@ -43,7 +43,10 @@ import { DEFAULT_SNAPSHOT_POLICY, Replica } from './replica.ts';
 import { Requests } from './requests.ts';
 import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
+import { forcedState, recoveredState, type RecoveredState } from './recovered-state.ts';
 import { Steward } from './steward.ts';
+
+export { forcedState, mintClusterId, type RecoveredState, recoveredState };
 
 export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #config: ClusterConfig;

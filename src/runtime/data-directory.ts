@@ -118,13 +118,36 @@ export function peekDirectory(folder: string): DirectoryPeek {
   }
 }
 
+export interface DirectoryContents {
+  readonly identity: Identity | undefined;
+  readonly clusterId: ClusterId | undefined;
+  readonly log: RecoveredLog;
+}
+
 /** What opening would find. Changes nothing, and takes no lock; throws what opening would reject with. */
-export function recoverDirectory(folder: string): RecoveredLog {
+export function readDirectory(folder: string): DirectoryContents {
   const disk = new SystemDisk();
   const { identity, clusterId, isUsed } = examine(disk, folder);
-  if (identity === undefined || !isUsed) return EMPTY_RECOVERED_LOG;
+  if (identity === undefined || !isUsed) return { identity, clusterId, log: EMPTY_RECOVERED_LOG };
   const place = { walFolder: `${folder}/wal`, snapFolder: `${folder}/snap` };
-  return recoverWal(disk, { ...place, clusterId, memberHash: memberHash(identity) }).log;
+  const { log } = recoverWal(disk, { ...place, clusterId, memberHash: memberHash(identity) });
+  return { identity, clusterId, log };
+}
+
+export function recoverDirectory(folder: string): RecoveredLog {
+  return readDirectory(folder).log;
+}
+
+/** Moves all data, whole or damaged, into `quarantine/`; where it went. Rejects with `DirectoryLockedError` while the node runs. */
+export async function setDirectoryAside(folder: string): Promise<string> {
+  const lock = await lockFolder(folder);
+  try {
+    const disk = new SystemDisk();
+    finishMovingAside(disk, folder);
+    return moveDataAside(disk, folder, quarantineName(Date.now()));
+  } finally {
+    lock.release();
+  }
 }
 
 /** The newest configuration of a log, committed or not: it counts from the moment it is appended (raft.md 9.1). */

@@ -19,7 +19,7 @@ export class DamagedLogError extends StorageError {
   constructor(file: string, offset: number, what: string, options?: ErrorOptions) {
     super(
       `${file} is damaged at byte ${offset}: ${what}. The data was left where it is. To return as a new member under the same ` +
-        'name, move the data directory aside and start again.',
+        'name, set the data aside (funknode recover rejoin) and start again.',
       options,
     );
     this.file = file;
@@ -36,8 +36,8 @@ export class DataLostError extends StorageError {
 
   constructor(directory: string) {
     super(
-      `${directory} belongs to a member of a cluster, but holds neither log nor snapshot: its promises are lost. Move the data ` +
-        'directory aside and start again: the node returns as a new member under the same name.',
+      `${directory} belongs to a member of a cluster, but holds neither log nor snapshot: its promises are lost. Set the data ` +
+        'aside (funknode recover rejoin) and start again: the node returns as a new member under the same name.',
     );
     this.directory = directory;
   }

@@ -38,6 +38,9 @@ type Leading = { readonly term: number; readonly grants: Grants; readonly coordi
 /** Nodes whose liveness is remembered; more than may hold leases are of no use. */
 const CALLED_DEAD_MAX = 5_000;
 
+/** The replicated part alone, for tools that read a log. */
+export { MapState };
+
 export class Sharding implements Machine<ShardingInput, ShardingEffect> {
   readonly #config: ShardingConfig;
   readonly #self: ShardingSelf;

@@ -198,7 +198,7 @@ describe('a data directory', () => {
     for (let i = 0; i < 2; i++) {
       const error = await refusal(openDataDirectory(path), DataLostError);
       assert.equal(error.exitCode, 65);
-      assert.match(error.message, /move the data directory aside and start again/i);
+      assert.match(error.message, /set the data aside \(funknode recover rejoin\) and start again/i);
     }
   });
 
