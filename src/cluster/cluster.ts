@@ -30,7 +30,7 @@ import { Binding } from './binding.ts';
 import type { ClusterConfig } from './config.ts';
 import { type Core, notify } from './core.ts';
 import { Founding } from './founding.ts';
-import { isUnwritten, mintBoot, mintClusterId } from './founding-log.ts';
+import { isUnwritten, mintBoot } from './founding-log.ts';
 import { Gossip } from './gossip.ts';
 import { Holding } from './holding.ts';
 import { LeaveTaking } from './leave-taking.ts';
@@ -43,10 +43,10 @@ import { DEFAULT_SNAPSHOT_POLICY, Replica } from './replica.ts';
 import { Requests } from './requests.ts';
 import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
-import { forcedState, recoveredState, type RecoveredState } from './recovered-state.ts';
 import { Steward } from './steward.ts';
 
-export { forcedState, mintClusterId, type RecoveredState, recoveredState };
+export { mintClusterId } from './founding-log.ts';
+export { forcedState, type RecoveredState, recoveredState } from './recovered-state.ts';
 
 export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #config: ClusterConfig;
@@ -460,13 +460,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     else if (event.kind === 'steppedDown') steward.onRoleChanged(false, now, effects);
     else if (event.kind === 'learnerCaughtUp') steward.onLearnerCaughtUp(event.member, now);
     else if (event.kind === 'dataLost') effects.push({ kind: 'stop', reason: event.reason, exitCode: 65 });
-    else if (event.kind === 'configurationChanged') {
-      const { voters, votersOutgoing, learners } = event.configuration;
-      steward.hasten(now);
-      // A joint step is told when it has been left.
-      if (!event.committed || votersOutgoing.length > 0) return;
-      notify({ kind: 'configurationChanged', voters: voters.map(nodeIdOf), learners: learners.map(nodeIdOf) }, effects);
-    }
+    else if (event.kind === 'configurationChanged') steward.onConfiguration(event, now, effects);
   }
 
   #setClusterId(clusterId: ClusterId | undefined, now: MonotonicMs, effects: ClusterEffect[]): void {

@@ -6,9 +6,10 @@ import type { MonotonicMs } from '../base/machine.ts';
 import type { MemberId, NodeId, RequestId } from '../model/ids.ts';
 import { nodeIdOf } from '../model/ids.ts';
 import type { Configuration } from '../model/log.ts';
-import type { MembershipChange, RaftOutcome } from '../raft/messages.ts';
+import type { MembershipChange, RaftEvent, RaftOutcome } from '../raft/messages.ts';
 import { encodeCommand } from '../wire/command/command.ts';
 import { type AutopilotFacts, heir, nextChange } from './autopilot.ts';
+import { notify } from './core.ts';
 import type { ClusterEffect, ClusterOutcome, ClusterRefusal } from './messages.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
 import type { Replica } from './replica.ts';
@@ -76,6 +77,18 @@ export class Steward {
   onLearnerCaughtUp(member: MemberId, now: MonotonicMs): void {
     this.#caughtUp.add(member);
     this.hasten(now);
+  }
+
+  onConfiguration(
+    { configuration, committed }: Extract<RaftEvent, { kind: 'configurationChanged' }>,
+    now: MonotonicMs,
+    effects: ClusterEffect[],
+  ): void {
+    this.hasten(now);
+    const { voters, votersOutgoing, learners } = configuration;
+    // A joint step is told when it has been left.
+    if (!committed || votersOutgoing.length > 0) return;
+    notify({ kind: 'configurationChanged', voters: voters.map(nodeIdOf), learners: learners.map(nodeIdOf) }, effects);
   }
 
   onRoleChanged(isLeader: boolean, now: MonotonicMs, effects: ClusterEffect[]): void {
