@@ -16,7 +16,7 @@ import { randomBelow } from '../base/random.ts';
 import { LIVENESS_SECRET_BYTES, Liveness } from '../liveness/liveness.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Boot, ClusterId, LogIndex, MemberId, RequestId, ShardId } from '../model/ids.ts';
-import { memberId, nodeIdOf, stampOf } from '../model/ids.ts';
+import { memberId, stampOf } from '../model/ids.ts';
 import type { RecoveredLog } from '../model/log.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
