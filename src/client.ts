@@ -13,6 +13,7 @@ export type {
   ClusterMember,
   ClusterNode,
   ClusterShardMap,
+  KeysAnswer,
   MemberList,
   NodeNotice,
   NodeStatus,
@@ -20,3 +21,4 @@ export type {
   WatchChange,
 } from './management/client-messages.ts';
 export type { Endpoint } from './model/endpoint.ts';
+export type { KeyOperation } from './model/gossip-request.ts';

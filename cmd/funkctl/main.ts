@@ -8,6 +8,8 @@ import type { GlobalOptions } from './options.ts';
 
 /** Waiting for work in flight on the drained node takes longer than an answer. */
 const DRAIN_TIMEOUT_MS = 120_000;
+/** Members answer by gossip: the larger the cluster, the longer it takes. */
+const KEYS_TIMEOUT_MS = 60_000;
 
 function program(): Command {
   const funkctl = new Command('funkctl')
@@ -18,7 +20,9 @@ function program(): Command {
     .option('--interface <address>', 'interface to look on by mDNS')
     .option('-z, --zeroconf [bool]', 'look for nodes by mDNS when none is named', parseSwitch, true)
     .addOption(
-      new Option('--timeout <duration>', 'how long to wait for an answer (10s; drain: 2m)').argParser(parseTimeout),
+      new Option('--timeout <duration>', 'how long to wait for an answer (10s; drain: 2m; keys: 1m)').argParser(
+        parseTimeout,
+      ),
     )
     .option('--json', 'print JSON', false)
     .showSuggestionAfterError()
@@ -26,6 +30,7 @@ function program(): Command {
     .exitOverride();
   addReadingVerbs(funkctl);
   addSteeringVerbs(funkctl);
+  addKeyVerbs(funkctl);
   return funkctl;
 }
 
@@ -111,6 +116,28 @@ function addSteeringVerbs(funkctl: Command): void {
       const { joinAddresses } = await import('./commands/join.ts');
       await joinAddresses(addresses, globals(command));
     });
+}
+
+function addKeyVerbs(funkctl: Command): void {
+  const keys = verb(funkctl, 'keys', 'the keys that gossip is encrypted with, on every member');
+  for (const [operation, description] of [
+    ['list', 'which keys there are, and on how many members'],
+    ['install', 'add a key that opens what others seal'],
+    ['use', 'make an installed key the one that seals'],
+    ['remove', 'forget a key that seals no more'],
+  ] as const) {
+    const one = verb(keys, operation, description);
+    if (operation !== 'list') one.argument('<key>', 'in base64');
+    one.action(async (...args: unknown[]) => {
+      const command = args.at(-1) as Command;
+      const { manageKeys } = await import('./commands/keys.ts');
+      await manageKeys(operation, command.args[0], globals(command, KEYS_TIMEOUT_MS));
+    });
+  }
+  verb(funkctl, 'keygen', 'print a new key').action(async (_options, command: Command) => {
+    const { printNewKey } = await import('./commands/keygen.ts');
+    printNewKey(globals(command).json);
+  });
 }
 
 function verb(parent: Command, name: string, description: string): Command {

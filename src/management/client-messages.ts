@@ -1,4 +1,5 @@
 /** What the management client answers with: the messages of `proto/`, with tags by name and changes as one typed union. */
+import type { ManageKeysResponse__Output } from '../gen/funk/v1/ManageKeysResponse.ts';
 import type { Member__Output } from '../gen/funk/v1/Member.ts';
 import type { Notice__Output } from '../gen/funk/v1/Notice.ts';
 import type { OwnsResponse__Output } from '../gen/funk/v1/OwnsResponse.ts';
@@ -21,6 +22,8 @@ export type ClusterEndpoint = PublishedEndpoint__Output;
 export type ClusterShardMap = ShardMap__Output;
 /** `valid` without `owned`: the node holds a lease, and the shard is another's. */
 export type ShardAnswer = OwnsResponse__Output;
+/** What the members said to an operation on their keyrings; keys in base64. */
+export type KeysAnswer = ManageKeysResponse__Output;
 /** Something that happened, in words: for people. */
 export type NodeNotice = Notice__Output;
 

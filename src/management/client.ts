@@ -12,10 +12,12 @@ import type { ListEndpointsResponse__Output } from '../gen/funk/v1/ListEndpoints
 import type { StepDownResponse__Output } from '../gen/funk/v1/StepDownResponse.ts';
 import type { WatchResponse__Output } from '../gen/funk/v1/WatchResponse.ts';
 import type { ListNodesResponse__Output } from '../gen/managepb/ListNodesResponse.ts';
+import type { KeyOperation } from '../model/gossip-request.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
 import { connected } from './channel-ready.ts';
 import {
   changeOf,
+  type KeysAnswer,
   type MemberList,
   memberOf,
   type NodeStatus,
@@ -171,6 +173,19 @@ export class ManagementClient implements Disposable {
   /** Makes this node gossip with `addresses`. Resolves with how many answered. */
   async join(addresses: readonly string[], options?: ManagementCallOptions): Promise<number> {
     return (await this.#call(this.#node.Join, { addresses: [...addresses] }, options)).answered;
+  }
+
+  /**
+   * Installs, uses, removes or lists the keys of gossip on every member at once. Resolves when all present members have answered or
+   * their time is up, failures of single members included: compare `failures` with 0 and `responses` with `members`. Refused when
+   * the key is not base64.
+   */
+  keys(
+    operation: KeyOperation,
+    query: { readonly key?: string; readonly relayFactor?: number } = {},
+    options?: ManagementCallOptions,
+  ): Promise<KeysAnswer> {
+    return this.#call(this.#node.ManageKeys, { operation, ...query }, options);
   }
 
   /**

@@ -16,6 +16,7 @@ import { getNodeStatus } from './handlers/node/get-status.ts';
 import { join } from './handlers/node/join.ts';
 import { listNodeEndpoints } from './handlers/node/list-endpoints.ts';
 import { listMembers } from './handlers/node/list-members.ts';
+import { MANAGE_KEYS_BOUND_MS, manageKeys } from './handlers/node/manage-keys.ts';
 import { owns } from './handlers/node/owns.ts';
 import { removeNodeFromCluster } from './handlers/node/remove-node.ts';
 import { stepDownFromLeading } from './handlers/node/step-down.ts';
@@ -59,6 +60,7 @@ export function nodeService(
     ...rpc('StepDown', stepDownFromLeading),
     ...rpc('Drain', drain, DRAIN_BOUND_MS),
     ...rpc('Join', join),
+    ...rpc('ManageKeys', manageKeys, MANAGE_KEYS_BOUND_MS),
     Watch: watch(context, streams, limits),
   };
 }

@@ -3,42 +3,15 @@ import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Discovery } from '../../src/discovery/discovery.ts';
 import { FakeNodeHandle, fakeMember, fakeView } from '../fake-node-handle.ts';
-import { ROOT } from '../tools/source-tree.ts';
 import { type ClusterOfTwo, clusterOfTwo, type ServedNode, serve } from './cluster-of-two.ts';
+import { type Ended, PROGRAM, run, start } from './funkctl-program.ts';
 
-const PROGRAM = join(ROOT, 'dist/cmd/funkctl/main.js');
 /** Stands in no name of a cluster that anybody runs. */
 const NO_CLUSTER = `funkctl-test-${process.pid}`;
-
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
-  const { FUNKCTL_ENDPOINT: _ours, FORCE_COLOR: _colour, ...inherited } = process.env;
-  return spawn(process.execPath, [PROGRAM, ...args], { env: { ...inherited, ...env } });
-}
-
-async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  const child = start(args, env);
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (chunk) => {
-    out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    err += chunk;
-  });
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, out, err };
-}
 
 /** The table as rows of cells; cells stand at least one blank apart. */
 function rows(out: string): string[][] {
@@ -260,6 +233,8 @@ describe('funkctl: exit codes', () => {
       ['status', '--nosuch'],
       ['node', 'add'],
       ['join'],
+      ['keys', 'use'],
+      ['keys', 'forge', 'AA=='],
       ['endpoints', '--format=xml'],
       ['--timeout=soon', 'status'],
       ['-z=perhaps', 'status'],
@@ -317,6 +292,8 @@ describe('funkctl: exit codes', () => {
       'step-down',
       'drain',
       'join',
+      'keys',
+      'keygen',
       'diag',
     ]) {
       assert.match(help.out, new RegExp(`^  ${verb}\\b`, 'm'));

@@ -42,9 +42,15 @@ export class FunknodeProgram {
     return program;
   }
 
+  /** What a command of `funkctl` against this node prints; rejects, with `stderr`, when it fails. */
+  async ctl(...args: readonly string[]): Promise<string> {
+    const all = [FUNKCTL, '--endpoint', formatEndpoint(this.#management), ...args];
+    const { stdout } = await execFileAsync(process.execPath, all, { timeout: 30_000 });
+    return stdout;
+  }
+
   async members(): Promise<readonly ShownMember[]> {
-    const args = [FUNKCTL, 'members', '--json', '--endpoint', formatEndpoint(this.#management)];
-    const { stdout } = await execFileAsync(process.execPath, args, { timeout: 10_000 });
+    const stdout = await this.ctl('members', '--json');
     return (JSON.parse(stdout) as { readonly members: readonly ShownMember[] }).members;
   }
 
@@ -55,6 +61,10 @@ export class FunknodeProgram {
       .map((member) => `${member.name}:${member.serfState}`)
       .sort()
       .join(' ');
+  }
+
+  get log(): string {
+    return this.#process.lines.join('\n');
   }
 
   /** Warnings and errors that are about gossip. */

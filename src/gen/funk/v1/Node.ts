@@ -15,6 +15,8 @@ import type { ListEndpointsRequest as _funk_v1_ListEndpointsRequest, ListEndpoin
 import type { ListEndpointsResponse as _funk_v1_ListEndpointsResponse, ListEndpointsResponse__Output as _funk_v1_ListEndpointsResponse__Output } from '../../funk/v1/ListEndpointsResponse.ts';
 import type { ListMembersRequest as _funk_v1_ListMembersRequest, ListMembersRequest__Output as _funk_v1_ListMembersRequest__Output } from '../../funk/v1/ListMembersRequest.ts';
 import type { ListMembersResponse as _funk_v1_ListMembersResponse, ListMembersResponse__Output as _funk_v1_ListMembersResponse__Output } from '../../funk/v1/ListMembersResponse.ts';
+import type { ManageKeysRequest as _funk_v1_ManageKeysRequest, ManageKeysRequest__Output as _funk_v1_ManageKeysRequest__Output } from '../../funk/v1/ManageKeysRequest.ts';
+import type { ManageKeysResponse as _funk_v1_ManageKeysResponse, ManageKeysResponse__Output as _funk_v1_ManageKeysResponse__Output } from '../../funk/v1/ManageKeysResponse.ts';
 import type { OwnsRequest as _funk_v1_OwnsRequest, OwnsRequest__Output as _funk_v1_OwnsRequest__Output } from '../../funk/v1/OwnsRequest.ts';
 import type { OwnsResponse as _funk_v1_OwnsResponse, OwnsResponse__Output as _funk_v1_OwnsResponse__Output } from '../../funk/v1/OwnsResponse.ts';
 import type { RemoveNodeRequest as _funk_v1_RemoveNodeRequest, RemoveNodeRequest__Output as _funk_v1_RemoveNodeRequest__Output } from '../../funk/v1/RemoveNodeRequest.ts';
@@ -32,6 +34,7 @@ export interface NodeDefinition {
   Join: MethodDefinition<_funk_v1_JoinRequest, _funk_v1_JoinResponse, _funk_v1_JoinRequest__Output, _funk_v1_JoinResponse__Output>
   ListEndpoints: MethodDefinition<_funk_v1_ListEndpointsRequest, _funk_v1_ListEndpointsResponse, _funk_v1_ListEndpointsRequest__Output, _funk_v1_ListEndpointsResponse__Output>
   ListMembers: MethodDefinition<_funk_v1_ListMembersRequest, _funk_v1_ListMembersResponse, _funk_v1_ListMembersRequest__Output, _funk_v1_ListMembersResponse__Output>
+  ManageKeys: MethodDefinition<_funk_v1_ManageKeysRequest, _funk_v1_ManageKeysResponse, _funk_v1_ManageKeysRequest__Output, _funk_v1_ManageKeysResponse__Output>
   Owns: MethodDefinition<_funk_v1_OwnsRequest, _funk_v1_OwnsResponse, _funk_v1_OwnsRequest__Output, _funk_v1_OwnsResponse__Output>
   RemoveNode: MethodDefinition<_funk_v1_RemoveNodeRequest, _funk_v1_RemoveNodeResponse, _funk_v1_RemoveNodeRequest__Output, _funk_v1_RemoveNodeResponse__Output>
   StepDown: MethodDefinition<_funk_v1_StepDownRequest, _funk_v1_StepDownResponse, _funk_v1_StepDownRequest__Output, _funk_v1_StepDownResponse__Output>
