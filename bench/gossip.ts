@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GOSSIP_PORTS, Gossiper, type Side } from './lib/gossiper.ts';
 import { inOwnNetwork, isOwnNetwork, loopbackTraffic, loseShare } from './lib/own-network.ts';
+import { AgentRpc, type Fields } from './lib/agent-rpc.ts';
 import { endAll } from './lib/program.ts';
 import { load, print, printHead, printSpread, spreadOf } from './lib/report.ts';
 import { wordsOf } from './lib/words.ts';
@@ -18,6 +19,8 @@ const JITTER_MS = 1_000;
 const PAUSE_MS = 3_000;
 /** Whoever took the paused one for dead has said so by then: suspicions of ten members last 4 s. */
 const AFTER_PAUSE_MS = 8_000;
+const TALK_MS = 15_000;
+const QUERY_MS = 1_500;
 const LOSSES = [10, 25] as const;
 
 const words = wordsOf({
@@ -25,6 +28,7 @@ const words = wordsOf({
   rounds: { fallback: 2, least: 1, most: 50 },
   kills: { fallback: 3, least: 1, most: 100 },
   seconds: { fallback: 20, least: 5, most: 600 },
+  events: { fallback: 20, least: 0, most: 1_000 },
   pauses: { fallback: 3, least: 0, most: 100 },
   lossSeconds: { fallback: 60, least: 0, most: 3_600 },
 });
@@ -38,6 +42,10 @@ const FIGURES = {
   rss: 'idle: RSS of a member (MiB)',
   bytes: 'idle: sent per member (bytes/s)',
   packets: 'idle: sent per member (packets/s)',
+  eventFirst: 'user event: sent -> first other member (ms)',
+  eventAll: 'user event: sent -> all members (ms)',
+  queryFirst: 'query: sent -> first ack of another member (ms)',
+  queryAll: 'query: sent -> acks of all members (ms)',
   paused: 'false alarms per member paused for 3 s',
   loss10: 'false alarms per member-hour at 10 % loss',
   loss25: 'false alarms per member-hour at 25 % loss',
@@ -51,6 +59,7 @@ class Round {
   readonly #waiting: Set<() => void> = new Set();
   #members: Gossiper[] = [];
   falseAlarms = 0;
+  queriesIncomplete = 0;
 
   constructor(side: Side, round: number, note: (figure: Figure, value: number) => void) {
     this.#side = side;
@@ -63,6 +72,7 @@ class Round {
     await this.#join();
     await sleep(QUIET_MS);
     await this.#idle();
+    if (words.events > 0) await this.#talk();
     for (let kill = 0; kill < words.kills; kill++) await this.#kill(1 + (kill % (words.nodes - 1)));
     for (let pause = 0; pause < words.pauses; pause++) await this.#pause(1 + (pause % (words.nodes - 1)));
     if (!isOwnNetwork || words.lossSeconds === 0) return;
@@ -123,6 +133,61 @@ class Round {
     await sleep(QUIET_MS + Math.random() * JITTER_MS);
   }
 
+  /** User events and queries, each sent by the next member. */
+  async #talk(): Promise<void> {
+    const agents = await Promise.all(this.#members.map((member) => AgentRpc.to(member.rpcPort)));
+    let onEvent: (index: number, name: string, at: number) => void = () => undefined;
+    await Promise.all(
+      agents.map((agent, index) =>
+        agent.call('stream', { Type: 'user' }, (record, at) => onEvent(index, String(record['Name']), at)),
+      ),
+    );
+    for (let number = 0; number < words.events; number++) {
+      const from = number % agents.length;
+      const name = `event-${number}`;
+      const heard = new Map<number, number>();
+      const isHeard = new Promise<void>((resolve) => {
+        onEvent = (index, heardName, at) => {
+          if (heardName === name && !heard.has(index)) heard.set(index, at);
+          if (heard.size === agents.length) resolve();
+        };
+      });
+      const sentAt = performance.now();
+      await agents[from]?.call('event', { Name: name, Payload: 'x'.repeat(32), Coalesce: false });
+      await within(isHeard, TALK_MS, `${this.#side}: ${name} to be heard by all`);
+      const others = [...heard].filter(([index]) => index !== from).map(([, at]) => at - sentAt);
+      this.#note('eventFirst', Math.min(...others));
+      this.#note('eventAll', Math.max(...others));
+    }
+    for (let number = 0; number < words.events; number++) await this.#query(agents, number);
+    for (const agent of agents) agent.close();
+  }
+
+  async #query(agents: readonly AgentRpc[], number: number): Promise<void> {
+    const from = this.#members[number % agents.length] as Gossiper;
+    const acks = new Map<string, number>();
+    const sentAt = performance.now();
+    const isDone = new Promise<void>((resolve) => {
+      const body = {
+        Name: `query-${number}`,
+        Payload: 'x',
+        RequestAck: true,
+        Timeout: QUERY_MS * 1e6,
+        FilterNodes: [],
+      };
+      const onRecord = (record: Fields, at: number): void => {
+        if (record['Type'] === 'ack') acks.set(String(record['From']), at);
+        if (record['Type'] === 'done') resolve();
+      };
+      void agents[number % agents.length]?.call('query', { ...body, FilterTags: {} }, onRecord);
+    });
+    await within(isDone, TALK_MS, `${this.#side}: the end of a query`);
+    const others = [...acks].filter(([name]) => name !== from.name).map(([, at]) => at - sentAt);
+    if (others.length > 0) this.#note('queryFirst', Math.min(...others));
+    if (others.length === agents.length - 1) this.#note('queryAll', Math.max(...others));
+    else this.queriesIncomplete += 1;
+  }
+
   /** One member stands still; who fails in anybody's eyes, it or another, is a false alarm. */
   async #pause(index: number): Promise<void> {
     const from = performance.now();
@@ -181,6 +246,11 @@ class Round {
   }
 }
 
+async function within(promise: Promise<void>, ms: number, what: string): Promise<void> {
+  const late = sleep(ms, 'late', { ref: false });
+  if ((await Promise.race([promise, late])) === 'late') throw new Error(`not within ${ms} ms: ${what}`);
+}
+
 await inOwnNetwork(async () => {
   printHead(
     `gossip: ${words.nodes} members, ${words.rounds} rounds by turns, ${words.kills} kills and ${words.seconds} s each`,
@@ -188,6 +258,7 @@ await inOwnNetwork(async () => {
   const values = new Map<string, number[]>();
   const of = (side: Side, figure: Figure): number[] => values.get(`${side} ${figure}`) ?? [];
   let falseAlarms = { funknode: 0, serf: 0 };
+  let incomplete = { funknode: 0, serf: 0 };
   for (let round = 0; round < words.rounds; round++) {
     const sides: readonly Side[] = round % 2 === 0 ? ['funknode', 'serf'] : ['serf', 'funknode'];
     for (const side of sides) {
@@ -196,6 +267,7 @@ await inOwnNetwork(async () => {
       );
       await one.run();
       falseAlarms = { ...falseAlarms, [side]: falseAlarms[side] + one.falseAlarms };
+      incomplete = { ...incomplete, [side]: incomplete[side] + one.queriesIncomplete };
       await endAll();
     }
   }
@@ -209,5 +281,6 @@ await inOwnNetwork(async () => {
     print(`          ratio of medians ${b === 0 ? `${a} to 0` : (a / b).toFixed(3)}`);
   }
   print(`false alarms while all lived: funknode ${falseAlarms.funknode}, serf ${falseAlarms.serf}`);
+  print(`queries that not all acknowledged: funknode ${incomplete.funknode}, serf ${incomplete.serf}`);
   print(`# load at the end ${load()}`);
 });

@@ -29,12 +29,17 @@ export class Gossiper {
     this.#onSight = onSight;
     const join = number === 1 ? undefined : `127.0.0.1:${FIRST_PORT + 1}`;
     const at = `127.0.0.1:${FIRST_PORT + number}`;
-    this.program = side === 'serf' ? this.#serf(at, number, join) : this.#funknode(at, cluster, join);
+    this.program = side === 'serf' ? this.#serf(at, join) : this.#funknode(at, cluster, join);
   }
 
   /** How many it holds for alive, itself included. */
   get alive(): number {
     return this.#present.size;
+  }
+
+  /** Where it serves the RPC of Serf's agent. */
+  get rpcPort(): number {
+    return FIRST_PORT + RPC_OFFSET + Number(this.name.slice(1));
   }
 
   /** When it first saw that after `from`; undefined when it has not yet. */
@@ -51,8 +56,8 @@ export class Gossiper {
     return this.#sights.filter((sight) => sight.kind === 'failed' && sight.at >= from).length;
   }
 
-  #serf(at: string, number: number, join: string | undefined): Program {
-    const rpc = `127.0.0.1:${FIRST_PORT + RPC_OFFSET + number}`;
+  #serf(at: string, join: string | undefined): Program {
+    const rpc = `127.0.0.1:${this.rpcPort}`;
     const words = ['serf', 'agent', `-node=${this.name}`, `-bind=${at}`, `-rpc-addr=${rpc}`, '-log-level=info'];
     return new Program(join === undefined ? words : [...words, `-join=${join}`], (line, seenAt) => {
       const match = /EventMember(Join|Failed|Leave): (\S+)/.exec(line);

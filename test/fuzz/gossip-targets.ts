@@ -16,6 +16,7 @@ import { decodeFilter } from '../../src/wire/serf/filters.ts';
 import { decodeSerfMessage } from '../../src/wire/serf/messages.ts';
 import { decodeConflictName, decodeQueryPayload } from '../../src/wire/serf/payloads.ts';
 import { decodePushPull } from '../../src/wire/serf/push-pull.ts';
+import { readRpcRequest } from '../../src/wire/serf/rpc-request.ts';
 import { decodeTags } from '../../src/wire/serf/tags.ts';
 import { seedsOf } from './corpus.ts';
 import { type FuzzTarget, REFUSED, weightAllowed } from './harness.ts';
@@ -172,6 +173,14 @@ export const GOSSIP_TARGETS: readonly FuzzTarget[] = [
   { name: 'query filter', seeds: serfSeeds.flatMap(filtersIn), decode: (bytes) => undecodable(decodeFilter(bytes)) },
   { name: 'tags', seeds: packetSeeds.flatMap(tagsIn), decode: (bytes) => decodeTags(bytes) ?? REFUSED },
   { name: 'conflict name', seeds: serfSeeds, decode: (bytes) => decodeConflictName(bytes) ?? REFUSED },
+  {
+    name: 'agent RPC request',
+    seeds: seedsOf(['rpc-cli', 'rpc-keys-auth', 'rpc-scripted'], /^hex$/),
+    decode: (bytes) => {
+      const reading = readRpcRequest(bytes);
+      return reading.kind === 'request' || reading.kind === 'incomplete' ? reading : REFUSED;
+    },
+  },
   { name: 'address', seeds: [KEY.slice(0, 4), KEY.slice(0, 16)], decode: (bytes) => hostOfAddress(bytes) ?? REFUSED },
 ];
 

@@ -48,7 +48,7 @@ export function runCommandLine(args: readonly string[], print: (text: string) =>
   };
   const cells = study(plan, print);
   const slowness = values.slow ? studySlowness({ ...SLOWNESS, seeds: plan.seeds }, print) : [];
-  print(`\nA change spreads: measured / theory (ratio), means\n\n${spreadTable(cells)}`);
+  print(`\nA change spreads: measured, medians / theory (ratio)\n\n${spreadTable(cells)}`);
   print(`A member dies: measured / theory. ${NOTE}\n\n${deathTable(cells)}`);
   print(`Left alone: measured / theory\n\n${alarmTable(cells)}`);
   if (slowness.length > 0) print(`Slow members\n\n${slownessTable(slowness)}`);
