@@ -84,6 +84,14 @@ export interface NodeOptions {
   readonly livenessEndpointAdvertise?: EndpointOption | undefined;
   readonly httpEndpoint?: EndpointOption | undefined;
   readonly httpEndpointAdvertise?: EndpointOption | undefined;
+  /** Where the Serf agent's RPC listens; a port alone is bound to 127.0.0.1. Default: off. */
+  readonly serfRpcAddr?: EndpointOption | undefined;
+  /** What clients of that RPC must show. Default: whoever can connect may do everything. */
+  readonly serfRpcAuth?: string | undefined;
+  /** Let that RPC listen beyond loopback without a key. Default false. */
+  readonly serfRpcOpen?: boolean | undefined;
+  /** Find Serf agents of this name by mDNS as they find each other, and join them. Default: no search. */
+  readonly serfDiscover?: string | undefined;
   /** Default `prometheus`. */
   readonly metrics?: MetricsSink | 'blackhole' | undefined;
   /** Default `info`. */
@@ -101,6 +109,13 @@ export interface EndpointConfig {
   readonly isPortSet: boolean;
   /** Port 0: the one that was bound. */
   readonly advertise: Endpoint;
+}
+
+/** The Serf agent's RPC. */
+export interface SerfRpcConfig {
+  readonly bind: Endpoint;
+  /** Undefined: no key is asked for. */
+  readonly authKey: string | undefined;
 }
 
 /** Complete and valid: what a node starts with. */
@@ -139,6 +154,9 @@ export interface NodeConfig {
   readonly label: string;
   readonly skipInboundLabelCheck: boolean;
   readonly endpoints: Readonly<Record<EndpointName, EndpointConfig>>;
+  /** Undefined: the Serf agent's RPC is off. */
+  readonly serfRpc: SerfRpcConfig | undefined;
+  readonly serfDiscover: string | undefined;
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -305,10 +323,31 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
       liveness: endpointConfig('liveness', values.livenessEndpoint, values.livenessEndpointAdvertise, stands),
       http: endpointConfig('http', values.httpEndpoint, values.httpEndpointAdvertise, stands),
     },
+    serfRpc: serfRpcOf(values),
+    serfDiscover: values.serfDiscover,
     metrics: values.metrics,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
   };
+}
+
+function serfRpcOf({ serfRpcAddr: at, serfRpcAuth: authKey }: OptionValues): SerfRpcConfig | undefined {
+  if (at === undefined) return undefined;
+  return { bind: { host: at.host === '' ? '127.0.0.1' : at.host, port: at.port }, authKey };
+}
+
+/** The RPC can do everything, shutting the node down included: beyond this machine it wants a key. */
+function serfRpcProblems({ serfRpc }: NodeConfig, values: OptionValues, placeOf: (key: OptionKey) => string): string[] {
+  if (serfRpc === undefined) {
+    const idle = (['serfRpcAuth', 'serfRpcOpen'] as const).filter((key) => values[key]);
+    return idle.map((key) => `${placeOf(key)}: only with ${placeOf('serfRpcAddr')}`);
+  }
+  if (isLoopback(serfRpc.bind.host) || serfRpc.authKey !== undefined || values.serfRpcOpen) return [];
+  const [addr, auth, open] = [placeOf('serfRpcAddr'), placeOf('serfRpcAuth'), placeOf('serfRpcOpen')];
+  return [
+    `${addr}: ${formatEndpoint(serfRpc.bind)} is open to the network, where anyone could command the node: ` +
+      `set ${auth}, or ${open} if that is meant`,
+  ];
 }
 
 function endpointConfig(
@@ -359,6 +398,7 @@ function crossProblems(
       problems.push(`${placeOf(`${name}EndpointAdvertise`)}: nobody can reach ${advertise.host}; name an address`);
     }
   }
+  problems.push(...serfRpcProblems(config, values, placeOf));
   problems.push(...validateShardingConfig(shardingOf(config)));
   problems.push(...gossipProblems(config, placeOf));
   return [...problems, ...portClashes(config, placeOf), ...tagProblems(config, placeOf, nameOf)];

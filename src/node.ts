@@ -48,6 +48,7 @@ import { settledWithin } from './runtime/settled-within.ts';
 import { SystemClock } from './runtime/system-clock.ts';
 import { SystemRandom } from './runtime/system-random.ts';
 import { UdpSocket } from './runtime/udp-socket.ts';
+import { SerfDoors } from './serf-doors.ts';
 
 interface Sockets {
   readonly gossip: GossipSockets;
@@ -88,6 +89,7 @@ const CLOSE_MS = 8_000;
 export class FunkNode implements AsyncDisposable {
   readonly #config: NodeConfig;
   readonly #hooks: FunkNodeHooks;
+  readonly #serfDoors: SerfDoors;
   readonly #listeners: Set<(event: NodeEvent) => void> = new Set();
   readonly #closers: (() => Promise<void>)[] = [];
   #handle: LocalNodeHandle | undefined;
@@ -103,6 +105,7 @@ export class FunkNode implements AsyncDisposable {
   constructor(settings: NodeOptions | NodeConfig = {}, hooks: FunkNodeHooks = {}) {
     this.#config = 'endpoints' in settings ? settings : resolveNodeConfig(settings);
     this.#hooks = hooks;
+    this.#serfDoors = new SerfDoors(this.#config, () => new SystemClock().wall());
   }
 
   /**
@@ -284,6 +287,8 @@ export class FunkNode implements AsyncDisposable {
     );
     this.#closers.push(() => management.close());
     const http = await this.#serveHttp(handle, management);
+    this.#closers.push(() => this.#serfDoors.close());
+    await this.#serfDoors.listen(handle, () => void this.stop());
     const endpoints = new Map<string, Endpoint>([
       [TAG_EP_SERF, this.#advertised('serf', gossip.udp.local)],
       [TAG_EP_RAFT, this.#advertised('raft', raftAt)],
@@ -435,7 +440,7 @@ export class FunkNode implements AsyncDisposable {
   }
 
   #logger(room: string): Logger {
-    return this.#hooks.logger?.child(room) ?? SILENT;
+    return this.#serfDoors.tee(room, this.#hooks.logger?.child(room) ?? SILENT);
   }
 
   async #discover(random: SystemRandom, nodeId: NodeId, endpoints: ReadonlyMap<string, Endpoint>): Promise<void> {

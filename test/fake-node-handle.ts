@@ -345,7 +345,16 @@ export function zeroStats(): NodeStats {
       dropped: {},
       broadcastsQueued: 0,
     },
-    serf: { membersFailed: 0, membersLeft: 0, memberClock: 0, eventClock: 0, queryClock: 0, intentsQueued: 0 },
+    serf: {
+      membersFailed: 0,
+      membersLeft: 0,
+      memberClock: 0,
+      eventClock: 0,
+      queryClock: 0,
+      intentsQueued: 0,
+      eventsQueued: 0,
+      queriesQueued: 0,
+    },
     raft: {
       term: 0,
       isLeader: false,

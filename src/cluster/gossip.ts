@@ -8,8 +8,10 @@ import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from '../serf/mess
 import type { Serf } from '../serf/serf.ts';
 import { drop, notify } from './core.ts';
 import { EndpointBook } from './endpoint-book.ts';
-import type { ClusterEffect, ClusterOutcome } from './messages.ts';
+import type { ClusterEffect, ClusterOutcome, ClusterRequest } from './messages.ts';
 import { refusal } from './steward.ts';
+
+type JoinRequest = ClusterRequest & { readonly kind: 'join' };
 
 export interface GossipHost {
   onMembers(now: MonotonicMs): void;
@@ -46,9 +48,9 @@ export class Gossip {
   }
 
   /** For a caller, who is answered. */
-  join(requestId: RequestId, addresses: readonly Endpoint[], now: MonotonicMs, effects: ClusterEffect[]): void {
+  join(requestId: RequestId, request: JoinRequest, now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#joins.set(requestId, undefined);
-    this.step({ kind: 'join', requestId, addresses }, now, effects);
+    this.step({ ...request, requestId }, now, effects);
   }
 
   /** By ourselves: an address was found, or a failed member may be back. */

@@ -44,7 +44,7 @@ export type ClusterInput =
   | { readonly kind: 'request'; readonly requestId: RequestId; readonly request: ClusterRequest };
 
 export type ClusterRequest =
-  | { readonly kind: 'join'; readonly addresses: readonly Endpoint[] }
+  | { readonly kind: 'join'; readonly addresses: readonly Endpoint[]; readonly replay?: boolean }
   /** Undefined removes the tag. */
   | { readonly kind: 'setTags'; readonly tags: ReadonlyMap<string, string | undefined> }
   | { readonly kind: 'addNode'; readonly node: NodeId }

@@ -31,7 +31,7 @@ export class Requests {
     const { gossip, leaveTaking } = this.#host;
     switch (request.kind) {
       case 'join':
-        gossip.join(requestId, request.addresses, now, effects);
+        gossip.join(requestId, request, now, effects);
         return;
       case 'setTags':
         effects.push({ kind: 'reply', requestId, outcome: this.#changeTags(request.tags, now, effects) });

@@ -32,6 +32,8 @@ export interface SerfStats {
   eventClock: number;
   queryClock: number;
   intentsQueued: number;
+  eventsQueued: number;
+  queriesQueued: number;
 }
 
 export interface RaftStats {

@@ -62,6 +62,10 @@ export interface OptionValues {
   readonly livenessEndpointAdvertise: Endpoint | undefined;
   readonly httpEndpoint: Endpoint | undefined;
   readonly httpEndpointAdvertise: Endpoint | undefined;
+  readonly serfRpcAddr: Endpoint | undefined;
+  readonly serfRpcAuth: string | undefined;
+  readonly serfRpcOpen: boolean;
+  readonly serfDiscover: string | undefined;
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -331,6 +335,33 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
   livenessEndpointAdvertise: advertised('liveness'),
   httpEndpoint: bound('metrics, health and discovery for Prometheus are served', 7950),
   httpEndpointAdvertise: advertised('HTTP'),
+  serfRpcAddr: described(bindEndpoint().optional(), {
+    group: 'Endpoints',
+    text: "where the Serf agent's RPC listens, for the serf program and whatever else speaks to agents",
+    expected: 'host:port or :port',
+    valueName: 'host:port',
+    fallback: 'off; a port alone is bound to 127.0.0.1, and agents have 7373',
+  }),
+  serfRpcAuth: described(word(/^\S{1,256}$/).optional(), {
+    group: 'Endpoints',
+    text: "the key that clients of the Serf agent's RPC must show",
+    expected: 'a key of 1 to 256 characters without blanks',
+    valueName: 'key',
+    fallback: 'none: whoever can connect may do everything',
+  }),
+  serfRpcOpen: described(toggle().default(false), {
+    ...SWITCH,
+    group: 'Endpoints',
+    text: "let the Serf agent's RPC listen beyond loopback without a key",
+    fallback: 'false',
+  }),
+  serfDiscover: described(word(/^[A-Za-z0-9_-]{1,57}$/).optional(), {
+    group: 'Finding others',
+    text: 'find Serf agents of this name by mDNS as they find each other (-discover), and join them',
+    expected: 'a name of at most 57 letters, digits, "-" and "_"',
+    valueName: 'name',
+    fallback: 'not set',
+  }),
   metrics: described(choice(['prometheus', 'none'], { blackhole: 'none' }).default('prometheus'), {
     group: 'Watching',
     text: 'whether /metrics is served',

@@ -18,7 +18,7 @@ import {
   TagsTooLargeError,
   UnknownNodeError,
 } from './handle-errors.ts';
-import type { CallOptions, Discovered, NodeHandle } from './node-handle.ts';
+import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
 import type { NodeLoop } from './node-loop.ts';
 import type { SystemClock } from './system-clock.ts';
 
@@ -72,8 +72,8 @@ export class LocalNodeHandle implements NodeHandle {
     this.#loop.post({ kind: 'released', version: version as LogIndex });
   }
 
-  async join(addresses: readonly Endpoint[], options?: CallOptions): Promise<number> {
-    return await this.#ask({ kind: 'join', addresses }, undefined, options);
+  async join(addresses: readonly Endpoint[], options?: JoinOptions): Promise<number> {
+    return await this.#ask({ kind: 'join', addresses, replay: options?.replay ?? false }, undefined, options);
   }
 
   async setTags(tags: ReadonlyMap<string, string | undefined>, options?: CallOptions): Promise<void> {

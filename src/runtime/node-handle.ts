@@ -12,6 +12,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface JoinOptions extends CallOptions {
+  /** Take in user events of the time before the join, too; without it they are passed over, as Serf does. */
+  readonly replay?: boolean;
+}
+
 export interface NodeHandle {
   /** The newest view. Cheap; the same object until something changes. */
   view(): NodeView;
@@ -25,7 +30,7 @@ export interface NodeHandle {
   /** The application has stopped serving what `shardsReleasing` of this version named. Without a call, a node with no hook releases at once. */
   released(version: number): void;
   /** Push/pull with these; resolves with how many answered. Rejects with {@link JoinFailedError} when none did. */
-  join(addresses: readonly Endpoint[], options?: CallOptions): Promise<number>;
+  join(addresses: readonly Endpoint[], options?: JoinOptions): Promise<number>;
   /** Sets or removes (undefined) tags of this node, all at once. Rejects with {@link TagsTooLargeError}: nothing changed. */
   setTags(tags: ReadonlyMap<string, string | undefined>, options?: CallOptions): Promise<void>;
   /** Events, queries, keys and the rest of Serf. Resolves with a refusal too; rejects with {@link StoppedError} or when aborted. */

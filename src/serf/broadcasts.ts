@@ -21,8 +21,9 @@ export class Broadcasts {
     };
   }
 
-  get intentsQueued(): number {
-    return this.#queues.intent.size;
+  get queued(): { readonly intentsQueued: number; readonly eventsQueued: number; readonly queriesQueued: number } {
+    const { intent, event, query } = this.#queues;
+    return { intentsQueued: intent.size, eventsQueued: event.size, queriesQueued: query.size };
   }
 
   /** Queues a copy of `message`; one that is too large for any packet is not spread. */

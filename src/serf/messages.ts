@@ -19,7 +19,13 @@ export type SerfInput =
   /** The peer closed its side, or the stream failed (dial included). Nothing more comes. */
   | { readonly kind: 'streamClosed'; readonly stream: StreamId; readonly error: string | undefined }
   /** Push/pull with each address; the reply says how many succeeded. The runtime has resolved names already. */
-  | { readonly kind: 'join'; readonly requestId: RequestId; readonly addresses: readonly Endpoint[] }
+  | {
+      readonly kind: 'join';
+      readonly requestId: RequestId;
+      readonly addresses: readonly Endpoint[];
+      /** Take in the user events of the time before, as far as those whom we join remember them. */
+      readonly replay?: boolean;
+    }
   /** Replaces all tags of this node at once and spreads them. The caller has asked `checkTags`. */
   | { readonly kind: 'setTags'; readonly tags: ReadonlyMap<string, string> }
   /** Orderly leave: intent, broadcast, propagation delay; replied to when done or when its time is up. */

@@ -49,7 +49,7 @@ export interface SerfOptions {
 
 /** What a request that we made of SWIM was for. */
 type Errand =
-  | { readonly kind: 'join'; readonly requestId: RequestId }
+  | { readonly kind: 'join'; readonly requestId: RequestId; readonly replay: boolean }
   | { readonly kind: 'reconnect' }
   | { readonly kind: 'leave' };
 
@@ -168,7 +168,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       memberClock: this.#membership.clock.time,
       eventClock: this.#userEvents.clock.time,
       queryClock: this.#queries.clock.time,
-      intentsQueued: this.#broadcasts.intentsQueued,
+      ...this.#broadcasts.queued,
     };
   }
 
@@ -240,7 +240,10 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
         break;
       case 'join':
         if (this.isLeaving) this.#reply(input.requestId, { kind: 'refused', reason: 'this node is leaving' });
-        else this.#join({ kind: 'join', requestId: input.requestId }, input.addresses, now);
+        else {
+          const { requestId, replay = false } = input;
+          this.#join({ kind: 'join', requestId, replay }, input.addresses, now);
+        }
         break;
       case 'leave':
         this.#departure.leave(input.requestId, now);
@@ -423,7 +426,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   }
 
   #mergeOptions(isJoin: boolean, now: MonotonicMs): MergeOptions {
-    const isJoining = [...this.#errands.values()].some((errand) => errand.kind === 'join');
+    const isJoining = [...this.#errands.values()].some((errand) => errand.kind === 'join' && !errand.replay);
     return {
       selfName: this.name,
       isStaying: this.#departure.stage === 'staying',
