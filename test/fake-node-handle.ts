@@ -344,6 +344,7 @@ export function zeroStats(): NodeStats {
       streamsOpened: 0,
       dropped: {},
       broadcastsQueued: 0,
+      encryptionKeys: 0,
     },
     serf: {
       membersFailed: 0,

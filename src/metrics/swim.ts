@@ -32,6 +32,11 @@ export function registerSwim(families: Families): void {
     'News that still waits to be gossiped.',
     ({ stats }) => stats.swim.broadcastsQueued,
   );
+  families.gauge(
+    'funknode_swim_encryption_keys',
+    'Keys in the gossip keyring; 0 when gossip is not encrypted.',
+    ({ stats }) => stats.swim.encryptionKeys,
+  );
   families.counter('funknode_swim_probes_total', 'Probe rounds begun.', ({ stats }) => stats.swim.probes);
   families.counter(
     'funknode_swim_probe_failures_total',

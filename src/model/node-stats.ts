@@ -23,6 +23,8 @@ export interface SwimStats {
   /** By reason. */
   dropped: Record<string, number>;
   broadcastsQueued: number;
+  /** In the gossip keyring; 0: gossip is not encrypted. */
+  encryptionKeys: number;
 }
 
 export interface SerfStats {

@@ -102,5 +102,6 @@ function emptyStats(): SwimStats {
     streamsOpened: 0,
     dropped: {},
     broadcastsQueued: 0,
+    encryptionKeys: 0,
   };
 }

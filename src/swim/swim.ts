@@ -73,13 +73,14 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
   }
 
   get stats(): Readonly<SwimStats> {
-    const { awareness, queue, stats, table } = this.#context;
+    const { awareness, keyring, queue, stats, table } = this.#context;
     stats.membersAlive = table.count('alive');
     stats.membersSuspect = table.count('suspect');
     stats.membersDead = table.count('dead');
     stats.membersLeft = table.count('left');
     stats.healthScore = awareness.score;
     stats.broadcastsQueued = queue.size;
+    stats.encryptionKeys = keyring.keys.length;
     return stats;
   }
 

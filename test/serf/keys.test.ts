@@ -92,6 +92,20 @@ describe('an encrypted cluster', () => {
     assert.match(refusal, /remote state is encrypted and encryption is not configured/);
   });
 
+  it('takes the same course from the same seed', () => {
+    const course = (): string => {
+      const net = new VirtualNetwork(14);
+      net.loss = 0.05;
+      const [n1] = net.cluster(4, { swim: { keys: [K1] } }) as [VirtualNode];
+      keys(net, n1, 'install', B2);
+      net.run(20_000);
+      return net.trace.join('\n');
+    };
+    const first = course();
+    assert.ok(first.length > 2_000);
+    assert.equal(course(), first);
+  });
+
   it('never sends more bytes in a packet than it may, however much there is to tell', () => {
     const net = new VirtualNetwork(12);
     const tags = new Map([['filler', 'x'.repeat(400)]]);
