@@ -120,6 +120,22 @@ describe('an encrypted cluster of Serf agents and funknodes', {
     assert.match(s3.log, /encryption is configured but remote state is not encrypted/i);
   });
 
+  it('answers with as many keys of a long list as an agent does, and in its words', async () => {
+    const keys = Array.from({ length: 40 }, (_, i) => Buffer.alloc(32, i + 1).toString('base64'));
+    const s5 = started(await SerfAgent.start('s5', [`-keyring-file=${await keyring('s5', keys)}`]));
+    const join5 = ['--join', formatEndpoint(s5.address), '--keyring-file', await keyring('f5', keys)];
+    const f5 = started(await FunknodeProgram.start('f5', ['--role', 'non-voter', ...join5]));
+    await see([s5, f5], 'f5:alive s5:alive');
+    const { messages, keys: listed } = JSON.parse(await f5.ctl('keys', 'list', '--json')) as {
+      readonly messages: readonly { readonly nodeId: string; readonly text: string }[];
+      readonly keys: readonly { readonly key: string; readonly members: number }[];
+    };
+    const texts = new Map(messages.map(({ nodeId, text }) => [nodeId, text]));
+    assert.match(texts.get('s5') ?? '', /^truncated key list response, showing first \d+ of 40 keys$/);
+    assert.equal(texts.get('f5'), texts.get('s5'));
+    assert.ok(listed.every(({ members }) => members === 2));
+  });
+
   it('grows out of a plain one, a restart and a switch at a time, and then takes in an agent that knows no switches', async () => {
     const steps = [
       [],
