@@ -17,6 +17,8 @@ export type {
   MemberList,
   NodeNotice,
   NodeStatus,
+  QueryMessage,
+  QueryQuestion,
   ShardAnswer,
   WatchChange,
 } from './management/client-messages.ts';

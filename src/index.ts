@@ -14,6 +14,14 @@ export { FunkNode, type FunkNodeHooks, NotRunningError } from './node.ts';
 export { ConfigError, type NodeConfig, type NodeOptions, resolveNodeConfig } from './node-config.ts';
 export type { Logger, LogLevel } from './ports/logger.ts';
 export {
+  type IncomingQuery,
+  NodeGossip,
+  type QueryAnswer,
+  type QueryCounts,
+  type QueryOptions,
+  type UserEvent,
+} from './node-gossip.ts';
+export {
   AlreadyMemberError,
   JoinFailedError,
   NotLeaderError,

@@ -23,6 +23,7 @@ import {
   TAG_ROLE,
   TAG_SERVICE_NAME,
 } from './model/tags.ts';
+import { NodeGossip } from './node-gossip.ts';
 import {
   type EndpointName,
   emptyDirectoryProblem,
@@ -219,6 +220,9 @@ export class FunkNode implements AsyncDisposable {
     /** 0 before the first map. */
     readonly count: number;
   } = this.#shardReadings();
+
+  /** User events and queries; its calls throw {@link NotRunningError} before `start`. */
+  readonly gossip: NodeGossip = new NodeGossip(() => this.handle);
 
   /** The public streams; see `NodeStreams`. @throws {NotRunningError} before `start`. */
   get streams(): NodeStreams {

@@ -37,9 +37,9 @@ const isCore = (floor: number): boolean => floor >= 4 && floor <= 6;
 /** Of a core, outsiders use these files only. */
 const DOORS = ['messages', 'config', 'errors'];
 /** What floor 8 knows of the runtime. */
-const HANDLE_FILES = ['src/runtime/node-handle.ts', 'src/runtime/handle-errors.ts'];
+const HANDLE_FILES = ['src/runtime/node-handle.ts', 'src/runtime/handle-errors.ts', 'src/runtime/query-call.ts'];
 /** Where ports meet their real implementations. */
-const COMPOSITION = ['src/node.ts', 'src/index.ts', 'src/offline.ts'];
+const COMPOSITION = ['src/node.ts', 'src/node-gossip.ts', 'src/index.ts', 'src/offline.ts'];
 /** The public API, and what the programs need beside it: settings to parse, the browse of `funkctl`, our vocabulary. */
 const PUBLIC = [
   'src/model/',

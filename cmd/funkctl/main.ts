@@ -30,6 +30,7 @@ function program(): Command {
     .exitOverride();
   addReadingVerbs(funkctl);
   addSteeringVerbs(funkctl);
+  addGossipVerbs(funkctl);
   addKeyVerbs(funkctl);
   return funkctl;
 }
@@ -138,6 +139,52 @@ function addKeyVerbs(funkctl: Command): void {
     const { printNewKey } = await import('./commands/keygen.ts');
     printNewKey(globals(command).json);
   });
+}
+
+function addGossipVerbs(funkctl: Command): void {
+  verb(funkctl, 'event', 'send a user event to every member')
+    .argument('<name>', 'what happened')
+    .argument('[payload]', 'text that goes with it', '')
+    .option('--no-coalesce', 'receivers are to be told each one, not the newest of a name only')
+    .action(async (name: string, payload: string, { coalesce }: { coalesce: boolean }, command) => {
+      const { sendEvent } = await import('./commands/event.ts');
+      await sendEvent({ name, payload, coalesce }, globals(command));
+    });
+  verb(funkctl, 'query', 'ask the members, and show who acknowledges and what they answer')
+    .argument('<name>', 'what is asked')
+    .argument('[payload]', 'text that goes with it', '')
+    .option('--node <name>', 'only this member; may be given again', gathered, [])
+    .option('--tag <tag=regex>', 'only members with a match in this tag; may be given again', gathered, [])
+    .option('--no-ack', 'acknowledgements are not wanted')
+    .addOption(new Option('--relay-factor <n>', 'answers come through so many others too: 0 to 5').default('0'))
+    .addOption(
+      new Option('--wait <duration>', 'how long to gather; grows with the cluster unless given').argParser(
+        parseTimeout,
+      ),
+    )
+    .action(async (name: string, payload: string, flags: QueryFlags, command) => {
+      const { askMembers } = await import('./commands/query.ts');
+      await askMembers({ name, payload, ...flags }, globals(command));
+    });
+  verb(funkctl, 'force-leave', 'declare a failed member to have left')
+    .argument('<name>', 'the member')
+    .option('--prune', 'forget it altogether', false)
+    .action(async (name: string, { prune }: { prune: boolean }, command) => {
+      const { forceLeave } = await import('./commands/force-leave.ts');
+      await forceLeave(name, prune, globals(command));
+    });
+}
+
+interface QueryFlags {
+  readonly node: readonly string[];
+  readonly tag: readonly string[];
+  readonly ack: boolean;
+  readonly relayFactor: string;
+  readonly wait?: number;
+}
+
+function gathered(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
 }
 
 function verb(parent: Command, name: string, description: string): Command {

@@ -4,6 +4,8 @@ import type { Member__Output } from '../gen/funk/v1/Member.ts';
 import type { Notice__Output } from '../gen/funk/v1/Notice.ts';
 import type { OwnsResponse__Output } from '../gen/funk/v1/OwnsResponse.ts';
 import type { PublishedEndpoint__Output } from '../gen/funk/v1/PublishedEndpoint.ts';
+import type { QueryRequest } from '../gen/funk/v1/QueryRequest.ts';
+import type { QueryResponse__Output } from '../gen/funk/v1/QueryResponse.ts';
 import type { ShardMap__Output } from '../gen/funk/v1/ShardMap.ts';
 import type { Status__Output } from '../gen/funk/v1/Status.ts';
 import type { Tag__Output } from '../gen/funk/v1/Tag.ts';
@@ -26,6 +28,26 @@ export type ShardAnswer = OwnsResponse__Output;
 export type KeysAnswer = ManageKeysResponse__Output;
 /** Something that happened, in words: for people. */
 export type NodeNotice = Notice__Output;
+
+/** Whom is asked what. All filters must hold; without any, everyone is asked. */
+export interface QueryQuestion {
+  readonly name: string;
+  readonly payload?: Uint8Array;
+  readonly nodes?: readonly string[];
+  /** Regular expressions (RE2), by tag. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** True unless given. */
+  readonly wantsAck?: boolean;
+  /** 0 to 5. */
+  readonly relayFactor?: number;
+  /** Serf's default unless given: it grows with the cluster. */
+  readonly timeoutMs?: number;
+}
+
+export type QueryMessage =
+  | { readonly kind: 'ack'; readonly from: string }
+  | { readonly kind: 'response'; readonly from: string; readonly payload: Uint8Array }
+  | { readonly kind: 'end'; readonly acks: number; readonly responses: number };
 
 export interface MemberList {
   /** Who was asked. */
@@ -68,4 +90,25 @@ export function memberOf(member: Member__Output): ClusterMember {
 
 function byName(tags: readonly Tag__Output[]): Readonly<Record<string, string>> {
   return Object.fromEntries(tags.map(({ name, value }) => [name, value]));
+}
+
+export function questionMessage(question: QueryQuestion): QueryRequest {
+  const { name, payload, nodes = [], tags = {}, wantsAck = true, relayFactor = 0, timeoutMs = 0 } = question;
+  return {
+    name,
+    payload: Buffer.from(payload ?? []),
+    nodes: [...nodes],
+    tags: Object.entries(tags).map(([tag, value]) => ({ name: tag, value })),
+    wantsAck,
+    relayFactor,
+    timeoutMs,
+  };
+}
+
+/** Undefined for a message of a newer version that we do not know. */
+export function queryMessageOf({ ack, response, end }: QueryResponse__Output): QueryMessage | undefined {
+  if (ack !== null && ack !== undefined) return { kind: 'ack', from: ack.from };
+  if (response !== null && response !== undefined)
+    return { kind: 'response', from: response.from, payload: response.payload };
+  return end === null || end === undefined ? undefined : { kind: 'end', acks: end.acks, responses: end.responses };
 }

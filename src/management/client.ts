@@ -1,18 +1,11 @@
 /** A client of a node's management endpoint: what `funkctl` is made of, and for programs that watch or steer a cluster. */
-import {
-  Client,
-  type ClientReadableStream,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status as grpcStatus,
-} from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ServiceError, status as grpcStatus } from '@grpc/grpc-js';
 import type { GetShardMapResponse__Output } from '../gen/funk/v1/GetShardMapResponse.ts';
 import type { ListEndpointsResponse__Output } from '../gen/funk/v1/ListEndpointsResponse.ts';
 import type { StepDownResponse__Output } from '../gen/funk/v1/StepDownResponse.ts';
-import type { WatchResponse__Output } from '../gen/funk/v1/WatchResponse.ts';
 import type { ListNodesResponse__Output } from '../gen/managepb/ListNodesResponse.ts';
 import type { KeyOperation } from '../model/gossip-request.ts';
+import { EMPTY_BYTES } from '../base/bytes.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
 import { connected } from './channel-ready.ts';
 import {
@@ -21,6 +14,10 @@ import {
   type MemberList,
   memberOf,
   type NodeStatus,
+  type QueryMessage,
+  type QueryQuestion,
+  queryMessageOf,
+  questionMessage,
   type ShardAnswer,
   statusOf,
   type WatchChange,
@@ -194,30 +191,41 @@ export class ManagementClient implements Disposable {
    * UnreachableError when the node stops or the connection is lost.
    */
   async *watch(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<WatchChange, void, undefined> {
-    const { path, requestSerialize, responseDeserialize } = this.#node.Watch;
-    options.signal?.throwIfAborted();
-    const { client } = this.#connection;
-    const stream: ClientReadableStream<WatchResponse__Output> = client.makeServerStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      {},
-    );
-    // Leaving the loop cancels the call, which then fails as cancelled when nobody reads any more.
-    stream.on('error', () => undefined);
-    const onAbort = (): void => stream.cancel();
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      for await (const message of stream) {
-        const change = changeOf(message as WatchResponse__Output);
-        if (change !== undefined) yield change;
-      }
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      throw failureOf(error as ServiceError, this.address);
-    } finally {
-      options.signal?.removeEventListener('abort', onAbort);
-      stream.cancel();
+    for await (const message of this.#stream(this.#node.Watch, {}, options)) {
+      const change = changeOf(message);
+      if (change !== undefined) yield change;
+    }
+  }
+
+  /** A user event to every member, once each. Resolves when it is on its way. */
+  async sendEvent(
+    name: string,
+    { payload = EMPTY_BYTES, coalesce = true }: { readonly payload?: Uint8Array; readonly coalesce?: boolean } = {},
+    options?: ManagementCallOptions,
+  ): Promise<void> {
+    await this.#call(this.#node.SendEvent, { name, payload: Buffer.from(payload), coalesce }, options);
+  }
+
+  /** Makes a failed member a left one, everywhere; with `prune` it is forgotten. */
+  async forceLeave(
+    name: string,
+    { prune = false }: { readonly prune?: boolean } = {},
+    options?: ManagementCallOptions,
+  ): Promise<void> {
+    await this.#call(this.#node.ForceLeave, { name, prune }, options);
+  }
+
+  /**
+   * A query: acks and answers as they come, then `end` when its time is up. Ends early when the loop is left or the signal aborted. Rejects
+   * with CallRefusedError when nothing was asked.
+   */
+  async *query(
+    question: QueryQuestion,
+    options: { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<QueryMessage, void, undefined> {
+    for await (const message of this.#stream(this.#node.Query, questionMessage(question), options)) {
+      const told = queryMessageOf(message);
+      if (told !== undefined) yield told;
     }
   }
 
@@ -232,6 +240,29 @@ export class ManagementClient implements Disposable {
 
   get #node(): Protos['node'] {
     return this.#connection.protos.node;
+  }
+
+  async *#stream<Request, Response>(
+    { path, requestSerialize, responseDeserialize }: CallableMethod<Request, Response>,
+    request: Request,
+    { signal }: { readonly signal?: AbortSignal },
+  ): AsyncGenerator<Response, void, undefined> {
+    signal?.throwIfAborted();
+    const { client } = this.#connection;
+    const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
+    // Leaving the loop cancels the call, which then fails as cancelled when nobody reads any more.
+    stream.on('error', () => undefined);
+    const onAbort = (): void => stream.cancel();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      for await (const message of stream) yield message as Response;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw failureOf(error as ServiceError, this.address);
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      stream.cancel();
+    }
   }
 
   #call<Request, Response>(

@@ -11,6 +11,7 @@ import { removeNode } from './handlers/clusterfunk/remove-node.ts';
 import { stepDown } from './handlers/clusterfunk/step-down.ts';
 import { addNodeAsVoter } from './handlers/node/add-node.ts';
 import { DRAIN_BOUND_MS, drain } from './handlers/node/drain.ts';
+import { forceLeave } from './handlers/node/force-leave.ts';
 import { getShardMap } from './handlers/node/get-shard-map.ts';
 import { getNodeStatus } from './handlers/node/get-status.ts';
 import { join } from './handlers/node/join.ts';
@@ -18,7 +19,9 @@ import { listNodeEndpoints } from './handlers/node/list-endpoints.ts';
 import { listMembers } from './handlers/node/list-members.ts';
 import { MANAGE_KEYS_BOUND_MS, manageKeys } from './handlers/node/manage-keys.ts';
 import { owns } from './handlers/node/owns.ts';
+import { query } from './handlers/node/query.ts';
 import { removeNodeFromCluster } from './handlers/node/remove-node.ts';
+import { sendEvent } from './handlers/node/send-event.ts';
 import { stepDownFromLeading } from './handlers/node/step-down.ts';
 import { type WatchLimits, watch } from './handlers/node/watch.ts';
 import type { OpenStreams } from './open-streams.ts';
@@ -60,8 +63,11 @@ export function nodeService(
     ...rpc('StepDown', stepDownFromLeading),
     ...rpc('Drain', drain, DRAIN_BOUND_MS),
     ...rpc('Join', join),
+    ...rpc('SendEvent', sendEvent),
+    ...rpc('ForceLeave', forceLeave),
     ...rpc('ManageKeys', manageKeys, MANAGE_KEYS_BOUND_MS),
     Watch: watch(context, streams, limits),
+    Query: query(context, streams),
   };
 }
 

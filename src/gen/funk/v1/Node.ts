@@ -5,6 +5,8 @@ import type { AddNodeRequest as _funk_v1_AddNodeRequest, AddNodeRequest__Output 
 import type { AddNodeResponse as _funk_v1_AddNodeResponse, AddNodeResponse__Output as _funk_v1_AddNodeResponse__Output } from '../../funk/v1/AddNodeResponse.ts';
 import type { DrainRequest as _funk_v1_DrainRequest, DrainRequest__Output as _funk_v1_DrainRequest__Output } from '../../funk/v1/DrainRequest.ts';
 import type { DrainResponse as _funk_v1_DrainResponse, DrainResponse__Output as _funk_v1_DrainResponse__Output } from '../../funk/v1/DrainResponse.ts';
+import type { ForceLeaveRequest as _funk_v1_ForceLeaveRequest, ForceLeaveRequest__Output as _funk_v1_ForceLeaveRequest__Output } from '../../funk/v1/ForceLeaveRequest.ts';
+import type { ForceLeaveResponse as _funk_v1_ForceLeaveResponse, ForceLeaveResponse__Output as _funk_v1_ForceLeaveResponse__Output } from '../../funk/v1/ForceLeaveResponse.ts';
 import type { GetShardMapRequest as _funk_v1_GetShardMapRequest, GetShardMapRequest__Output as _funk_v1_GetShardMapRequest__Output } from '../../funk/v1/GetShardMapRequest.ts';
 import type { GetShardMapResponse as _funk_v1_GetShardMapResponse, GetShardMapResponse__Output as _funk_v1_GetShardMapResponse__Output } from '../../funk/v1/GetShardMapResponse.ts';
 import type { GetStatusRequest as _funk_v1_GetStatusRequest, GetStatusRequest__Output as _funk_v1_GetStatusRequest__Output } from '../../funk/v1/GetStatusRequest.ts';
@@ -19,8 +21,12 @@ import type { ManageKeysRequest as _funk_v1_ManageKeysRequest, ManageKeysRequest
 import type { ManageKeysResponse as _funk_v1_ManageKeysResponse, ManageKeysResponse__Output as _funk_v1_ManageKeysResponse__Output } from '../../funk/v1/ManageKeysResponse.ts';
 import type { OwnsRequest as _funk_v1_OwnsRequest, OwnsRequest__Output as _funk_v1_OwnsRequest__Output } from '../../funk/v1/OwnsRequest.ts';
 import type { OwnsResponse as _funk_v1_OwnsResponse, OwnsResponse__Output as _funk_v1_OwnsResponse__Output } from '../../funk/v1/OwnsResponse.ts';
+import type { QueryRequest as _funk_v1_QueryRequest, QueryRequest__Output as _funk_v1_QueryRequest__Output } from '../../funk/v1/QueryRequest.ts';
+import type { QueryResponse as _funk_v1_QueryResponse, QueryResponse__Output as _funk_v1_QueryResponse__Output } from '../../funk/v1/QueryResponse.ts';
 import type { RemoveNodeRequest as _funk_v1_RemoveNodeRequest, RemoveNodeRequest__Output as _funk_v1_RemoveNodeRequest__Output } from '../../funk/v1/RemoveNodeRequest.ts';
 import type { RemoveNodeResponse as _funk_v1_RemoveNodeResponse, RemoveNodeResponse__Output as _funk_v1_RemoveNodeResponse__Output } from '../../funk/v1/RemoveNodeResponse.ts';
+import type { SendEventRequest as _funk_v1_SendEventRequest, SendEventRequest__Output as _funk_v1_SendEventRequest__Output } from '../../funk/v1/SendEventRequest.ts';
+import type { SendEventResponse as _funk_v1_SendEventResponse, SendEventResponse__Output as _funk_v1_SendEventResponse__Output } from '../../funk/v1/SendEventResponse.ts';
 import type { StepDownRequest as _funk_v1_StepDownRequest, StepDownRequest__Output as _funk_v1_StepDownRequest__Output } from '../../funk/v1/StepDownRequest.ts';
 import type { StepDownResponse as _funk_v1_StepDownResponse, StepDownResponse__Output as _funk_v1_StepDownResponse__Output } from '../../funk/v1/StepDownResponse.ts';
 import type { WatchRequest as _funk_v1_WatchRequest, WatchRequest__Output as _funk_v1_WatchRequest__Output } from '../../funk/v1/WatchRequest.ts';
@@ -29,6 +35,7 @@ import type { WatchResponse as _funk_v1_WatchResponse, WatchResponse__Output as 
 export interface NodeDefinition {
   AddNode: MethodDefinition<_funk_v1_AddNodeRequest, _funk_v1_AddNodeResponse, _funk_v1_AddNodeRequest__Output, _funk_v1_AddNodeResponse__Output>
   Drain: MethodDefinition<_funk_v1_DrainRequest, _funk_v1_DrainResponse, _funk_v1_DrainRequest__Output, _funk_v1_DrainResponse__Output>
+  ForceLeave: MethodDefinition<_funk_v1_ForceLeaveRequest, _funk_v1_ForceLeaveResponse, _funk_v1_ForceLeaveRequest__Output, _funk_v1_ForceLeaveResponse__Output>
   GetShardMap: MethodDefinition<_funk_v1_GetShardMapRequest, _funk_v1_GetShardMapResponse, _funk_v1_GetShardMapRequest__Output, _funk_v1_GetShardMapResponse__Output>
   GetStatus: MethodDefinition<_funk_v1_GetStatusRequest, _funk_v1_GetStatusResponse, _funk_v1_GetStatusRequest__Output, _funk_v1_GetStatusResponse__Output>
   Join: MethodDefinition<_funk_v1_JoinRequest, _funk_v1_JoinResponse, _funk_v1_JoinRequest__Output, _funk_v1_JoinResponse__Output>
@@ -36,7 +43,9 @@ export interface NodeDefinition {
   ListMembers: MethodDefinition<_funk_v1_ListMembersRequest, _funk_v1_ListMembersResponse, _funk_v1_ListMembersRequest__Output, _funk_v1_ListMembersResponse__Output>
   ManageKeys: MethodDefinition<_funk_v1_ManageKeysRequest, _funk_v1_ManageKeysResponse, _funk_v1_ManageKeysRequest__Output, _funk_v1_ManageKeysResponse__Output>
   Owns: MethodDefinition<_funk_v1_OwnsRequest, _funk_v1_OwnsResponse, _funk_v1_OwnsRequest__Output, _funk_v1_OwnsResponse__Output>
+  Query: MethodDefinition<_funk_v1_QueryRequest, _funk_v1_QueryResponse, _funk_v1_QueryRequest__Output, _funk_v1_QueryResponse__Output>
   RemoveNode: MethodDefinition<_funk_v1_RemoveNodeRequest, _funk_v1_RemoveNodeResponse, _funk_v1_RemoveNodeRequest__Output, _funk_v1_RemoveNodeResponse__Output>
+  SendEvent: MethodDefinition<_funk_v1_SendEventRequest, _funk_v1_SendEventResponse, _funk_v1_SendEventRequest__Output, _funk_v1_SendEventResponse__Output>
   StepDown: MethodDefinition<_funk_v1_StepDownRequest, _funk_v1_StepDownResponse, _funk_v1_StepDownRequest__Output, _funk_v1_StepDownResponse__Output>
   Watch: MethodDefinition<_funk_v1_WatchRequest, _funk_v1_WatchResponse, _funk_v1_WatchRequest__Output, _funk_v1_WatchResponse__Output>
 }

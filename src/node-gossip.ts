@@ -1,0 +1,95 @@
+/** User events and queries, as an application sees them: Serf's (wire-gossip.md 15, 16), through the node's handle. */
+import { utf8 } from './base/bytes.ts';
+import type { GossipEvent, QueryParameters } from './model/gossip-request.ts';
+import { RefusedError } from './runtime/handle-errors.ts';
+import type { CallOptions, NodeHandle } from './runtime/node-handle.ts';
+import { askQuery, type QueryAnswer, type QueryCounts } from './runtime/query-call.ts';
+
+export type { QueryAnswer, QueryCounts };
+
+export type UserEvent = Omit<Extract<GossipEvent, { kind: 'userEvent' }>, 'kind'>;
+
+/** Someone asks; `respond` answers, once, before `deadline` (monotonic milliseconds, the clock of `node.now()`). */
+export interface IncomingQuery {
+  readonly name: string;
+  readonly payload: Uint8Array;
+  /** The member that asks. */
+  readonly source: string;
+  readonly lamportTime: number;
+  readonly deadline: number;
+  /** Text is sent as UTF-8; 1,024 bytes at most, as encoded. Rejects with RefusedError when it is too long, too late or the second. */
+  respond(payload: Uint8Array | string): Promise<void>;
+}
+
+export type QueryOptions = Omit<QueryParameters, 'name' | 'payload'> & CallOptions;
+
+export class NodeGossip {
+  readonly #handle: () => NodeHandle;
+
+  constructor(handle: () => NodeHandle) {
+    this.#handle = handle;
+  }
+
+  /**
+   * Tells every member once, this one too. `payload` as text is sent as UTF-8; with the name 512 bytes at most, as encoded. With `coalesce`
+   * (true unless given) receivers may drop it in favour of a newer one of the same name. Resolves when it is on its way; rejects with
+   * RefusedError: nothing was sent.
+   */
+  async userEvent(
+    name: string,
+    payload: Uint8Array | string = '',
+    { coalesce = true }: { readonly coalesce?: boolean } = {},
+  ): Promise<void> {
+    const outcome = await this.#handle().gossip({ kind: 'userEvent', name, payload: bytesOf(payload), coalesce });
+    if (outcome.kind === 'refused') throw new RefusedError(outcome.reason);
+  }
+
+  /**
+   * Asks the members that the filters leave, this one too. Iterate for acks and responses as they come; the generator returns their counts
+   * when the query's time is up. Leaving the loop ends the query. Throws RefusedError when nothing was asked.
+   *
+   * ```ts
+   * for await (const answer of node.gossip.query('load', '', { tags: new Map([['role', 'web']]) }))
+   *   if (answer.kind === 'response') console.log(answer.from, String(answer.payload));
+   * ```
+   */
+  query(
+    name: string,
+    payload: Uint8Array | string = '',
+    { signal, ...parameters }: QueryOptions = {},
+  ): AsyncGenerator<QueryAnswer, QueryCounts, undefined> {
+    const options = signal === undefined ? {} : { signal };
+    return askQuery(this.#handle(), { ...parameters, name, payload: bytesOf(payload) }, options);
+  }
+
+  /** Calls `listener` for every user event from now on. Returns the function that ends it. */
+  onEvent(listener: (event: UserEvent) => void): () => void {
+    return this.#handle().subscribe((event) => {
+      if (event.kind === 'userEvent') listener(event);
+    });
+  }
+
+  /** Calls `listener` for every query from now on that is meant for this node. Returns the function that ends it. */
+  onQuery(listener: (query: IncomingQuery) => void): () => void {
+    const handle = this.#handle();
+    return handle.subscribe((event) => {
+      if (event.kind !== 'queryAsked') return;
+      const { token, name, payload, source, lamportTime, deadline } = event;
+      const respond = async (answer: Uint8Array | string): Promise<void> => {
+        const outcome = await handle.gossip({ kind: 'respond', token, payload: bytesOf(answer) });
+        if (outcome.kind === 'refused') throw new RefusedError(outcome.reason);
+      };
+      listener({ name, payload, source, lamportTime, deadline, respond });
+    });
+  }
+
+  /** Declares a failed member to have left, everywhere; with `prune` it is forgotten. One that is alive objects. */
+  async forceLeave(node: string, { prune = false }: { readonly prune?: boolean } = {}): Promise<void> {
+    const outcome = await this.#handle().gossip({ kind: 'forceLeave', node, prune });
+    if (outcome.kind === 'refused') throw new RefusedError(outcome.reason);
+  }
+}
+
+function bytesOf(payload: Uint8Array | string): Uint8Array {
+  return typeof payload === 'string' ? utf8(payload) : payload;
+}

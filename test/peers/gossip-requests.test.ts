@@ -1,0 +1,103 @@
+/** User events and queries through the library and through `funkctl`, with a real Serf agent on the other side. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { FunkNode, RefusedError } from '../../src/index.ts';
+import { formatEndpoint } from '../../src/model/endpoint.ts';
+import { FUNKCTL, freshClusterName } from '../e2e/node-process.ts';
+import { runProgram, skipWithout, until } from './peer.ts';
+import { SerfAgent } from './serf-agent.ts';
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+
+describe('user events and queries beside a real Serf agent', { skip: skipWithout('serf') }, () => {
+  let agent: SerfAgent;
+  let node: FunkNode;
+
+  before(async () => {
+    agent = await SerfAgent.start('web1', ['-event-handler', 'query:load=echo 0.42', '-tag', 'role=web']);
+    node = new FunkNode({
+      nodeId: 'f1',
+      clusterName: freshClusterName(),
+      bootstrap: true,
+      inMemory: true,
+      interface: '127.0.0.1',
+      join: [formatEndpoint(agent.address)],
+    });
+    await node.start();
+    await until('they know each other', () => node.members.length === 2 || String(node.members.length), 20_000);
+  });
+
+  after(async () => {
+    await node.stop();
+    await agent.kill();
+  });
+
+  it('the library asks, and gathers acks and answers until the time is up', async () => {
+    const heard: string[] = [];
+    const answers = node.gossip.query('load', '', { wantsAck: true, timeoutMs: 1_500 });
+    for (;;) {
+      const { done, value } = await answers.next();
+      if (done === true) {
+        assert.deepEqual(value, { acks: 2, responses: 1 });
+        break;
+      }
+      heard.push(value.kind === 'ack' ? `ack ${value.from}` : `${value.from}: ${text(value.payload).trim()}`);
+    }
+    assert.deepEqual(heard.sort(), ['ack f1', 'ack web1', 'web1: 0.42']);
+    await assert.rejects(node.gossip.query('').next(), RefusedError);
+  });
+
+  it('a loop that is left ends its query', async () => {
+    for await (const answer of node.gossip.query('load', '', { wantsAck: true, timeoutMs: 60_000 })) {
+      assert.ok(['ack', 'response'].includes(answer.kind));
+      break;
+    }
+    const { acks } = await settle(node.gossip.query('load', '', { timeoutMs: 300, nodes: ['nobody'] }));
+    assert.equal(acks, 0);
+  });
+
+  it('the library answers what the agent asks, once', async () => {
+    let second: Promise<void> | undefined;
+    const end = node.gossip.onQuery((query) => {
+      assert.deepEqual([query.name, text(query.payload), query.source], ['uptime', 'please', 'web1']);
+      second = query.respond('12 days').then(async () => {
+        await assert.rejects(query.respond('again'), /answered already/);
+      });
+    });
+    const told = await agent.cli('query', '-format=json', '-timeout=2s', 'uptime', 'please');
+    assert.deepEqual((JSON.parse(told) as { Responses: Record<string, string> }).Responses, { f1: '12 days' });
+    await second;
+    end();
+  });
+
+  it('user events go both ways, through the library and funkctl', async () => {
+    const seen: string[] = [];
+    const end = node.gossip.onEvent(({ name, payload }) => seen.push(`${name} ${text(payload)}`));
+    await node.gossip.userEvent('deploy', 'v1');
+    await agent.cli('event', 'release', 'v2');
+    const { endpoints } = node.view();
+    const management = endpoints.get('ep.clusterfunk.management');
+    assert.ok(management !== undefined);
+    const tool = [FUNKCTL, '--endpoint', formatEndpoint(management)];
+    await runProgram(process.execPath, [...tool, 'event', 'third', 'v3']);
+    const asked = await runProgram(process.execPath, [...tool, 'query', 'load', '--wait', '1s', '--tag', 'role=^w']);
+    assert.match(asked, /Ack from 'web1'\nResponse from 'web1': 0\.42\n\nTotal Acks: 1\nTotal Responses: 1\n/);
+    await until('all three events', () => seen.length === 3 || seen.join(), 10_000);
+    assert.deepEqual(seen.sort(), ['deploy v1', 'release v2', 'third v3']);
+    for (const name of ['deploy', 'third'])
+      await until(
+        `the agent hears ${name}`,
+        () => agent.log.includes(`user-event: ${name}`) || 'not in its log',
+        10_000,
+      );
+    await assert.rejects(node.gossip.userEvent('big', 'x'.repeat(600)), /512 are allowed/);
+    end();
+  });
+});
+
+async function settle<T, R>(generator: AsyncGenerator<T, R>): Promise<R> {
+  for (;;) {
+    const { done, value } = await generator.next();
+    if (done === true) return value;
+  }
+}
