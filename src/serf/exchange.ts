@@ -1,5 +1,6 @@
 /** What Serf tells and learns in a push/pull. wire-gossip.md 13.3, 14.8, 15.4. */
 import type { MonotonicMs } from '../base/machine.ts';
+import type { UserEvent } from '../wire/serf/messages.ts';
 import type { PushPullState } from '../wire/serf/push-pull.ts';
 import type { Membership } from './membership.ts';
 import type { QueryDesk } from './queries.ts';
@@ -18,6 +19,8 @@ export interface MergeOptions {
   /** We are joining, and do not want the events of the time before. */
   readonly skipOldEvents: boolean;
   readonly refute: () => void;
+  /** An event that gossip has not brought: the application has yet to hear of it. */
+  readonly tellEvent: (event: UserEvent) => void;
 }
 
 export function localState({ membership, queries, userEvents }: ExchangeParts): PushPullState {
@@ -63,6 +66,11 @@ export function mergeState(parts: ExchangeParts, state: PushPullState, options: 
   }
   if (options.skipOldEvents) userEvents.forgetBefore(state.eventTime);
   for (const slot of state.events ?? []) {
-    for (const event of slot?.events ?? []) userEvents.onEvent(slot?.lamportTime ?? 0, event);
+    const lamportTime = slot?.lamportTime ?? 0;
+    for (const event of slot?.events ?? []) {
+      // A push/pull does not say whether the sender allowed coalescing; Serf takes it that it did not.
+      if (userEvents.onEvent(lamportTime, event))
+        options.tellEvent({ kind: 'userEvent', lamportTime, ...event, coalesce: false });
+    }
   }
 }

@@ -432,6 +432,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       isStaying: this.#departure.stage === 'staying',
       skipOldEvents: isJoin && isJoining,
       refute: () => this.#announceJoin(now),
+      tellEvent: (event) => this.#requests.tellEvent(event),
     };
   }
 

@@ -10,6 +10,7 @@ import { QueryDesk } from '../../src/serf/queries.ts';
 import { UserEventDesk } from '../../src/serf/user-events.ts';
 import type { SwimMember } from '../../src/swim/messages.ts';
 import { Keyring } from '../../src/swim/swim.ts';
+import type { UserEvent } from '../../src/wire/serf/messages.ts';
 import type { PushPullState } from '../../src/wire/serf/push-pull.ts';
 import { encodeTags } from '../../src/wire/serf/tags.ts';
 
@@ -30,6 +31,7 @@ function swimMember(name: string, host = '10.0.0.9'): SwimMember {
 
 interface Side extends ExchangeParts {
   readonly events: SerfEvent[];
+  readonly told: readonly string[];
   readonly refuted: () => number;
   readonly merge: (
     state: Partial<PushPullState>,
@@ -61,6 +63,7 @@ function side(membersMax = 100): Side {
   };
   membership.onJoined(swimMember('me', '10.0.0.1'), 0);
   let refuted = 0;
+  const told: string[] = [];
   const merge: Side['merge'] = (state, { skipOldEvents = false, isStaying = true } = {}) => {
     const whole: PushPullState = {
       kind: 'pushPull',
@@ -72,10 +75,13 @@ function side(membersMax = 100): Side {
       statusTimes: new Map(),
       ...state,
     };
-    mergeState(parts, whole, { selfName: 'me', isStaying, skipOldEvents, refute: () => (refuted += 1) }, 0);
+    const tellEvent = (event: UserEvent): void => {
+      told.push(`${event.name}@${event.lamportTime}`);
+    };
+    mergeState(parts, whole, { selfName: 'me', isStaying, skipOldEvents, refute: () => (refuted += 1), tellEvent }, 0);
     membership.check();
   };
-  return { ...parts, events, refuted: () => refuted, merge };
+  return { ...parts, events, told, refuted: () => refuted, merge };
 }
 
 describe('a push/pull of Serf', () => {
@@ -142,10 +148,13 @@ describe('a push/pull of Serf', () => {
     const eager = side();
     eager.merge(state);
     assert.equal(eager.userEvents.slots().length, 2);
+    eager.merge(state);
+    assert.deepEqual(eager.told, ['deploy@3', 'deploy@4'], 'the application hears of each, once');
     assert.equal(eager.userEvents.onEvent(4, { name: 'deploy', payload: undefined }), false);
     const late = side();
     late.merge(state, { skipOldEvents: true });
     assert.equal(late.userEvents.slots().length, 0);
+    assert.deepEqual(late.told, []);
     assert.equal(late.userEvents.onEvent(5, { name: 'deploy', payload: undefined }), true);
   });
 });
