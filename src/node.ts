@@ -9,7 +9,7 @@ import { createManagementServer, type ManagementServer } from './management/serv
 import { createHttpServer, type HttpServer } from './metrics/http-server.ts';
 import { NodeMetrics } from './metrics/node-metrics.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from './model/endpoint.ts';
-import type { NodeId, ShardId, Stamp } from './model/ids.ts';
+import type { NodeId, ShardId } from './model/ids.ts';
 import type { NodeEvent } from './model/node-event.ts';
 import type { NodeRole, NodeState } from './model/node-state.ts';
 import type { MemberView, NodeView } from './model/node-view.ts';
@@ -35,13 +35,11 @@ import {
 import { clusterConfigOf } from './node-config/cluster-config.ts';
 import type { Logger } from './ports/logger.ts';
 import { bindAny, bindGossip, type GossipSockets } from './runtime/bound-sockets.ts';
-import { type DataDirectory, openDataDirectory } from './runtime/data-directory.ts';
-import { openDefaultDataDirectory } from './runtime/data-slots.ts';
 import { LocalNodeHandle } from './runtime/local-node-handle.ts';
 import { LoopDelay } from './runtime/loop-delay.ts';
-import { openMemoryStorage } from './runtime/memory-log.ts';
 import { callListener, NodeLoop } from './runtime/node-loop.ts';
 import type { NodeStorage } from './runtime/node-storage.ts';
+import { OpenedStorage } from './runtime/opened-storage.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { PeerLinks } from './runtime/peer-links.ts';
 import { readPeers, ShellPerformer } from './runtime/shell-performer.ts';
@@ -95,8 +93,7 @@ export class FunkNode implements AsyncDisposable {
   readonly #closers: (() => Promise<void>)[] = [];
   #handle: LocalNodeHandle | undefined;
   #loop: NodeLoop | undefined;
-  #storage: NodeStorage | undefined;
-  #directory: DataDirectory | undefined;
+  #storage: OpenedStorage | undefined;
   #streams: NodeStreams | undefined;
   #discovery: Discovery | undefined;
   #starting: Promise<void> | undefined;
@@ -137,7 +134,7 @@ export class FunkNode implements AsyncDisposable {
 
   /** The folder of this node's data; undefined in memory and before `start`. */
   get dataDir(): string | undefined {
-    return this.#directory?.path;
+    return this.#storage?.path;
   }
 
   /** For servers and tools beside the node. @throws {NotRunningError} before `start`. */
@@ -356,13 +353,13 @@ export class FunkNode implements AsyncDisposable {
       links,
       keyringFile: this.#config.keyringFile,
       dataDir: () => this.dataDir,
-      log: () => this.#opened.log,
-      resetLog: () => this.#resetLog(),
+      log: () => this.#opened.current.log,
+      resetLog: () => this.#opened.startOver(),
       post: (input) => this.#loop?.post(input),
       stop: (reason, exitCode) => this.#fail(reason, exitCode),
     });
     const loop = new NodeLoop(cluster, clock, performer);
-    const shell = { peers: () => links.stats, storage: () => this.#storage?.stats() };
+    const shell = { peers: () => links.stats, storage: () => this.#storage?.stats };
     const handle = new LocalNodeHandle(loop, clock, shell);
     this.#loop = loop;
     this.#handle = handle;
@@ -393,41 +390,17 @@ export class FunkNode implements AsyncDisposable {
     return http;
   }
 
-  get #opened(): NodeStorage {
+  get #opened(): OpenedStorage {
     if (this.#storage === undefined) throw new NotRunningError('the storage is closed');
     return this.#storage;
   }
 
   async #openStorage(): Promise<NodeStorage> {
-    const { kind, inMemory, dataDir, dataRoot, clusterName, nodeId } = this.#config;
-    if (inMemory || kind !== 'voter') {
-      this.#storage = openMemoryStorage({ nodeId });
-    } else {
-      const opened =
-        dataDir === undefined
-          ? await openDefaultDataDirectory(dataRoot, clusterName, { nodeId })
-          : await openDataDirectory(dataDir, { nodeId });
-      this.#directory = opened;
-      this.#storage = opened;
-    }
-    this.#closers.push(async () => {
-      await this.#storage?.release();
-      this.#storage = undefined;
-    });
-    return this.#storage;
-  }
-
-  async #resetLog(): Promise<Stamp> {
-    const { nodeId } = this.#opened;
-    const directory = this.#directory;
-    if (directory === undefined) {
-      await this.#opened.release();
-      this.#storage = openMemoryStorage({ nodeId });
-      return this.#storage.stamp;
-    }
-    this.#directory = await directory.startOver(nodeId);
-    this.#storage = this.#directory;
-    return this.#directory.stamp;
+    const { kind, inMemory } = this.#config;
+    const opened = await OpenedStorage.open({ ...this.#config, inMemory: inMemory || kind !== 'voter' });
+    this.#storage = opened;
+    this.#closers.push(() => opened.release());
+    return opened.current;
   }
 
   #tags(endpoints: ReadonlyMap<string, Endpoint>): Map<string, string> {

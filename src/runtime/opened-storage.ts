@@ -1,0 +1,69 @@
+/** Where a running node keeps its log: a data directory, or memory. It changes when the node begins anew as another member. */
+import { assert } from '../base/assert.ts';
+import type { NodeId, Stamp } from '../model/ids.ts';
+import type { StorageStats } from '../model/node-stats.ts';
+import { type DataDirectory, openDataDirectory } from './data-directory.ts';
+import { openDefaultDataDirectory } from './data-slots.ts';
+import { openMemoryStorage } from './memory-log.ts';
+import type { NodeStorage } from './node-storage.ts';
+
+export interface StorageSettings {
+  readonly inMemory: boolean;
+  /** A slot below `dataRoot` when it is undefined. */
+  readonly dataDir: string | undefined;
+  readonly dataRoot: string;
+  readonly clusterName: string;
+  readonly nodeId: NodeId | undefined;
+}
+
+export class OpenedStorage {
+  #storage: NodeStorage | undefined;
+  #directory: DataDirectory | undefined;
+
+  private constructor(storage: NodeStorage, directory: DataDirectory | undefined) {
+    this.#storage = storage;
+    this.#directory = directory;
+  }
+
+  /** Rejects with what opening a data directory rejects with; then nothing is open or locked. */
+  static async open({ inMemory, dataDir, dataRoot, clusterName, nodeId }: StorageSettings): Promise<OpenedStorage> {
+    if (inMemory) return new OpenedStorage(openMemoryStorage({ nodeId }), undefined);
+    const directory =
+      dataDir === undefined
+        ? await openDefaultDataDirectory(dataRoot, clusterName, { nodeId })
+        : await openDataDirectory(dataDir, { nodeId });
+    return new OpenedStorage(directory, directory);
+  }
+
+  get current(): NodeStorage {
+    assert(this.#storage !== undefined, 'the storage is open for as long as the node runs');
+    return this.#storage;
+  }
+
+  /** The folder; undefined in memory. */
+  get path(): string | undefined {
+    return this.#directory?.path;
+  }
+
+  get stats(): Readonly<StorageStats> | undefined {
+    return this.#storage?.stats();
+  }
+
+  /** Sets all data aside and begins anew under the same name; the new stamp. */
+  async startOver(): Promise<Stamp> {
+    const { nodeId } = this.current;
+    if (this.#directory === undefined) {
+      await this.current.release();
+      this.#storage = openMemoryStorage({ nodeId });
+      return this.#storage.stamp;
+    }
+    this.#directory = await this.#directory.startOver(nodeId);
+    this.#storage = this.#directory;
+    return this.#directory.stamp;
+  }
+
+  async release(): Promise<void> {
+    await this.#storage?.release();
+    this.#storage = undefined;
+  }
+}
