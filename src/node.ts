@@ -304,6 +304,7 @@ export class FunkNode implements AsyncDisposable {
       this.#closers.push(async () => seeker.stop());
       seeker.start();
     }
+    await this.#serfDoors.discover(handle, this.#advertised('serf', gossip.udp.local), this.#logger('discovery'));
     if (config.zeroconf) await this.#discover(random, storage.nodeId, endpoints);
   }
 

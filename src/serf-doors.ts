@@ -1,5 +1,8 @@
-/** What a node shows to Serf's own tools beside gossip: the agent's RPC. Off unless it is asked for. */
+/** What a node shows to Serf's own tools and agents beside gossip: the agent's RPC, and itself by their mDNS. Off unless asked for. */
+import { hostname } from 'node:os';
 import { resolveJoin } from './discovery/resolve-join.ts';
+import { SerfDiscover } from './discovery/serf-discover.ts';
+import { type Endpoint, sameEndpoint } from './model/endpoint.ts';
 import type { NodeConfig } from './node-config.ts';
 import type { Logger } from './ports/logger.ts';
 import type { NodeHandle } from './runtime/node-handle.ts';
@@ -10,6 +13,7 @@ export class SerfDoors {
   readonly #config: NodeConfig;
   readonly #lines: LogLines;
   #rpc: SerfRpcServer | undefined;
+  #discover: SerfDiscover | undefined;
 
   /** `wall`: Unix milliseconds, for the lines that monitors show. */
   constructor(config: NodeConfig, wall: () => number) {
@@ -37,7 +41,25 @@ export class SerfDoors {
     });
   }
 
+  /** Looks for Serf agents by mDNS from now on, and is found. Rejects with DiscoveryError. */
+  async discover(handle: NodeHandle, endpoint: Endpoint, logger: Logger): Promise<void> {
+    const { serfDiscover: name, interface: on } = this.#config;
+    if (name === undefined) return;
+    this.#discover = new SerfDiscover({
+      interface: on,
+      name,
+      node: handle.view().id,
+      host: hostname(),
+      endpoint,
+      join: (endpoints) => handle.join(endpoints),
+      isMember: (at) =>
+        handle.view().members.some(({ status, address }) => status === 'alive' && sameEndpoint(address, at)),
+      onWarning: (text) => logger.log('warn', 'serfDiscover', { text }),
+    });
+    await this.#discover.start();
+  }
+
   async close(): Promise<void> {
-    await this.#rpc?.close();
+    await Promise.all([this.#discover?.stop(), this.#rpc?.close()]);
   }
 }

@@ -9,6 +9,7 @@ import type { Discovered } from '../runtime/node-handle.ts';
 import { type AnnouncedEndpoints, Announcement, legacyReply, type Question } from './announcement.ts';
 import { type MdnsInterface, MdnsSocket } from './mdns-socket.ts';
 import { type DnsRecord, ownerOf, SERVICE_TYPE, type ServiceKind } from './records.ts';
+import { RateLimit } from './rate-limit.ts';
 import { Schedule } from './schedule.ts';
 import { type FoundService, ServiceTable, type TableChanges } from './service-table.ts';
 
@@ -223,32 +224,6 @@ export class Discovery implements AsyncDisposable {
     if (this.#warned.has(text) || this.#warned.size >= WARNINGS_MAX) return;
     this.#warned.add(text);
     this.#options.onWarning?.(text);
-  }
-}
-
-/** A fixed number a second, counted in whole seconds. */
-class RateLimit {
-  readonly #max: number;
-  #second = 0;
-  #taken = 0;
-  refused = 0;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  take(now: number): boolean {
-    const second = Math.floor(now / 1000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#taken = 0;
-    }
-    if (this.#taken < this.#max) {
-      this.#taken++;
-      return true;
-    }
-    this.refused++;
-    return false;
   }
 }
 

@@ -8,12 +8,15 @@ import type { Question, Reply } from './announcement.ts';
 import { type DnsRecord, labelOf, SERVICE_TYPE } from './records.ts';
 
 const MDNS_PORT = 5353;
+const GROUP_V4 = '224.0.0.251';
 const GROUP_V6 = 'ff02::fb';
 /** More than an honest packet of 9,000 bytes holds. */
 const RECORDS_MAX = 512;
 const QUESTIONS_MAX = 64;
 const NAME_BYTES_MAX = 255;
 const TEXT_LINES_MAX = 32;
+/** The opcode and the response code in a packet's flags. */
+const NOT_PLAIN = 0x780f;
 
 /** mDNS cannot be had on this interface: the port is held by a program that does not share it, or the system refuses. */
 export class DiscoveryError extends FunkError {
@@ -45,12 +48,15 @@ export class MdnsSocket implements AsyncDisposable {
   readonly #mdns: makeMdns.MulticastDNS;
   readonly #listener: MdnsListener;
   readonly #link: BlockList;
+  /** Where to send; the package knows it by itself as long as its own port is that of mDNS. */
+  readonly #group: { readonly port: number; readonly address: string } | undefined;
   /** Instance labels with dots in the packet that is being written. */
   readonly #dotted: Set<string> = new Set();
   #isClosed = false;
 
-  private constructor(on: MdnsInterface, listener: MdnsListener) {
+  private constructor(on: MdnsInterface, listener: MdnsListener, side: 'shared' | 'own') {
     const isV6 = isIPv6(on.address);
+    this.#group = side === 'shared' ? undefined : { port: MDNS_PORT, address: isV6 ? GROUP_V6 : GROUP_V4 };
     this.#listener = listener;
     this.#link = linkOf(on);
     this.#mdns = makeMdns({
@@ -59,15 +65,20 @@ export class MdnsSocket implements AsyncDisposable {
       ...(isV6
         ? { type: 'udp6', ip: GROUP_V6, interface: `::%${on.name ?? ''}`, bind: '::' }
         : { interface: on.address, bind: '0.0.0.0' }),
+      // The package binds no port 0: the system does, with the first packet.
+      ...(side === 'own' ? { port: 0 } : {}),
     });
     this.#mdns.on('query', (packet, from) => this.#onQuery(packet, from));
     this.#mdns.on('response', (packet, from) => this.#onResponse(packet, from));
     this.#mdns.on('warning', (error: Error & { code?: string }) => this.#onWarning(error));
   }
 
-  /** Resolves when packets flow. Rejects with {@link DiscoveryError} when the port cannot be shared. */
-  static async open(on: MdnsInterface, listener: MdnsListener): Promise<MdnsSocket> {
-    const opened = new MdnsSocket(on, listener);
+  /**
+   * Resolves when packets flow. Rejects with {@link DiscoveryError} when the port cannot be shared. With a port of its `own`, it asks
+   * as a plain resolver and hears only what is sent to it alone (RFC 6762 §5.1): the way to ask responders that know no other.
+   */
+  static async open(on: MdnsInterface, listener: MdnsListener, side: 'shared' | 'own' = 'shared'): Promise<MdnsSocket> {
+    const opened = new MdnsSocket(on, listener, side);
     // The package may report one failure twice, so this listener stays.
     let fail = (error: Error): void => opened.#listener.onWarning(`mDNS on ${on.address}: ${error.message}`);
     const tell = fail;
@@ -89,7 +100,9 @@ export class MdnsSocket implements AsyncDisposable {
     if (this.#isClosed) return;
     this.#noteLabels(questions, known);
     const packet = { questions, answers: known.map(toPacket) };
-    this.#mdns.query(packet as unknown as makeMdns.QueryOutgoingPacket);
+    const query = packet as unknown as makeMdns.QueryOutgoingPacket;
+    if (this.#group === undefined) this.#mdns.query(query);
+    else this.#mdns.query(query, this.#group as RemoteInfo);
   }
 
   /** To everyone on the link. The promise settles when the packet has left, or could not. */
@@ -130,6 +143,11 @@ export class MdnsSocket implements AsyncDisposable {
   #onQuery(packet: makeMdns.QueryPacket, from: RemoteInfo): void {
     if (!this.#isFromLink(from)) return;
     const { questions = [], answers = [] } = packet;
+    // RFC 6762 §18.3, §18.11: with another opcode or an error code it is no plain question.
+    if ((Number((packet as { flags?: number }).flags) & NOT_PLAIN) !== 0) {
+      this.drops.garbled++;
+      return;
+    }
     if (questions.length > QUESTIONS_MAX || answers.length > RECORDS_MAX) {
       this.drops.tooLarge++;
       return;
