@@ -48,6 +48,7 @@ import { SystemClock } from './runtime/system-clock.ts';
 import { SystemRandom } from './runtime/system-random.ts';
 import { UdpSocket } from './runtime/udp-socket.ts';
 import { SerfDoors } from './serf-doors.ts';
+import { type ShardReadings, shardReadings } from './shard-readings.ts';
 
 interface Sockets {
   readonly gossip: GossipSockets;
@@ -210,13 +211,7 @@ export class FunkNode implements AsyncDisposable {
     return this.#handle?.owns(shard as ShardId);
   }
 
-  readonly shards: {
-    /** The node that owns `shard` by the active map; undefined when there is no map or no such shard. */
-    ownerOf(shard: number): NodeId | undefined;
-    owns(shard: number): Ownership | undefined;
-    /** 0 before the first map. */
-    readonly count: number;
-  } = this.#shardReadings();
+  readonly shards: ShardReadings = shardReadings(() => this.#handle);
 
   /** User events and queries; its calls throw {@link NotRunningError} before `start`. */
   readonly gossip: NodeGossip = new NodeGossip(() => this.handle);
@@ -231,21 +226,6 @@ export class FunkNode implements AsyncDisposable {
   subscribe(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
-  }
-
-  #shardReadings(): FunkNode['shards'] {
-    const node = this;
-    return {
-      ownerOf: (shard) => {
-        const map = node.#handle?.view().shardMap;
-        const index = map?.ownerOf[shard];
-        return index === undefined ? undefined : map?.owners[index]?.node;
-      },
-      owns: (shard) => node.owns(shard),
-      get count() {
-        return node.#handle?.view().shardMap?.shardCount ?? 0;
-      },
-    };
   }
 
   async #start(): Promise<void> {
