@@ -345,6 +345,7 @@ export function zeroStats(): NodeStats {
       dropped: {},
       broadcastsQueued: 0,
       encryptionKeys: 0,
+      roundTrips: { sum: 0, count: 0, buckets: [] },
     },
     serf: {
       membersFailed: 0,
@@ -355,6 +356,8 @@ export function zeroStats(): NodeStats {
       intentsQueued: 0,
       eventsQueued: 0,
       queriesQueued: 0,
+      broadcastsPruned: 0,
+      coordinate: undefined,
     },
     raft: {
       term: 0,

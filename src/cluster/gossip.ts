@@ -115,6 +115,12 @@ export class Gossip {
       case 'mergeRefused':
         notify({ kind: 'warning', text: `gossip was not merged: ${event.reason}` }, effects);
         return;
+      case 'queueDeep': {
+        const given = event.dropped === 0 ? '' : `; ${event.dropped} were given up`;
+        const text = `gossip does not keep up: ${event.depth} messages wait in the ${event.queue} queue${given}`;
+        notify({ kind: 'warning', text }, effects);
+        return;
+      }
       case 'keyringNotSaved':
         notify({ kind: 'warning', text: `the changed keyring was not written to its file: ${event.reason}` }, effects);
         return;

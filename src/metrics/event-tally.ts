@@ -2,7 +2,7 @@
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeState } from '../model/node-state.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
-import { Distribution } from './distribution.ts';
+import { Distribution } from '../base/distribution.ts';
 
 /** Failed and back within this is a flap (features A3; Serf's own figure). */
 const FLAP_MS = 60_000;

@@ -6,7 +6,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
-import type { CumulativeBuckets } from './distribution.ts';
+import type { CumulativeBuckets } from '../base/distribution.ts';
 import type { EventTally } from './event-tally.ts';
 import type { DiscoveryReading, HttpReading, ManagementReading, RoutedRequests } from './outer-readings.ts';
 

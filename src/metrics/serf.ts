@@ -18,11 +18,59 @@ export function registerSerf(families: Families): void {
     'Join and leave intents for members that are not known yet.',
     ({ stats }) => stats.serf.intentsQueued,
   );
+  families.gauges(
+    'funknode_serf_queue_depth',
+    'Messages that wait to be gossiped, by queue.',
+    ['queue'],
+    ({ stats: { serf } }) => [
+      ['intent', serf.intentsQueued],
+      ['query', serf.queriesQueued],
+      ['event', serf.eventsQueued],
+    ],
+  );
+  families.counter(
+    'funknode_serf_broadcasts_pruned_total',
+    'Messages that were given up because their queue was too long.',
+    ({ stats }) => stats.serf.broadcastsPruned,
+  );
+  registerCoordinate(families);
   families.counter(
     'funknode_serf_member_flaps_total',
     'Members that failed and were back within a minute.',
     ({ tally }) => tally.memberFlaps,
   );
+}
+
+function registerCoordinate(families: Families): void {
+  families.gauge(
+    'funknode_serf_coordinate_error',
+    'Relative error of the own network coordinate: 1.5 knows nothing, near 0 is settled.',
+    ({ stats }) => stats.serf.coordinate?.error,
+  );
+  families.gauge(
+    'funknode_serf_coordinate_adjustment_seconds',
+    'What the own coordinate adds to every estimate, for what distances cannot express.',
+    ({ stats }) => secondsOf(stats.serf.coordinate?.adjustmentMs),
+  );
+  families.gauge(
+    'funknode_serf_coordinate_moved_seconds',
+    'By how much the last sample moved the own coordinate.',
+    ({ stats }) => secondsOf(stats.serf.coordinate?.movedMs),
+  );
+  families.counter(
+    'funknode_serf_coordinates_rejected_total',
+    'Acks whose coordinate or round trip could not be true.',
+    ({ stats }) => stats.serf.coordinate?.rejected,
+  );
+  families.counter(
+    'funknode_serf_coordinate_resets_total',
+    'How often the own coordinate became meaningless and began anew.',
+    ({ stats }) => stats.serf.coordinate?.resets,
+  );
+}
+
+function secondsOf(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1_000;
 }
 
 function countByStatus(members: readonly MemberView[]): Record<MemberStatus, number> {

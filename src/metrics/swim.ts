@@ -58,6 +58,11 @@ export function registerSwim(families: Families): void {
     'Suspicions of this node that it refuted.',
     ({ stats }) => stats.swim.refutations,
   );
+  families.histogram('funknode_swim_probe_seconds', 'Round trips of direct probes.', ({ stats: { swim } }) => ({
+    sum: swim.roundTrips.sum / 1_000,
+    count: swim.roundTrips.count,
+    buckets: swim.roundTrips.buckets.map(({ le, count }) => ({ le: le / 1_000, count })),
+  }));
   registerTransport(families);
 }
 

@@ -25,6 +25,14 @@ export interface SwimStats {
   broadcastsQueued: number;
   /** In the gossip keyring; 0: gossip is not encrypted. */
   encryptionKeys: number;
+  /** Round trips of direct probes: sum and count, and how many were at or below each bound, ascending. */
+  roundTrips: RoundTrips;
+}
+
+export interface RoundTrips {
+  readonly sum: number;
+  readonly count: number;
+  readonly buckets: readonly { readonly le: number; readonly count: number }[];
 }
 
 export interface SerfStats {
@@ -36,6 +44,26 @@ export interface SerfStats {
   intentsQueued: number;
   eventsQueued: number;
   queriesQueued: number;
+  /** Dropped because their queue was too long. */
+  broadcastsPruned: number;
+  /** Undefined when coordinates are disabled. */
+  coordinate: CoordinateStats | undefined;
+}
+
+/** Of the network coordinate of this node. */
+export interface CoordinateStats {
+  /** Vivaldi's relative error: 1.5 knows nothing, near 0 is settled. */
+  error: number;
+  adjustmentMs: number;
+  heightMs: number;
+  /** By how much the last sample moved it. */
+  movedMs: number;
+  /** Members of which a coordinate is known. */
+  known: number;
+  /** Acks whose coordinate or round trip could not be true. */
+  rejected: number;
+  /** How often it became meaningless and began anew. */
+  resets: number;
 }
 
 export interface RaftStats {

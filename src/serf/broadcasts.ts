@@ -12,7 +12,12 @@ export class Broadcasts {
   readonly #queues: Readonly<Record<BroadcastKind, BroadcastQueue>>;
 
   constructor(config: SerfConfig) {
-    const limits = { retransmitMult: config.swim.retransmitMult, entriesMax: config.queueEntriesMax };
+    // The check of the queues cuts them at times only; this limit holds always.
+    const entriesMax = Math.max(config.queueEntriesMax, 2 * config.membersMax, config.queueEntriesMin);
+    const limits = {
+      retransmitMult: config.swim.retransmitMult,
+      entriesMax: config.queueEntriesMin === 0 ? config.queueEntriesMax : entriesMax,
+    };
     this.#messageBytesMax = config.swim.packetBytesMax - PACKET_OVERHEAD;
     this.#queues = {
       intent: new BroadcastQueue(limits),
@@ -24,6 +29,22 @@ export class Broadcasts {
   get queued(): { readonly intentsQueued: number; readonly eventsQueued: number; readonly queriesQueued: number } {
     const { intent, event, query } = this.#queues;
     return { intentsQueued: intent.size, eventsQueued: event.size, queriesQueued: query.size };
+  }
+
+  depth(kind: BroadcastKind): number {
+    return this.#queues[kind].size;
+  }
+
+  /** Entries that were dropped because their queue was too long. */
+  get pruned(): number {
+    return Object.values(this.#queues).reduce((sum, queue) => sum + queue.pruned, 0);
+  }
+
+  /** Drops the most transmitted, then the shortest, then the oldest, until `entriesMax` are left; answers how many. */
+  prune(kind: BroadcastKind, entriesMax: number): number {
+    const before = this.#queues[kind].pruned;
+    this.#queues[kind].prune(entriesMax);
+    return this.#queues[kind].pruned - before;
   }
 
   /** Queues a copy of `message`; one that is too large for any packet is not spread. */

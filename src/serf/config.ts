@@ -19,6 +19,12 @@ export interface SerfConfig {
   readonly leavePropagateDelayMs: number;
   /** Entries of each of the three broadcast queues. serf: MaxQueueDepth. */
   readonly queueEntriesMax: number;
+  /** Above 0: the queues may hold two entries per member instead, and this many at least. serf: MinQueueDepth. */
+  readonly queueEntriesMin: number;
+  /** A queue as long as this is warned of. serf: QueueDepthWarning. */
+  readonly queueDepthWarning: number;
+  /** How often the queues are looked at. serf: QueueCheckInterval. */
+  readonly queueCheckIntervalMs: number;
   /** Lamport times of which user events, and of which queries, are remembered. serf: EventBuffer, QueryBuffer. */
   readonly recentTimes: number;
   /** Different events, or queries, remembered per Lamport time; honest clusters have one or two. */
@@ -37,6 +43,8 @@ export interface SerfConfig {
   readonly recentIntentsMax: number;
   /** Members of every status. Gone ones are forgotten early, the ones that left first, when more come. */
   readonly membersMax: number;
+  /** Acks carry a network coordinate, and those of others are learnt from. serf: DisableCoordinates. */
+  readonly hasCoordinates: boolean;
   /** Changes of the keyring are kept on disk: the effect `saveKeyring` asks for it. */
   readonly hasKeyringFile: boolean;
 }
@@ -60,6 +68,9 @@ export function serfConfig(
     broadcastTimeoutMs: 5_000,
     leavePropagateDelayMs: 1_000,
     queueEntriesMax: 4_096,
+    queueEntriesMin: 0,
+    queueDepthWarning: 128,
+    queueCheckIntervalMs: 30_000,
     recentTimes: 512,
     recentPerTime: 64,
     userEventBytesMax: 9_216,
@@ -69,6 +80,7 @@ export function serfConfig(
     queryResponseBytesMax: 1_024,
     recentIntentsMax: 4_096,
     membersMax: 2 * swim.membersMax,
+    hasCoordinates: true,
     hasKeyringFile: false,
     ...settings,
     swim,
@@ -77,7 +89,7 @@ export function serfConfig(
 
 /** Lower and upper bound of each number, both allowed. */
 const BOUNDS: Readonly<
-  Record<Exclude<keyof SerfConfig, 'swim' | 'hasKeyringFile'>, readonly [low: number, high: number]>
+  Record<Exclude<keyof SerfConfig, 'swim' | 'hasKeyringFile' | 'hasCoordinates'>, readonly [low: number, high: number]>
 > = {
   reconnectTimeoutMs: [0, 30 * DAY_MS],
   tombstoneTimeoutMs: [0, 30 * DAY_MS],
@@ -87,6 +99,9 @@ const BOUNDS: Readonly<
   broadcastTimeoutMs: [0, 600_000],
   leavePropagateDelayMs: [0, 600_000],
   queueEntriesMax: [16, 1_048_576],
+  queueEntriesMin: [0, 1_048_576],
+  queueDepthWarning: [1, 1_048_576],
+  queueCheckIntervalMs: [10, DAY_MS],
   recentTimes: [1, 65_536],
   recentPerTime: [1, 65_536],
   userEventBytesMax: [1, 9_216],

@@ -11,6 +11,8 @@ import type { QueryFilter } from '../wire/serf/filters.ts';
 import type { UserEvent } from '../wire/serf/messages.ts';
 import type { Asking, Question, QuestionKey, QuestionListener } from './asking.ts';
 import type { Broadcasts } from './broadcasts.ts';
+import type { Coordinates } from './coordinates.ts';
+import { distance } from './vivaldi.ts';
 import { requestKeys } from './key-requests.ts';
 import type { SerfInput } from './messages.ts';
 import { INTERNAL_PREFIX, type QueryDesk, type SendDirect } from './queries.ts';
@@ -27,6 +29,9 @@ export interface GossipRequestsHost {
   readonly userEvents: UserEventDesk;
   readonly asking: Asking;
   readonly broadcasts: Broadcasts;
+  /** Undefined when they are disabled. */
+  readonly coordinates: Coordinates | undefined;
+  readonly selfName: string;
   readonly send: SendDirect;
   /** Members, this one among them, of which answers may come. */
   presentCount(): number;
@@ -73,8 +78,13 @@ export class GossipRequests {
         });
         break;
       case 'roundTrip':
+        this.#host.reply(requestId, this.#roundTrip(request));
+        break;
       case 'coordinate':
-        this.#answer(requestId, `${request.kind} is not supported`);
+        this.#host.reply(requestId, {
+          kind: 'coordinate',
+          coordinate: this.#host.coordinates?.of(request.node),
+        });
         break;
       default:
         unreachable(request);
@@ -95,6 +105,16 @@ export class GossipRequests {
   tellEvent({ lamportTime, name, payload, coalesce }: UserEvent): void {
     // The event outlives the packet: a copy, not a view.
     this.#host.notify({ kind: 'userEvent', lamportTime, name, payload: payload?.slice() ?? EMPTY_BYTES, coalesce });
+  }
+
+  #roundTrip({ from, to }: Request & { readonly kind: 'roundTrip' }): GossipOutcome {
+    const { coordinates, selfName } = this.#host;
+    if (coordinates === undefined) return { kind: 'refused', reason: 'network coordinates are disabled on this node' };
+    const ends = [from, to ?? selfName];
+    const [a, b] = ends.map((name) => coordinates.of(name));
+    if (a !== undefined && b !== undefined) return { kind: 'roundTrip', seconds: distance(a, b) };
+    const unknown = a === undefined ? from : ends[1];
+    return { kind: 'refused', reason: `no coordinate of "${unknown}" is known; it comes with its first probes` };
   }
 
   #sendEvent({ name, payload, coalesce }: Request & { readonly kind: 'userEvent' }): string | undefined {

@@ -12,6 +12,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { MonotonicMs } from '../base/machine.ts';
+import { type Random, randomBelow } from '../base/random.ts';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import type { Member, MemberStatus } from '../model/member.ts';
 import type { SwimMember } from '../swim/messages.ts';
@@ -208,6 +209,26 @@ export class Membership {
       if (now - record.goneAt > timeoutMs) this.#erase(record);
     }
     this.#intents.forgetBefore(now - this.#config.recentIntentTimeoutMs);
+  }
+
+  /** A failed member to be dialled, now and then: the more likely, the more have failed. */
+  drawFailed(random: Random): Endpoint | undefined {
+    const failed = this.withStatus('failed');
+    const present = this.count - failed.length - this.withStatus('left').length;
+    if (failed.length === 0 || random.next() > failed.length / Math.max(1, present)) return undefined;
+    return failed[randomBelow(random, failed.length)]?.address;
+  }
+
+  checkPresence(members: readonly SwimMember[]): void {
+    let present = 0;
+    for (const { name, state } of members) {
+      if (state !== 'alive' && state !== 'suspect') continue;
+      present += 1;
+      const record = this.#records.get(name);
+      assert(record !== undefined && isPresent(record), 'whoever is present for SWIM has a record that says so');
+    }
+    const recorded = [...this.#records.values()].filter(isPresent).length;
+    assert(recorded === present, 'whoever is recorded as present is so for SWIM');
   }
 
   check(): void {

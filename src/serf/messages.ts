@@ -65,6 +65,13 @@ export type SerfEvent =
   | { readonly kind: 'nameConflict'; readonly name: string; readonly ours: Endpoint; readonly theirs: Endpoint }
   /** The merge of a push/pull was refused by the merge rule given in the configuration. */
   | { readonly kind: 'mergeRefused'; readonly reason: string }
+  /** A queue of broadcasts is longer than gossip carries away in good time; `dropped` of them were given up. */
+  | {
+      readonly kind: 'queueDeep';
+      readonly queue: 'intent' | 'query' | 'event';
+      readonly depth: number;
+      readonly dropped: number;
+    }
   /** At the word of a member, or our own: so many keys open packets now. */
   | { readonly kind: 'keysChanged'; readonly operation: 'install' | 'use' | 'remove'; readonly keys: number }
   /** The ring was changed, and a restart would not know of it. */

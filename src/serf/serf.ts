@@ -13,7 +13,7 @@ import { assert, unreachable } from '../base/assert.ts';
 import { EMPTY_BYTES } from '../base/bytes.ts';
 import { DeadlineHeap } from '../base/deadline-heap.ts';
 import type { Machine, MonotonicMs } from '../base/machine.ts';
-import { type Random, randomBelow } from '../base/random.ts';
+import type { Random } from '../base/random.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { RequestId } from '../model/ids.ts';
 import type { Member } from '../model/member.ts';
@@ -27,6 +27,7 @@ import { Asking } from './asking.ts';
 import { Admission, type MergeFilter } from './admission.ts';
 import { Broadcasts } from './broadcasts.ts';
 import { type SerfConfig, validateSerfConfig } from './config.ts';
+import { Coordinates } from './coordinates.ts';
 import { ConflictLog } from './conflict-log.ts';
 import { Departure } from './departure.ts';
 import { type ExchangeParts, localState, type MergeOptions, mergeState } from './exchange.ts';
@@ -34,6 +35,7 @@ import { isPresent, Membership } from './membership.ts';
 import { KeyDesk } from './keys.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from './messages.ts';
 import { GossipRequests } from './gossip-requests.ts';
+import { QueueWatch } from './queue-watch.ts';
 import { QueryDesk, type SendDirect } from './queries.ts';
 import { UserEventDesk } from './user-events.ts';
 
@@ -68,6 +70,9 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   readonly #requests: GossipRequests;
   readonly #parts: ExchangeParts;
   readonly #broadcasts: Broadcasts;
+  readonly #queueWatch: QueueWatch;
+  /** Undefined when they are disabled. */
+  readonly #coordinates: Coordinates | undefined;
   readonly #departure: Departure;
   readonly #conflicts: ConflictLog = new ConflictLog();
   readonly #deadlines: DeadlineHeap<Deadline> = new DeadlineHeap();
@@ -83,7 +88,11 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     assert(problems.length === 0, `the configuration was validated: ${problems.join('; ')}`);
     this.#config = config;
     this.#random = random;
-    this.#membership = new Membership(config, (event) => this.#notify(event));
+    this.#coordinates = config.hasCoordinates ? new Coordinates(config.swim.name, random) : undefined;
+    this.#membership = new Membership(config, (event) => {
+      if (event.kind === 'memberReaped') this.#coordinates?.forget(event.member.name);
+      this.#notify(event);
+    });
     const membership = this.#membership;
     const send: SendDirect = (to, message) => this.#swim.sendUserMessage(to, message, this.#swimEffects);
     this.#asking = new Asking({ config, membership, random });
@@ -105,11 +114,19 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#userEvents = new UserEventDesk(config);
     this.#parts = { membership: this.#membership, queries: this.#queries, userEvents: this.#userEvents };
     this.#broadcasts = new Broadcasts(config);
+    this.#queueWatch = new QueueWatch({
+      config,
+      broadcasts: this.#broadcasts,
+      memberCount: () => membership.count,
+      warn: (queue, depth, dropped) => this.#notify({ kind: 'queueDeep', queue, depth, dropped }),
+    });
     this.#requests = new GossipRequests({
       queries: this.#queries,
       userEvents: this.#userEvents,
       asking: this.#asking,
       broadcasts: this.#broadcasts,
+      coordinates: this.#coordinates,
+      selfName: config.swim.name,
       send,
       presentCount: () => this.#swim.presentCount,
       notify: (event) => this.#notify(event),
@@ -169,6 +186,8 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       eventClock: this.#userEvents.clock.time,
       queryClock: this.#queries.clock.time,
       ...this.#broadcasts.queued,
+      broadcastsPruned: this.#broadcasts.pruned,
+      coordinate: this.#coordinates?.stats,
     };
   }
 
@@ -188,13 +207,14 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       this.#onDeadline(due, now);
     this.#departure.tick(now);
     this.#asking.tick(now);
+    this.#queueWatch.tick(now);
     this.#swim.tick(now, this.#swimEffects);
     this.#settle(now);
   }
 
   nextDeadline(): MonotonicMs {
-    const parts = [this.#deadlines.next(), this.#departure.nextDeadline(), this.#asking.nextDeadline()];
-    return Math.min(...parts, this.#swim.nextDeadline());
+    const parts = [this.#departure, this.#asking, this.#queueWatch, this.#swim];
+    return Math.min(this.#deadlines.next(), ...parts.map((part) => part.nextDeadline()));
   }
 
   check(): void {
@@ -205,21 +225,15 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#userEvents.check();
     this.#asking.check();
     this.#broadcasts.check();
+    this.#coordinates?.check((name) => this.#membership.get(name) !== undefined);
     assert(this.#swimEffects.length === 0, 'every effect of SWIM was seen to');
-    let present = 0;
-    for (const { name, state } of this.#swim.members()) {
-      if (state !== 'alive' && state !== 'suspect') continue;
-      present += 1;
-      const record = this.#membership.get(name);
-      assert(record !== undefined && isPresent(record), 'whoever is present for SWIM has a record that says so');
-    }
-    const recorded = [...this.#membership.records()].filter(isPresent).length;
-    assert(recorded === present, 'whoever is recorded as present is so for SWIM');
+    this.#membership.checkPresence(this.#swim.members());
   }
 
   #onInput(input: SerfInput, now: MonotonicMs): void {
     switch (input.kind) {
       case 'start':
+        this.#queueWatch.start(now);
         this.#deadlines.set('reap', now + this.#config.reapIntervalMs);
         this.#deadlines.set('reconnect', now + this.#config.reconnectIntervalMs);
         this.#stepSwim({ kind: 'start', meta: this.#metaOf(input.tags) }, now);
@@ -311,9 +325,12 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       },
       takeBroadcasts: (overheadBytes, bytesMax) =>
         this.#broadcasts.take(overheadBytes, bytesMax, this.#membership.count),
-      // Without a network coordinate, as agents do that have them switched off.
-      ackPayload: () => EMPTY_BYTES,
-      onAckPayload: () => {},
+      // Agents that have coordinates disabled send nothing, too.
+      ackPayload: () => this.#coordinates?.payload ?? EMPTY_BYTES,
+      onAckPayload: (node, payload, roundTripMs) => {
+        // It may have been erased since it was asked.
+        if (this.#membership.get(node) !== undefined) this.#coordinates?.onAck(node, payload, roundTripMs);
+      },
       refuseMerge: (claims) => this.#admission.refuseMerge(claims),
       refuseAlive: (claim) => this.#admission.refuseAlive(claim),
       mayReclaim: (held, claim) => this.#admission.mayReclaim(held, claim),
@@ -447,14 +464,10 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#stepSwim({ kind: 'join', requestId: this.#errand(errand), addresses }, now);
   }
 
-  /** Dials one failed member now and then: the more likely, the more have failed. wire-gossip.md 14.6. */
+  /** wire-gossip.md 14.6. */
   #reconnect(now: MonotonicMs): void {
-    const failed = this.#membership.withStatus('failed');
-    const present = this.#membership.count - failed.length - this.#membership.withStatus('left').length;
-    if (failed.length === 0 || this.isLeaving) return;
-    if (this.#random.next() > failed.length / Math.max(1, present)) return;
-    const chosen = failed[randomBelow(this.#random, failed.length)];
-    if (chosen !== undefined) this.#join({ kind: 'reconnect' }, [chosen.address], now);
+    const address = this.isLeaving ? undefined : this.#membership.drawFailed(this.#random);
+    if (address !== undefined) this.#join({ kind: 'reconnect' }, [address], now);
   }
 
   #onNameConflict({ held, theirs }: SwimEvent & { readonly kind: 'nameConflict' }, now: MonotonicMs): void {

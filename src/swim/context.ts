@@ -1,5 +1,6 @@
 /** What all parts of the SWIM core share: settings, table, queue, health, and the turn that is being run. */
 import { utf8 } from '../base/bytes.ts';
+import { Distribution } from '../base/distribution.ts';
 import type { Random } from '../base/random.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Endpoint } from '../model/endpoint.ts';
@@ -11,6 +12,9 @@ import type { SwimConfig } from './config.ts';
 import { Keyring } from './keyring.ts';
 import { MemberTable } from './member-table.ts';
 import type { SwimDelegate, SwimEffect, SwimEvent } from './messages.ts';
+
+/** From one machine to another continent. */
+const ROUND_TRIP_BOUNDS_MS: readonly number[] = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500];
 
 export interface SwimOptions {
   readonly config: SwimConfig;
@@ -29,6 +33,8 @@ export class SwimContext {
   readonly keyring: Keyring;
   /** Around every packet and stream. Its keys are those of the ring at the moment. */
   readonly guard: GossipGuard;
+  /** Round trips of direct probes, in milliseconds. */
+  readonly roundTrips: Distribution = new Distribution(ROUND_TRIP_BOUNDS_MS);
   readonly stats: SwimStats = emptyStats();
   /** Of the turn that is being run; set by the door at the start of each. */
   now: MonotonicMs = 0;
@@ -103,5 +109,6 @@ function emptyStats(): SwimStats {
     dropped: {},
     broadcastsQueued: 0,
     encryptionKeys: 0,
+    roundTrips: { sum: 0, count: 0, buckets: [] },
   };
 }

@@ -23,6 +23,9 @@ import type { StreamClient, Streams } from './streams.ts';
 const TCP_PING_VERSION = 3;
 const NACK_VERSION = 4;
 
+/** How soon after a ping we first look whether this process runs, and how late it may be. Then at twice the time, and so on. */
+const WATCH_MS = 5;
+
 interface Probe {
   readonly row: Row;
   readonly ping: Ping;
@@ -35,6 +38,10 @@ interface Probe {
   nacksExpected: number;
   nacksReceived: number;
   answeredByTcp: boolean;
+  /** When we look next whether this process runs in time; see {@link Prober.tick}. */
+  watchAt: MonotonicMs;
+  /** This process stood still meanwhile: the time until the ack says nothing about the network. */
+  isTimeSpoilt: boolean;
 }
 
 export interface ProberParts {
@@ -69,8 +76,12 @@ export class Prober {
   onAck(ack: Ack): boolean {
     const probe = this.#probe;
     if (probe === undefined || ack.sequence !== probe.ping.sequence) return false;
-    if (probe.phase === 'direct' && ack.payload !== undefined && ack.payload.length > 0) {
-      this.#context.delegate.onAckPayload(probe.row.name, ack.payload, this.#context.now - probe.sentAt);
+    this.#watch(probe);
+    if (probe.phase === 'direct' && !probe.isTimeSpoilt) {
+      const roundTripMs = this.#context.now - probe.sentAt;
+      this.#context.roundTrips.observe(roundTripMs);
+      if (ack.payload !== undefined && ack.payload.length > 0)
+        this.#context.delegate.onAckPayload(probe.row.name, ack.payload, roundTripMs);
     }
     this.#succeed();
     return true;
@@ -85,6 +96,7 @@ export class Prober {
 
   tick(): void {
     const { config, now } = this.#context;
+    if (this.#probe?.phase === 'direct') this.#watch(this.#probe);
     if (this.#probe !== undefined && this.#probe.phase === 'direct' && this.#probe.directUntil <= now) {
       this.#askOthers(this.#probe);
     }
@@ -99,13 +111,15 @@ export class Prober {
   nextDeadline(): MonotonicMs {
     const probe = this.#probe;
     if (probe === undefined) return this.#nextAt;
-    return Math.min(this.#nextAt, probe.phase === 'direct' ? probe.directUntil : probe.until);
+    if (probe.phase === 'indirect') return Math.min(this.#nextAt, probe.until);
+    return Math.min(this.#nextAt, probe.directUntil, probe.watchAt);
   }
 
   postpone(byMs: number): void {
     if (this.#probe === undefined) return;
     this.#probe.directUntil += byMs;
     this.#probe.until += byMs;
+    this.#probe.isTimeSpoilt = true;
   }
 
   check(): void {
@@ -135,6 +149,8 @@ export class Prober {
       nacksExpected: 0,
       nacksReceived: 0,
       answeredByTcp: false,
+      watchAt: now + WATCH_MS,
+      isTimeSpoilt: false,
     };
     stats.probes += 1;
     if (row.state === 'alive') {
@@ -177,6 +193,14 @@ export class Prober {
       onFailed: () => undefined,
     };
     this.#parts.streams.open(row.endpoint, encodePing(ping), { client, deadline: probe.until });
+  }
+
+  /** An ack that lay in the socket while this process did not run must not teach a long round trip. */
+  #watch(probe: Probe): void {
+    const { now } = this.#context;
+    if (now < probe.watchAt) return;
+    if (now - probe.watchAt > WATCH_MS) probe.isTimeSpoilt = true;
+    probe.watchAt = now + Math.max(WATCH_MS, now - probe.sentAt);
   }
 
   #judge(probe: Probe): void {

@@ -73,7 +73,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
   }
 
   get stats(): Readonly<SwimStats> {
-    const { awareness, keyring, queue, stats, table } = this.#context;
+    const { awareness, keyring, queue, roundTrips, stats, table } = this.#context;
     stats.membersAlive = table.count('alive');
     stats.membersSuspect = table.count('suspect');
     stats.membersDead = table.count('dead');
@@ -81,6 +81,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     stats.healthScore = awareness.score;
     stats.broadcastsQueued = queue.size;
     stats.encryptionKeys = keyring.keys.length;
+    stats.roundTrips = { sum: roundTrips.sum, count: roundTrips.count, buckets: roundTrips.buckets };
     return stats;
   }
 

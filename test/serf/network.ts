@@ -63,6 +63,8 @@ export class VirtualNetwork {
   loss = 0;
   /** Whether packets and streams pass between two nodes. */
   isCut: (from: VirtualNode, to: VirtualNode) => boolean = () => false;
+  /** One way of a datagram beside the usual spread. */
+  delayMs: (from: VirtualNode, to: VirtualNode) => number = () => 0;
   readonly #random: Random;
   #later: { readonly at: number; readonly order: number; readonly act: () => void }[] = [];
   #order = 0;
@@ -215,11 +217,14 @@ export class VirtualNetwork {
   #sendDatagram(from: VirtualNode, to: Endpoint, bytes: Uint8Array): void {
     if (this.#random.next() < this.loss) return;
     const copy = bytes.slice();
+    const far = this.#at(to);
+    const spread = DELAY_MS.least + this.#random.next() * (DELAY_MS.most - DELAY_MS.least);
+    const delayMs = spread + (far === undefined ? 0 : this.delayMs(from, far));
     this.#soon(() => {
       const target = this.#at(to);
       if (target === undefined || this.isCut(from, target)) return;
       this.give(target, { kind: 'datagram', from: from.address, bytes: copy });
-    });
+    }, delayMs);
   }
 
   #openStream(from: VirtualNode, stream: StreamId, to: Endpoint): void {
