@@ -119,7 +119,7 @@ describe('an encrypted cluster', () => {
   });
 
   it('is reached from a plain one by three restarts of every node, one switch at a time, and nobody is missed', () => {
-    const net = new VirtualNetwork(13);
+    const net = new VirtualNetwork(15);
     let nodes = net.cluster(4);
     let port = 7_100;
     for (const swim of [
