@@ -66,7 +66,8 @@ export class Gossiper {
   }
 
   #funknode(at: string, cluster: string, join: string | undefined): Program {
-    const args = ['--role', 'non-member', '--serf-endpoint', at, '--join', join ?? at];
+    const rpc = ['--serf-rpc-addr', `127.0.0.1:${this.rpcPort}`];
+    const args = ['--role', 'non-member', '--serf-endpoint', at, '--join', join ?? at, ...rpc];
     const node = new Funknode({ id: this.name, cluster, args });
     node.watch(() => {
       const line = node.lines.at(-1);
