@@ -15,10 +15,12 @@ export type {
   ClusterShardMap,
   KeysAnswer,
   MemberList,
+  MemberQuestion,
   NodeNotice,
   NodeStatus,
   QueryMessage,
   QueryQuestion,
+  RoundTripEstimate,
   ShardAnswer,
   WatchChange,
 } from './management/client-messages.ts';

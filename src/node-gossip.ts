@@ -1,6 +1,6 @@
 /** User events and queries, as an application sees them: Serf's (wire-gossip.md 15, 16), through the node's handle. */
 import { utf8 } from './base/bytes.ts';
-import type { GossipEvent, QueryParameters } from './model/gossip-request.ts';
+import type { GossipEvent, NetworkCoordinate, QueryParameters } from './model/gossip-request.ts';
 import { RefusedError } from './runtime/handle-errors.ts';
 import type { CallOptions, NodeHandle } from './runtime/node-handle.ts';
 import { askQuery, type QueryAnswer, type QueryCounts } from './runtime/query-call.ts';
@@ -81,6 +81,22 @@ export class NodeGossip {
       };
       listener({ name, payload, source, lamportTime, deadline, respond });
     });
+  }
+
+  /**
+   * The round trip between two members in milliseconds, estimated from network coordinates (Vivaldi); `to` is this node unless given.
+   * Rejects with RefusedError while the coordinate of one is not known, or when coordinates are disabled.
+   */
+  async roundTripMs(from: string, to?: string): Promise<number> {
+    const outcome = await this.#handle().gossip({ kind: 'roundTrip', from, ...(to === undefined ? {} : { to }) });
+    if (outcome.kind === 'roundTrip') return outcome.seconds * 1_000;
+    throw new RefusedError(outcome.kind === 'refused' ? outcome.reason : 'the node estimates no round trips');
+  }
+
+  /** The network coordinate of a member; undefined while it is not known, or when coordinates are disabled. */
+  async coordinate(node: string): Promise<NetworkCoordinate | undefined> {
+    const outcome = await this.#handle().gossip({ kind: 'coordinate', node });
+    return outcome.kind === 'coordinate' ? outcome.coordinate : undefined;
   }
 
   /** Declares a failed member to have left, everywhere; with `prune` it is forgotten. One that is alive objects. */

@@ -31,6 +31,7 @@ function program(): Command {
   addReadingVerbs(funkctl);
   addSteeringVerbs(funkctl);
   addGossipVerbs(funkctl);
+  addMeasuringVerbs(funkctl);
   addKeyVerbs(funkctl);
   return funkctl;
 }
@@ -48,9 +49,12 @@ function addReadingVerbs(funkctl: Command): void {
     });
   verb(funkctl, 'members', 'everybody the node knows: role, age, state, last heartbeat')
     .option('--tags', 'show gossip addresses and tags too')
-    .action(async ({ tags }: { tags?: boolean }, command) => {
+    .option('--name <regex>', 'only members whose whole name it fits')
+    .option('--status <regex>', 'only members in such a state: alive, leaving, left, failed')
+    .option('--tag <tag=regex>', 'only members whose whole tag it fits; may be given again', gathered, [])
+    .action(async (flags: MemberFlags, command) => {
       const { showMembers } = await import('./commands/members.ts');
-      await showMembers({ ...globals(command), tags: tags === true });
+      await showMembers({ ...globals(command), ...flags });
     });
   verb(funkctl, 'endpoints', 'what the nodes publish')
     .argument('[filter]', 'a part of the name')
@@ -80,6 +84,13 @@ function addReadingVerbs(funkctl: Command): void {
     const { diagnose } = await import('./commands/diag.ts');
     await diagnose(globals(command));
   });
+}
+
+interface MemberFlags {
+  readonly tags?: boolean;
+  readonly name?: string;
+  readonly status?: string;
+  readonly tag: readonly string[];
 }
 
 interface EndpointFlags {
@@ -172,6 +183,22 @@ function addGossipVerbs(funkctl: Command): void {
     .action(async (name: string, { prune }: { prune: boolean }, command) => {
       const { forceLeave } = await import('./commands/force-leave.ts');
       await forceLeave(name, prune, globals(command));
+    });
+}
+
+function addMeasuringVerbs(funkctl: Command): void {
+  verb(funkctl, 'rtt', 'the round trip between two members, estimated from network coordinates')
+    .argument('<from>', 'a member')
+    .argument('[to]', 'another; the node that is asked unless given')
+    .action(async (from: string, to: string | undefined, _options, command) => {
+      const { showRoundTrip } = await import('./commands/rtt.ts');
+      await showRoundTrip(from, to, globals(command));
+    });
+  verb(funkctl, 'reachability', 'compare who is said to be alive with who answers')
+    .option('--verbose', 'show each answer', false)
+    .action(async ({ verbose }: { verbose: boolean }, command) => {
+      const { testReachability } = await import('./commands/reachability.ts');
+      await testReachability({ ...globals(command), verbose });
     });
 }
 

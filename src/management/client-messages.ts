@@ -1,11 +1,13 @@
 /** What the management client answers with: the messages of `proto/`, with tags by name and changes as one typed union. */
 import type { ManageKeysResponse__Output } from '../gen/funk/v1/ManageKeysResponse.ts';
+import type { ListMembersRequest } from '../gen/funk/v1/ListMembersRequest.ts';
 import type { Member__Output } from '../gen/funk/v1/Member.ts';
 import type { Notice__Output } from '../gen/funk/v1/Notice.ts';
 import type { OwnsResponse__Output } from '../gen/funk/v1/OwnsResponse.ts';
 import type { PublishedEndpoint__Output } from '../gen/funk/v1/PublishedEndpoint.ts';
 import type { QueryRequest } from '../gen/funk/v1/QueryRequest.ts';
 import type { QueryResponse__Output } from '../gen/funk/v1/QueryResponse.ts';
+import type { RoundTripResponse__Output } from '../gen/funk/v1/RoundTripResponse.ts';
 import type { ShardMap__Output } from '../gen/funk/v1/ShardMap.ts';
 import type { Status__Output } from '../gen/funk/v1/Status.ts';
 import type { Tag__Output } from '../gen/funk/v1/Tag.ts';
@@ -26,6 +28,8 @@ export type ClusterShardMap = ShardMap__Output;
 export type ShardAnswer = OwnsResponse__Output;
 /** What the members said to an operation on their keyrings; keys in base64. */
 export type KeysAnswer = ManageKeysResponse__Output;
+/** Between `from` and `to`, there and back. */
+export type RoundTripEstimate = RoundTripResponse__Output;
 /** Something that happened, in words: for people. */
 export type NodeNotice = Notice__Output;
 
@@ -48,6 +52,15 @@ export type QueryMessage =
   | { readonly kind: 'ack'; readonly from: string }
   | { readonly kind: 'response'; readonly from: string; readonly payload: Uint8Array }
   | { readonly kind: 'end'; readonly acks: number; readonly responses: number };
+
+/** Regular expressions (RE2); each must fit the whole value, and all must. */
+export interface MemberQuestion {
+  readonly name?: string;
+  /** Of `none`, `alive`, `leaving`, `left`, `failed`. */
+  readonly status?: string;
+  /** By tag; one that a member does not have counts as empty. */
+  readonly tags?: Readonly<Record<string, string>>;
+}
 
 export interface MemberList {
   /** Who was asked. */
@@ -103,6 +116,10 @@ export function questionMessage(question: QueryQuestion): QueryRequest {
     relayFactor,
     timeoutMs,
   };
+}
+
+export function memberQuestion({ name = '', status = '', tags = {} }: MemberQuestion): ListMembersRequest {
+  return { name, status, tags: Object.entries(tags).map(([tag, value]) => ({ name: tag, value })) };
 }
 
 /** Undefined for a message of a newer version that we do not know. */

@@ -13,11 +13,14 @@ import {
   type KeysAnswer,
   type MemberList,
   memberOf,
+  type MemberQuestion,
+  memberQuestion,
   type NodeStatus,
   type QueryMessage,
   type QueryQuestion,
   queryMessageOf,
   questionMessage,
+  type RoundTripEstimate,
   type ShardAnswer,
   statusOf,
   type WatchChange,
@@ -110,9 +113,12 @@ export class ManagementClient implements Disposable {
     return { status: statusOf(status), yourAddress };
   }
 
-  /** The members as this node sees them, those too that gossip has forgotten but Raft has not. */
-  async members(options?: ManagementCallOptions): Promise<MemberList> {
-    const { nodeId, leaderId, members } = await this.#call(this.#node.ListMembers, {}, options);
+  /**
+   * The members as this node sees them, those too that gossip has forgotten but Raft has not. Regular expressions (RE2) in `filter`
+   * leave those whose whole name, status or tag they fit. Refused when one cannot be used.
+   */
+  async members(filter: MemberQuestion = {}, options?: ManagementCallOptions): Promise<MemberList> {
+    const { nodeId, leaderId, members } = await this.#call(this.#node.ListMembers, memberQuestion(filter), options);
     return { nodeId, leaderId, members: members.map(memberOf) };
   }
 
@@ -165,6 +171,14 @@ export class ManagementClient implements Disposable {
   /** Moves the shards of this node away. Resolves with its id when they are gone; give it time (`timeoutMs`). Only a restart takes it back. */
   async drain(options?: ManagementCallOptions): Promise<string> {
     return (await this.#call(this.#node.Drain, {}, options)).nodeId;
+  }
+
+  /**
+   * The round trip between two members, estimated from their network coordinates; `to` is this node unless given. Refused
+   * while the coordinate of one is not known, or when the node has coordinates disabled.
+   */
+  roundTrip(from: string, to = '', options?: ManagementCallOptions): Promise<RoundTripEstimate> {
+    return this.#call(this.#node.RoundTrip, { from, to }, options);
   }
 
   /** Makes this node gossip with `addresses`. Resolves with how many answered. */

@@ -21,6 +21,7 @@ import { MANAGE_KEYS_BOUND_MS, manageKeys } from './handlers/node/manage-keys.ts
 import { owns } from './handlers/node/owns.ts';
 import { query } from './handlers/node/query.ts';
 import { removeNodeFromCluster } from './handlers/node/remove-node.ts';
+import { roundTrip } from './handlers/node/round-trip.ts';
 import { sendEvent } from './handlers/node/send-event.ts';
 import { stepDownFromLeading } from './handlers/node/step-down.ts';
 import { type WatchLimits, watch } from './handlers/node/watch.ts';
@@ -63,6 +64,7 @@ export function nodeService(
     ...rpc('StepDown', stepDownFromLeading),
     ...rpc('Drain', drain, DRAIN_BOUND_MS),
     ...rpc('Join', join),
+    ...rpc('RoundTrip', roundTrip),
     ...rpc('SendEvent', sendEvent),
     ...rpc('ForceLeave', forceLeave),
     ...rpc('ManageKeys', manageKeys, MANAGE_KEYS_BOUND_MS),

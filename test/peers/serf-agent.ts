@@ -75,6 +75,11 @@ export class SerfAgent {
     return this.#process.lines.join('\n');
   }
 
+  /** Stops and continues the whole process. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process.signal(signal);
+  }
+
   async kill(): Promise<void> {
     await this.#process.stop('SIGKILL');
   }

@@ -2,17 +2,23 @@
 import type { ClusterMember } from '../../../src/client.ts';
 import { withNode } from '../connection.ts';
 import { durationText } from '../durations.ts';
-import type { GlobalOptions } from '../options.ts';
+import { type GlobalOptions, tagFilter } from '../options.ts';
 import { colors } from '../colors.ts';
 import { printable, printJson, printTable } from '../output.ts';
 
 export interface MembersOptions extends GlobalOptions {
   /** Shows gossip addresses and tags too. */
   readonly tags?: boolean;
+  readonly name?: string;
+  readonly status?: string;
+  /** `tag=regex` */
+  readonly tag: readonly string[];
 }
 
 export async function showMembers(options: MembersOptions): Promise<void> {
-  const answer = await withNode(options, (client) => client.members());
+  const { name = '', status = '', tag } = options;
+  const filter = { name, status, tags: Object.fromEntries(tag.map(tagFilter)) };
+  const answer = await withNode(options, (client) => client.members(filter));
   if (options.json) return printJson(answer);
   const more = options.tags === true;
   printTable([

@@ -1,7 +1,7 @@
 /** `funkctl query`: asks the members and shows acks and answers as they come. */
 import { withNode } from '../connection.ts';
 import { EXIT_USAGE, ExitError } from '../exit-codes.ts';
-import type { GlobalOptions } from '../options.ts';
+import { type GlobalOptions, tagFilter } from '../options.ts';
 import { printJson, printLine } from '../output.ts';
 
 export interface QueryWords {
@@ -39,10 +39,4 @@ export async function askMembers(words: QueryWords, options: GlobalOptions): Pro
       else printLine(`Total Acks: ${message.acks}\nTotal Responses: ${message.responses}`);
     }
   });
-}
-
-function tagFilter(text: string): [string, string] {
-  const at = text.indexOf('=');
-  if (at <= 0) throw new ExitError(EXIT_USAGE, `--tag is ${text}; it must be tag=regex`);
-  return [text.slice(0, at), text.slice(at + 1)];
 }

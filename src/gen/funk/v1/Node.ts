@@ -25,6 +25,8 @@ import type { QueryRequest as _funk_v1_QueryRequest, QueryRequest__Output as _fu
 import type { QueryResponse as _funk_v1_QueryResponse, QueryResponse__Output as _funk_v1_QueryResponse__Output } from '../../funk/v1/QueryResponse.ts';
 import type { RemoveNodeRequest as _funk_v1_RemoveNodeRequest, RemoveNodeRequest__Output as _funk_v1_RemoveNodeRequest__Output } from '../../funk/v1/RemoveNodeRequest.ts';
 import type { RemoveNodeResponse as _funk_v1_RemoveNodeResponse, RemoveNodeResponse__Output as _funk_v1_RemoveNodeResponse__Output } from '../../funk/v1/RemoveNodeResponse.ts';
+import type { RoundTripRequest as _funk_v1_RoundTripRequest, RoundTripRequest__Output as _funk_v1_RoundTripRequest__Output } from '../../funk/v1/RoundTripRequest.ts';
+import type { RoundTripResponse as _funk_v1_RoundTripResponse, RoundTripResponse__Output as _funk_v1_RoundTripResponse__Output } from '../../funk/v1/RoundTripResponse.ts';
 import type { SendEventRequest as _funk_v1_SendEventRequest, SendEventRequest__Output as _funk_v1_SendEventRequest__Output } from '../../funk/v1/SendEventRequest.ts';
 import type { SendEventResponse as _funk_v1_SendEventResponse, SendEventResponse__Output as _funk_v1_SendEventResponse__Output } from '../../funk/v1/SendEventResponse.ts';
 import type { StepDownRequest as _funk_v1_StepDownRequest, StepDownRequest__Output as _funk_v1_StepDownRequest__Output } from '../../funk/v1/StepDownRequest.ts';
@@ -45,6 +47,7 @@ export interface NodeDefinition {
   Owns: MethodDefinition<_funk_v1_OwnsRequest, _funk_v1_OwnsResponse, _funk_v1_OwnsRequest__Output, _funk_v1_OwnsResponse__Output>
   Query: MethodDefinition<_funk_v1_QueryRequest, _funk_v1_QueryResponse, _funk_v1_QueryRequest__Output, _funk_v1_QueryResponse__Output>
   RemoveNode: MethodDefinition<_funk_v1_RemoveNodeRequest, _funk_v1_RemoveNodeResponse, _funk_v1_RemoveNodeRequest__Output, _funk_v1_RemoveNodeResponse__Output>
+  RoundTrip: MethodDefinition<_funk_v1_RoundTripRequest, _funk_v1_RoundTripResponse, _funk_v1_RoundTripRequest__Output, _funk_v1_RoundTripResponse__Output>
   SendEvent: MethodDefinition<_funk_v1_SendEventRequest, _funk_v1_SendEventResponse, _funk_v1_SendEventRequest__Output, _funk_v1_SendEventResponse__Output>
   StepDown: MethodDefinition<_funk_v1_StepDownRequest, _funk_v1_StepDownResponse, _funk_v1_StepDownRequest__Output, _funk_v1_StepDownResponse__Output>
   Watch: MethodDefinition<_funk_v1_WatchRequest, _funk_v1_WatchResponse, _funk_v1_WatchRequest__Output, _funk_v1_WatchResponse__Output>
