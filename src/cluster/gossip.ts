@@ -112,6 +112,9 @@ export class Gossip {
         notify({ kind: 'warning', text }, effects);
         return;
       }
+      case 'nameLost':
+        effects.push({ kind: 'stop', reason: `${event.reason}: give this node another --node-id`, exitCode: 78 });
+        return;
       case 'mergeRefused':
         notify({ kind: 'warning', text: `gossip was not merged: ${event.reason}` }, effects);
         return;

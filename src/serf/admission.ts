@@ -56,6 +56,19 @@ export class Admission {
   }
 }
 
+/**
+ * Whether the process that claims the name may have it from one that answers nobody: both are funknodes of one cluster, as far as they say.
+ * A plain Serf agent's name goes on after its failure only, as agents do it.
+ */
+export function mayFollow(heldMeta: Uint8Array, claimedMeta: Uint8Array): boolean {
+  const held = decodeTags(heldMeta) ?? NO_TAGS;
+  const claimed = decodeTags(claimedMeta) ?? NO_TAGS;
+  if (!held.has(TAG_STAMP) || !claimed.has(TAG_STAMP)) return false;
+  const cluster = claimed.get(TAG_CLUSTER_ID);
+  // One that was started again without data has no cluster yet.
+  return cluster === undefined || cluster === held.get(TAG_CLUSTER_ID);
+}
+
 /** Whether two sets of tags are of one data directory: a stamp is 64 random bits. */
 export function isSameNode(heldMeta: Uint8Array, claimedMeta: Uint8Array): boolean {
   const held = decodeTags(heldMeta) ?? NO_TAGS;

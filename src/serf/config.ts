@@ -41,6 +41,8 @@ export interface SerfConfig {
   readonly queryResponseBytesMax: number;
   /** Intents that wait for their member. The oldest goes first. */
   readonly recentIntentsMax: number;
+  /** Hold a vote when another live process bears our name, and stop when it is lost. serf: EnableNameConflictResolution. */
+  readonly resolvesNameConflicts: boolean;
   /** Members of every status. Gone ones are forgotten early, the ones that left first, when more come. */
   readonly membersMax: number;
   /** Acks carry a network coordinate, and those of others are learnt from. serf: DisableCoordinates. */
@@ -79,6 +81,7 @@ export function serfConfig(
     queryTimeoutMult: 16,
     queryResponseBytesMax: 1_024,
     recentIntentsMax: 4_096,
+    resolvesNameConflicts: true,
     membersMax: 2 * swim.membersMax,
     hasCoordinates: true,
     hasKeyringFile: false,
@@ -89,7 +92,10 @@ export function serfConfig(
 
 /** Lower and upper bound of each number, both allowed. */
 const BOUNDS: Readonly<
-  Record<Exclude<keyof SerfConfig, 'swim' | 'hasKeyringFile' | 'hasCoordinates'>, readonly [low: number, high: number]>
+  Record<
+    Exclude<keyof SerfConfig, 'swim' | 'hasKeyringFile' | 'hasCoordinates' | 'resolvesNameConflicts'>,
+    readonly [low: number, high: number]
+  >
 > = {
   reconnectTimeoutMs: [0, 30 * DAY_MS],
   tombstoneTimeoutMs: [0, 30 * DAY_MS],

@@ -9,6 +9,11 @@ const CONFLICTS_MAX = 64;
 export class ConflictLog {
   readonly #toldAt: Map<string, MonotonicMs> = new Map();
 
+  /** Whether a process at `theirs` was lately seen to claim `name`. */
+  has(name: string, theirs: Endpoint): boolean {
+    return this.#toldAt.has(`${name} ${formatEndpoint(theirs)}`);
+  }
+
   /** Whether this conflict is to be told of now. */
   isWorthTelling(name: string, theirs: Endpoint, now: MonotonicMs): boolean {
     const key = `${name} ${formatEndpoint(theirs)}`;

@@ -63,6 +63,8 @@ export type SerfEvent =
     }
   /** A name that another process bears too (memberlist's conflict). Told once in half a minute per name and address. */
   | { readonly kind: 'nameConflict'; readonly name: string; readonly ours: Endpoint; readonly theirs: Endpoint }
+  /** Another process bears our name, lives, and has the vote of the members: this one must stop. Nothing was left or said. */
+  | { readonly kind: 'nameLost'; readonly reason: string }
   /** The merge of a push/pull was refused by the merge rule given in the configuration. */
   | { readonly kind: 'mergeRefused'; readonly reason: string }
   /** A queue of broadcasts is longer than gossip carries away in good time; `dropped` of them were given up. */

@@ -12,6 +12,7 @@ import type { MonotonicMs } from '../base/machine.ts';
 import { type Random, shuffle } from '../base/random.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipEvent } from '../model/gossip-request.ts';
+import { hostOfAddress } from '../wire/memberlist/address.ts';
 import { decodeFilter } from '../wire/serf/filters.ts';
 import {
   decodeSerfMessage,
@@ -40,6 +41,8 @@ export interface QueryDeskOptions {
   readonly random: Random;
   /** An answer of ours to a question of ours. */
   readonly answerSelf: (response: QueryResponse) => void;
+  /** Whether the process at that address claims the name of a member: it may ask for the vote on it, though it is none itself. */
+  readonly isRival: (name: string, address: Endpoint) => boolean;
   readonly keys: KeyDesk;
   /** For answers that come in a later turn than their query. */
   readonly sendLater: SendDirect;
@@ -69,13 +72,15 @@ export class QueryDesk {
   readonly #sendLater: SendDirect;
   readonly #recent: RecentRing<number>;
   readonly #answerSelf: QueryDeskOptions['answerSelf'];
+  readonly #isRival: QueryDeskOptions['isRival'];
   readonly #deliver: QueryDeskOptions['deliver'];
   /** By token, oldest first. */
   readonly #unanswered: Map<number, Unanswered> = new Map();
   #nextToken = 1;
 
-  constructor({ config, membership, random, keys, sendLater, answerSelf, deliver }: QueryDeskOptions) {
+  constructor({ config, membership, random, keys, sendLater, answerSelf, isRival, deliver }: QueryDeskOptions) {
     this.#answerSelf = answerSelf;
+    this.#isRival = isRival;
     this.#deliver = deliver;
     this.#config = config;
     this.#membership = membership;
@@ -160,7 +165,9 @@ export class QueryDesk {
     send: SendDirect,
   ): string | undefined {
     const asker = this.#membership.atBytes(query.address, query.port);
-    if (asker === undefined) return `the asker, ${query.sourceNode}, is no member at its address`;
+    const rival = asker === undefined ? this.#rivalBehind(query) : undefined;
+    if (asker === undefined && rival === undefined)
+      return `the asker, ${query.sourceNode}, is no member at its address`;
     const { lamportTime, id } = query;
     const from = this.#config.swim.name;
     const response: QueryResponse = { kind: 'queryResponse', lamportTime, id, from, ...answer };
@@ -168,13 +175,21 @@ export class QueryDesk {
     const { queryResponseBytesMax } = this.#config;
     if (message.length > queryResponseBytesMax)
       return `the response is ${message.length} bytes as encoded; ${queryResponseBytesMax} are allowed`;
-    if (this.#isSelf(asker)) {
-      this.#answerSelf(response);
-      return undefined;
+    if (rival !== undefined) send(rival, message);
+    else if (asker !== undefined && this.#isSelf(asker)) this.#answerSelf(response);
+    else if (asker !== undefined) {
+      send(asker.address, message);
+      this.#relay(query, message, asker, send);
     }
-    send(asker.address, message);
-    this.#relay(query, message, asker, send);
     return undefined;
+  }
+
+  /** Of two processes of one name only one is a member; the other must hear the vote too. */
+  #rivalBehind({ name, sourceNode, address, port }: Query): Endpoint | undefined {
+    const host = hostOfAddress(address);
+    if (name !== '_serf_conflict' || host === undefined) return undefined;
+    const endpoint = { host, port };
+    return this.#isRival(sourceNode, endpoint) ? endpoint : undefined;
   }
 
   /** Sends the answer by way of others too, in case the straight way is blocked. wire-gossip.md 16.3. */

@@ -24,17 +24,17 @@ import { decodeSerfMessage, encodeSerfMessage } from '../wire/serf/messages.ts';
 import { decodePushPull, encodePushPull } from '../wire/serf/push-pull.ts';
 import { checkTags, encodeTags } from '../wire/serf/tags.ts';
 import { Asking } from './asking.ts';
-import { Admission, type MergeFilter } from './admission.ts';
+import { Admission, mayFollow, type MergeFilter } from './admission.ts';
 import { Broadcasts } from './broadcasts.ts';
 import { type SerfConfig, validateSerfConfig } from './config.ts';
 import { Coordinates } from './coordinates.ts';
-import { ConflictLog } from './conflict-log.ts';
 import { Departure } from './departure.ts';
 import { type ExchangeParts, localState, type MergeOptions, mergeState } from './exchange.ts';
 import { isPresent, Membership } from './membership.ts';
 import { KeyDesk } from './keys.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from './messages.ts';
 import { GossipRequests } from './gossip-requests.ts';
+import { NameConflicts } from './name-conflicts.ts';
 import { QueueWatch } from './queue-watch.ts';
 import { QueryDesk, type SendDirect } from './queries.ts';
 import { UserEventDesk } from './user-events.ts';
@@ -74,7 +74,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   /** Undefined when they are disabled. */
   readonly #coordinates: Coordinates | undefined;
   readonly #departure: Departure;
-  readonly #conflicts: ConflictLog = new ConflictLog();
+  readonly #conflicts: NameConflicts;
   readonly #deadlines: DeadlineHeap<Deadline> = new DeadlineHeap();
   readonly #errands: Map<RequestId, Errand> = new Map();
   #nextErrand = 1;
@@ -109,6 +109,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       keys: this.#keys,
       sendLater: send,
       answerSelf: (response) => this.#asking.onResponse(response),
+      isRival: (name, address) => this.#conflicts.isRival(name, address),
       deliver: (event) => this.#notify(event),
     });
     this.#userEvents = new UserEventDesk(config);
@@ -131,6 +132,11 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       presentCount: () => this.#swim.presentCount,
       notify: (event) => this.#notify(event),
       reply: (requestId, outcome) => this.#reply(requestId, outcome),
+    });
+    this.#conflicts = new NameConflicts({
+      config,
+      ask: (question, listener, now) => this.#requests.ask(question, listener, now),
+      notify: (event) => this.#notify(event),
     });
     this.#departure = new Departure({
       config,
@@ -334,6 +340,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       refuseMerge: (claims) => this.#admission.refuseMerge(claims),
       refuseAlive: (claim) => this.#admission.refuseAlive(claim),
       mayReclaim: (held, claim) => this.#admission.mayReclaim(held, claim),
+      mayReplaceSilent: (held, claim) => mayFollow(held.meta, claim.meta),
     };
   }
 
@@ -388,7 +395,10 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
         this.#membership.onGone(event.member.name, now);
         break;
       case 'nameConflict':
-        this.#onNameConflict(event, now);
+        this.#conflicts.onConflict(event, now);
+        break;
+      case 'nameTaken':
+        if (!this.isLeaving) this.#conflicts.onTaken(event.theirs, now);
         break;
       case 'mergeRefused':
         this.#notify({ kind: 'mergeRefused', reason: event.reason });
@@ -461,6 +471,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   }
 
   #join(errand: Errand, addresses: readonly Endpoint[], now: MonotonicMs): void {
+    if (errand.kind === 'join') this.#conflicts.onJoin(now);
     this.#stepSwim({ kind: 'join', requestId: this.#errand(errand), addresses }, now);
   }
 
@@ -468,11 +479,6 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   #reconnect(now: MonotonicMs): void {
     const address = this.isLeaving ? undefined : this.#membership.drawFailed(this.#random);
     if (address !== undefined) this.#join({ kind: 'reconnect' }, [address], now);
-  }
-
-  #onNameConflict({ held, theirs }: SwimEvent & { readonly kind: 'nameConflict' }, now: MonotonicMs): void {
-    if (!this.#conflicts.isWorthTelling(held.name, theirs, now)) return;
-    this.#notify({ kind: 'nameConflict', name: held.name, ours: held.address, theirs });
   }
 
   #notify(event: SerfEvent): void {

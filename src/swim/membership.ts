@@ -12,7 +12,7 @@ import { assert, present } from '../base/assert.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { DeadlineHeap } from '../base/deadline-heap.ts';
 import type { MonotonicMs } from '../base/machine.ts';
-import type { Endpoint } from '../model/endpoint.ts';
+import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { addressOfHost } from '../wire/memberlist/address.ts';
 import { encodeAlive, encodeDead, encodeSuspect } from '../wire/memberlist/messages.ts';
 import { INCARNATION_LIMIT, faultOf, isNameSound, isPresent, sameAddress, supersedes } from './claim.ts';
@@ -22,6 +22,7 @@ import { endpointOf, memberOf } from './member-table.ts';
 import type { Row } from './member-table.ts';
 import type { SwimClaim } from './messages.ts';
 import type { Outbox } from './outbox.ts';
+import type { NameChecks } from './name-checks.ts';
 import { Suspicion, suspicionSpan } from './suspicion.ts';
 
 /** Old accusations circulate; a flood of them must not make us send as many answers. */
@@ -45,6 +46,7 @@ export interface Accusation {
 export class Membership {
   readonly #context: SwimContext;
   readonly #outbox: Outbox;
+  readonly #checks: NameChecks;
   readonly #suspicions: DeadlineHeap<string> = new DeadlineHeap();
   /** When a suspect is told next, and how often it was. */
   readonly #lastWords: DeadlineHeap<string> = new DeadlineHeap();
@@ -54,9 +56,10 @@ export class Membership {
   /** What `check` saw last: incarnations never fall. */
   readonly #checkedIncarnations: WeakMap<Row, number> = new WeakMap();
 
-  constructor(context: SwimContext, outbox: Outbox) {
+  constructor(context: SwimContext, outbox: Outbox, checks: NameChecks) {
     this.#context = context;
     this.#outbox = outbox;
+    this.#checks = checks;
   }
 
   /** Our own counter. The first alive message carries 1, since 0 is never believed. */
@@ -292,6 +295,7 @@ export class Membership {
     if (row.state !== 'left' && !isExpired && !delegate.mayReclaim(memberOf(row), claim)) {
       const theirs = endpointOf(claim.addressBytes, claim.port);
       this.#context.emit({ kind: 'nameConflict', held: memberOf(row), theirs, meta: claim.meta });
+      this.#checkBearer(row, claim, theirs);
       return;
     }
     // Word of our own former process: we go above it, so that those who hold it believe us.
@@ -299,6 +303,24 @@ export class Membership {
     else if (isGone) this.#takeOver(row, claim);
     // Of two addresses of one node the higher incarnation is the newer: the moved node sees its former one, and goes above it.
     else if (claim.incarnation > row.incarnation) this.#takeOver(row, claim);
+  }
+
+  /** Of two processes of one name: is the one that we believe in still there? When the name is ours, is the other one? */
+  #checkBearer(row: Row, claim: SwimClaim, theirs: Endpoint): void {
+    const { name, endpoint: bearer } = row;
+    if (this.#context.isSelf(name)) {
+      const onAnswer = (): void => this.#context.emit({ kind: 'nameTaken', theirs });
+      this.#checks.begin({ name, bearer: theirs, onAnswer, onSilence: () => undefined });
+      return;
+    }
+    const onSilence = (): void => {
+      const held = this.#context.table.get(name);
+      // Somebody else may have settled it meanwhile.
+      const hasMoved = formatEndpoint(row.endpoint) !== formatEndpoint(bearer);
+      if (held !== row || !isPresent(row.state) || hasMoved) return;
+      if (this.#context.delegate.mayReplaceSilent(memberOf(row), claim)) this.#takeOver(row, claim);
+    };
+    this.#checks.begin({ name, bearer, onAnswer: () => undefined, onSilence });
   }
 
   #takeOver(row: Row, claim: SwimClaim): void {

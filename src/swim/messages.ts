@@ -78,6 +78,8 @@ export type SwimEvent =
   | { readonly kind: 'memberRemoved'; readonly member: SwimMember }
   /** A second process bears the name `held.name` at `theirs`. Its claim was ignored. */
   | { readonly kind: 'nameConflict'; readonly held: SwimMember; readonly theirs: Endpoint; readonly meta: Uint8Array }
+  /** The process at `theirs` bears our own name, and answers to it. */
+  | { readonly kind: 'nameTaken'; readonly theirs: Endpoint }
   /** A push/pull was not merged: versions do not fit, or the delegate refused it. */
   | { readonly kind: 'mergeRefused'; readonly reason: string; readonly peer: Endpoint }
   /** Somebody doubted us; we answered with a higher incarnation. */
@@ -128,4 +130,6 @@ export interface SwimDelegate {
    * reported. Of ourselves: because the claim is word of our former process, which we refute.
    */
   mayReclaim(held: SwimMember, claim: SwimClaim): boolean;
+  /** The bearer `held` has not answered a row of direct pings: whether `claim`, from another address, may take over its name. */
+  mayReplaceSilent(held: SwimMember, claim: SwimClaim): boolean;
 }

@@ -31,6 +31,7 @@ import { memberOf } from './member-table.ts';
 import { Membership } from './membership.ts';
 import type { Accusation } from './membership.ts';
 import type { SwimClaim, SwimEffect, SwimInput, SwimMember } from './messages.ts';
+import { NameChecks } from './name-checks.ts';
 import { Outbox } from './outbox.ts';
 import { Prober } from './prober.ts';
 import { PushPulls } from './push-pull.ts';
@@ -45,6 +46,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
   readonly #context: SwimContext;
   readonly #membership: Membership;
   readonly #outbox: Outbox;
+  readonly #nameChecks: NameChecks;
   readonly #streams: Streams;
   readonly #prober: Prober;
   readonly #answerer: Answerer;
@@ -60,7 +62,8 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     assert(problems.length === 0, `the configuration was validated: ${problems.join('; ')}`);
     this.#context = new SwimContext(options);
     this.#outbox = new Outbox(this.#context);
-    this.#membership = new Membership(this.#context, this.#outbox);
+    this.#nameChecks = new NameChecks(this.#context, this.#outbox);
+    this.#membership = new Membership(this.#context, this.#outbox, this.#nameChecks);
     this.#streams = new Streams(this.#context);
     this.#answerer = new Answerer(this.#context, this.#outbox);
     this.#pushPulls = new PushPulls(this.#context, this.#membership, this.#streams);
@@ -173,6 +176,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     if (!this.#isStarted) return;
     this.#streams.tick();
     this.#answerer.tick();
+    this.#nameChecks.tick();
     this.#prober.tick();
     this.#membership.tick();
     this.#pushPulls.tick();
@@ -189,6 +193,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     return Math.min(
       this.#streams.nextDeadline(),
       this.#answerer.nextDeadline(),
+      this.#nameChecks.nextDeadline(),
       this.#prober.nextDeadline(),
       this.#membership.nextDeadline(),
       this.#pushPulls.nextDeadline(),
@@ -202,6 +207,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     this.#context.queue.check();
     this.#streams.check();
     this.#answerer.check();
+    this.#nameChecks.check();
     this.#prober.check();
     if (this.#isStarted) this.#membership.check();
     this.#pushPulls.check();
@@ -217,6 +223,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     this.#membership.postpone(lateMs);
     this.#prober.postpone(lateMs);
     this.#answerer.postpone(lateMs);
+    this.#nameChecks.postpone(lateMs);
     this.#streams.postpone(lateMs);
     if (lateMs >= this.#context.config.probeTimeoutMs) this.#context.awareness.apply(1);
   }
@@ -260,7 +267,8 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
         break;
       case 'ack':
         // Late answers, and answers to pings that we sent for others after they had been told no, are everyday.
-        if (!this.#prober.onAck(message)) this.#answerer.onAck(message.sequence);
+        if (this.#prober.onAck(message) || this.#nameChecks.onAck(message.sequence)) return;
+        this.#answerer.onAck(message.sequence);
         return;
       case 'nack':
         this.#prober.onNack(message.sequence);

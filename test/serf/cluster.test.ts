@@ -132,6 +132,58 @@ describe('a network of Serf machines', () => {
     assertAllSee([...nodes.slice(0, 3), back], 'n4', 'alive');
   });
 
+  it('takes a node back that was started again without its data, as soon as its former process is known to be silent', () => {
+    for (const loss of [0, 0.1]) {
+      const net = new VirtualNetwork(12);
+      net.loss = loss;
+      const tags = (stamp: string): ReadonlyMap<string, string> => new Map([['fn.stamp', stamp]]);
+      const nodes = [1, 2, 3, 4, 5].map((n) => net.add(`n${n}`, { tags: tags(`s${n}`) }));
+      for (const node of nodes.slice(1)) net.join(node, nodes[0] as VirtualNode);
+      net.run(5_000);
+      net.kill(nodes[4] as VirtualNode);
+      const back = net.add('n5', { port: 9_000, tags: tags('new') });
+      net.join(back, nodes[0] as VirtualNode);
+      net.run(loss === 0 ? 2_500 : 6_000);
+      for (const node of [...nodes.slice(0, 4), back]) {
+        assert.equal(node.statusOf('n5'), 'alive', node.serf.name);
+        assert.equal(node.serf.member('n5')?.address.port, 9_000, node.serf.name);
+        assert.deepEqual(node.heard('memberFailed'), []);
+      }
+      net.run(40_000);
+      assertAllSee([...nodes.slice(0, 4), back], 'n5', 'alive');
+      for (const node of [...nodes, back]) assert.deepEqual(node.heard('nameLost'), []);
+    }
+  });
+
+  it('17.3: stops the second of two live processes of one name by the vote of the others, and not the first', () => {
+    for (const seed of [21, 22, 23]) {
+      const net = new VirtualNetwork(seed);
+      const nodes = [1, 2, 3, 4].map((n) => net.add(`n${n}`, { tags: new Map([['fn.stamp', `s${n}`]]) }));
+      for (const node of nodes.slice(1)) net.join(node, nodes[0] as VirtualNode);
+      net.run(3_000);
+      const twin = net.add('n2', { port: 9_000, tags: new Map([['fn.stamp', 'two']]) });
+      net.join(twin, nodes[0] as VirtualNode);
+      net.run(8_000);
+      const [lost] = twin.events.filter((event) => event.kind === 'nameLost');
+      assert.match(JSON.stringify(lost), /(\d) of \1 members hold it for the bearer/);
+      for (const node of nodes) {
+        assert.deepEqual(node.heard('nameLost'), [], node.serf.name);
+        assert.equal(node.serf.member('n2')?.address.port, nodes[1]?.address.port);
+      }
+    }
+  });
+
+  it('17.3: with nobody to ask, the one that has just come gives way', () => {
+    const net = new VirtualNetwork(24);
+    const first = net.add('n1');
+    net.run(70_000);
+    const twin = net.add('n1', { port: 9_000 });
+    net.join(twin, first);
+    net.run(10_000);
+    assert.match(JSON.stringify(twin.events), /it was there first/);
+    assert.deepEqual(first.heard('nameLost'), []);
+  });
+
   it('keeps the first of two processes of one name, and says so', () => {
     const net = new VirtualNetwork(9);
     const tags = new Map([['fn.stamp', 'one']]);

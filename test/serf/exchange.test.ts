@@ -57,6 +57,7 @@ function side(membersMax = 100): Side {
       }),
       sendLater: () => undefined,
       answerSelf: () => undefined,
+      isRival: () => false,
       deliver: () => undefined,
     }),
     userEvents: new UserEventDesk(config),

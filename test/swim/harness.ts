@@ -28,6 +28,7 @@ export class TestDelegate implements SwimDelegate {
   refusesMerge: string | undefined;
   refusesAlive: (claim: SwimClaim) => string | undefined = () => undefined;
   reclaims: (held: SwimMember, claim: SwimClaim) => boolean = () => false;
+  replacesSilent = false;
 
   onEvent(event: SwimEvent): void {
     this.events.push(event);
@@ -75,6 +76,10 @@ export class TestDelegate implements SwimDelegate {
 
   mayReclaim(held: SwimMember, claim: SwimClaim): boolean {
     return this.reclaims(held, claim);
+  }
+
+  mayReplaceSilent(): boolean {
+    return this.replacesSilent;
   }
 }
 

@@ -89,5 +89,6 @@ function delegateOf(onEvent: (event: SwimEvent) => void): SwimDelegate {
     refuseMerge: () => undefined,
     refuseAlive: () => undefined,
     mayReclaim: () => false,
+    mayReplaceSilent: () => false,
   };
 }
