@@ -6,13 +6,18 @@ import type { NodeKind } from './model/node-state.ts';
 import { TAG_EP_HTTP, TAG_EP_LIVENESS, TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_EP_SERF } from './model/tags.ts';
 import { TAG_CLUSTER_ID, TAG_ROLE, TAG_SERVICE_NAME, TAG_STAMP } from './model/tags.ts';
 import { chooseInterface, type Host, type HostInterface, isLoopback, thisHost } from './node-config/host-interface.ts';
-import { readGossipKeys } from './node-config/gossip-keys.ts';
+import { gossipProblems } from './node-config/gossip-problems.ts';
+import {
+  type GossipTuning,
+  type GossipTuningValues,
+  gossipTuning,
+  tuningProblems,
+} from './node-config/gossip-tuning.ts';
 import { nearestName } from './node-config/nearest-name.ts';
 import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from './node-config/option-table.ts';
 import { type OptionValues, readOption } from './node-config/option-table.ts';
 import type { LogLevel } from './ports/logger.ts';
 import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
-import { LABEL_BYTES_MAX } from './wire/memberlist/guard.ts';
 import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
 
 /** Milliseconds, or a text such as `150ms`, `2s`, `5m`. */
@@ -20,8 +25,13 @@ export type DurationOption = number | string;
 /** `host:port` as text, or the two apart. */
 export type EndpointOption = string | Endpoint;
 
+/** Tunables of memberlist and Serf, all of them described in docs/options.md; the profile gives those that are not set. */
+type TuningOptions = {
+  readonly [Key in keyof GossipTuningValues]?: GossipTuningValues[Key] | DurationOption | undefined;
+};
+
 /** What a program may tell a node. All of it is optional, and every text that a flag takes is good here too. */
-export interface NodeOptions {
+export interface NodeOptions extends TuningOptions {
   /** The cluster to be part of. Default `clusterfunk`. */
   readonly clusterName?: string | undefined;
   /** The name of this node: at most 64 letters, digits, `-`, `.`, `_`. Default: random, kept with the data. */
@@ -153,6 +163,7 @@ export interface NodeConfig {
   /** Empty for none. */
   readonly label: string;
   readonly skipInboundLabelCheck: boolean;
+  readonly tuning: GossipTuning;
   readonly endpoints: Readonly<Record<EndpointName, EndpointConfig>>;
   /** Undefined: the Serf agent's RPC is off. */
   readonly serfRpc: SerfRpcConfig | undefined;
@@ -316,6 +327,7 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     gossipVerifyOutgoing: values.gossipVerifyOutgoing,
     label: values.label ?? '',
     skipInboundLabelCheck: values.skipInboundLabelCheck,
+    tuning: gossipTuning(values),
     endpoints: {
       serf: endpointConfig('serf', values.serfEndpoint, values.serfEndpointAdvertise, stands),
       raft: endpointConfig('raft', values.raftEndpoint, values.raftEndpointAdvertise, stands),
@@ -400,31 +412,8 @@ function crossProblems(
   }
   problems.push(...serfRpcProblems(config, values, placeOf));
   problems.push(...validateShardingConfig(shardingOf(config)));
-  problems.push(...gossipProblems(config, placeOf));
+  problems.push(...gossipProblems(config, placeOf), ...tuningProblems(values, placeOf));
   return [...problems, ...portClashes(config, placeOf), ...tagProblems(config, placeOf, nameOf)];
-}
-
-/** What keys and labels must not be. The keyring is read again when the node starts: it may have changed meanwhile. */
-function gossipProblems(config: NodeConfig, placeOf: (key: OptionKey) => string): string[] {
-  const problems: string[] = [];
-  const { encrypt, keyringFile, label } = config;
-  if (encrypt !== undefined && keyringFile !== undefined) {
-    problems.push(
-      `${placeOf('encrypt')} and ${placeOf('keyringFile')}: one or the other; an encryption key is not allowed while using a keyring`,
-    );
-  } else {
-    const keys = readGossipKeys(config);
-    if (typeof keys === 'string') problems.push(`${placeOf('keyringFile')}: ${keys}`);
-  }
-  for (const key of ['gossipVerifyIncoming', 'gossipVerifyOutgoing'] as const) {
-    if (!config[key] && encrypt === undefined && keyringFile === undefined)
-      problems.push(`${placeOf(key)}: only with a key, by ${placeOf('encrypt')} or ${placeOf('keyringFile')}`);
-  }
-  if (Buffer.byteLength(label) > LABEL_BYTES_MAX)
-    problems.push(`${placeOf('label')} has ${Buffer.byteLength(label)} bytes; at most ${LABEL_BYTES_MAX} are sent`);
-  if (config.skipInboundLabelCheck && label === '')
-    problems.push(`${placeOf('skipInboundLabelCheck')}: only with a label, by ${placeOf('label')}`);
-  return problems;
 }
 
 function shardingOf(config: NodeConfig): ShardingConfig {

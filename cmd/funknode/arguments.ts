@@ -43,6 +43,7 @@ export const SPELLINGS: ReadonlyMap<string, Spelling> = new Map(
 );
 
 const DESCRIPTION = 'A cluster membership node: finds its cluster, agrees on who owns which shard, and says so.';
+const HELP_ALL = '--help-all';
 const COMMANDS: readonly string[] = ['run', 'config'];
 
 /** Throws CommanderError for `--help`, `--version` and a missing value. */
@@ -52,6 +53,7 @@ export function readArguments(argv: readonly string[], version: string): Argumen
     .description(DESCRIPTION)
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this')
+    .option(HELP_ALL, 'print this with the options that few need')
     .argument('[command]', 'run: start a node (default); config: print every setting and its source')
     .option('--config <file>', 'settings in YAML, by the names of the flags')
     .option('--json', 'config: print JSON')
@@ -61,20 +63,22 @@ export function readArguments(argv: readonly string[], version: string): Argumen
     .configureHelp({ optionTerm, showGlobalOptions: false })
     .addHelpText('after', AFTER_HELP)
     .action(() => undefined);
-  for (const spelling of SPELLINGS.values()) program.addOption(optionOf(spelling, flags));
-  program.parse(argv.flatMap(settleSwitch), { from: 'user' });
+  const showsAll = argv.includes(HELP_ALL);
+  for (const spelling of SPELLINGS.values()) program.addOption(optionOf(spelling, flags, showsAll));
+  const words = argv.flatMap(settleSwitch).map((word) => (word === HELP_ALL ? '--help' : word));
+  program.parse(words, { from: 'user' });
   const { config, json } = program.opts<{ config?: string; json?: true }>();
-  const words = program.args.filter((word) => !word.startsWith('-'));
+  const plain = program.args.filter((word) => !word.startsWith('-'));
   const strangers = program.args.filter((word) => word.startsWith('-'));
-  const command = words[0] ?? 'run';
+  const command = plain[0] ?? 'run';
   const isKnown = COMMANDS.includes(command);
   const unknown = strangers.map((word) => `${word}: there is no such option${hint(word, [...SPELLINGS.keys()], '--')}`);
   // Behind an unknown option stands perhaps its value: only without one is a strange word a mistake of its own.
   if (strangers.length === 0 && !isKnown) {
     unknown.push(`${command}: there is no such command${hint(command, COMMANDS, '')}`);
   }
-  if (strangers.length === 0 && words.length > 1)
-    unknown.push(`${words.slice(1).join(' ')}: nothing more was expected`);
+  if (strangers.length === 0 && plain.length > 1)
+    unknown.push(`${plain.slice(1).join(' ')}: nothing more was expected`);
   return { command, flags, configFile: config, json: json === true, unknown };
 }
 
@@ -91,7 +95,7 @@ Examples:
 
 For a node that does not run: funknode wal, funknode snap, funknode recover (each with --help).`;
 
-function optionOf(spelling: Spelling, flags: GivenFlag[]): Option {
+function optionOf(spelling: Spelling, flags: GivenFlag[], showsAll: boolean): Option {
   const { key, name, gives, isSwitch } = spelling;
   const meta = optionMeta(key);
   const isAlias = name !== optionName(key);
@@ -99,7 +103,7 @@ function optionOf(spelling: Spelling, flags: GivenFlag[]): Option {
   // To commander `--no-shards` takes `--shards` back; to us it is an option of its own.
   option.negate = false;
   option.helpGroup(`${meta.group}:`);
-  if (isAlias) option.hideHelp();
+  if (isAlias || (meta.isAdvanced === true && !showsAll)) option.hideHelp();
   return option.argParser((value) => {
     if (gives === undefined) flags.push({ key, flag: `--${name}`, value });
     else if (value === 'true') flags.push({ key, flag: `--${name}`, value: gives });

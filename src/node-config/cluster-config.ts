@@ -29,18 +29,23 @@ export function clusterConfigOf(
     votersWanted: config.voters,
     ownsShards: config.wantsShards,
     isDirectoryLocked: !config.inMemory && config.kind === 'voter',
-    serf: serfConfig({
-      swim: {
-        name: identity.nodeId,
-        advertise: gossip,
-        keys,
-        verifyIncoming: config.gossipVerifyIncoming,
-        verifyOutgoing: config.gossipVerifyOutgoing,
-        label: config.label,
-        skipInboundLabelCheck: config.skipInboundLabelCheck,
+    serf: serfConfig(
+      {
+        ...config.tuning.serf,
+        swim: {
+          ...config.tuning.swim,
+          name: identity.nodeId,
+          advertise: gossip,
+          keys,
+          verifyIncoming: config.gossipVerifyIncoming,
+          verifyOutgoing: config.gossipVerifyOutgoing,
+          label: config.label,
+          skipInboundLabelCheck: config.skipInboundLabelCheck,
+        },
+        hasKeyringFile: config.keyringFile !== undefined,
       },
-      hasKeyringFile: config.keyringFile !== undefined,
-    }),
+      config.tuning.profile,
+    ),
     raft: { ...DEFAULT_RAFT_CONFIG, clockDrift: config.clockDrift },
     sharding: shardingConfig({
       shardCount: config.shards,

@@ -7,6 +7,7 @@ import type { Endpoint } from '../model/endpoint.ts';
 import type { NodeId } from '../model/ids.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { LogLevel } from '../ports/logger.ts';
+import { type GossipTuningValues, tuningOptions } from './gossip-tuning.ts';
 import {
   advertisedEndpoint,
   bindEndpoint,
@@ -25,7 +26,7 @@ export type MetricsSink = 'prometheus' | 'none';
 export type LogFormat = 'auto' | 'text' | 'json';
 
 /** The value of every option after it was read; undefined where an option without a default is not set. */
-export interface OptionValues {
+export interface OptionValues extends GossipTuningValues {
   readonly clusterName: string;
   readonly nodeId: NodeId | undefined;
   readonly role: NodeKind;
@@ -80,7 +81,7 @@ export interface OptionAlias {
 }
 
 export interface OptionMeta {
-  readonly group: 'Cluster' | 'Finding others' | 'Shards' | 'Data' | 'Encryption' | 'Endpoints' | 'Watching';
+  readonly group: 'Cluster' | 'Finding others' | 'Shards' | 'Data' | 'Encryption' | 'Gossip' | 'Endpoints' | 'Watching';
   readonly text: string;
   /** What is right, to go behind "is not". */
   readonly expected: string;
@@ -89,6 +90,8 @@ export interface OptionMeta {
   /** The default as people read it. */
   readonly fallback: string;
   readonly isRepeatable?: boolean;
+  /** For few: `--help` leaves it to `--help-all`. */
+  readonly isAdvanced?: boolean;
   /** Never shown, neither in `funknode config` nor in an error. */
   readonly isSecret?: boolean;
   readonly aliases?: readonly OptionAlias[];
@@ -122,6 +125,17 @@ function advertised(what: string): z.ZodType<Endpoint | undefined> {
     valueName: 'host:port',
     fallback: 'what was bound',
   });
+}
+
+type Described<Options extends Readonly<Record<string, { readonly schema: z.ZodType }>>> = {
+  readonly [Key in keyof Options]: Options[Key]['schema'];
+};
+
+function describedAll<
+  Options extends Readonly<Record<string, { readonly schema: z.ZodType; readonly meta: OptionMeta }>>,
+>(options: Options): Described<Options> {
+  const entries = Object.entries(options).map(([key, { schema, meta }]) => [key, described(schema, meta)]);
+  return Object.fromEntries(entries) as Described<Options>;
 }
 
 const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
@@ -325,6 +339,7 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     text: 'take gossip without its label: for a proxy in front that has checked labels and taken them off',
     fallback: 'false',
   }),
+  ...describedAll(tuningOptions()),
   serfEndpoint: bound('gossip listens, UDP and TCP alike', 7946),
   serfEndpointAdvertise: advertised('gossip'),
   raftEndpoint: bound('the nodes of the cluster talk to each other', 7947),

@@ -7,8 +7,8 @@ import { KEYS_MAX } from './keyring.ts';
 
 /** Memberlist's limit on node metadata (wire-gossip 11.4). */
 export const META_BYTES_MAX = 512;
-/** Six bytes: we understand memberlist 1 to 5 and speak 2, understand Serf 2 to 5 and speak 5 (wire-gossip 3.1). */
-export const OUR_VERSIONS: readonly number[] = [1, 5, 2, 2, 5, 5];
+/** We understand memberlist 1 to 5 and speak 2, understand Serf 2 to 5; which of them we speak follows (wire-gossip 3.1). */
+export const OUR_VERSIONS: readonly number[] = [1, 5, 2, 2, 5];
 export const DEFAULT_GOSSIP_PORT = 7946;
 
 export interface SwimTiming {
@@ -67,6 +67,8 @@ export interface SwimConfig extends SwimTiming {
   readonly label: string;
   /** For a transport that takes labels off before we see them. memberlist: SkipInboundLabelCheck. */
   readonly skipInboundLabelCheck: boolean;
+  /** Of those that we understand, the one that we say we speak: 4 or 5. serf: ProtocolVersion. */
+  readonly serfProtocol: number;
 }
 
 export type SwimProfile = 'lan' | 'wan' | 'local';
@@ -139,6 +141,7 @@ export function swimConfig(
     verifyOutgoing: true,
     label: '',
     skipInboundLabelCheck: false,
+    serfProtocol: 5,
     ...settings,
   };
 }
@@ -165,6 +168,7 @@ const BOUNDS: Readonly<Record<string, readonly [low: number, high: number]>> = {
   membersMax: [1, 1_048_576],
   streamsAcceptedMax: [1, 4_096],
   streamBufferedBytesMax: [65_536, 1_073_741_824],
+  serfProtocol: [4, 5],
 };
 
 /** Memberlist's stricter modern rule allows 128 bytes; old clusters may hold longer names, which we keep but do not give ourselves. */

@@ -75,7 +75,7 @@ export class Membership {
   announceSelf(meta: Uint8Array): void {
     assert(meta.length <= META_BYTES_MAX, 'our metadata fits memberlist');
     if (this.#context.isLeaving) return;
-    const { name, advertise } = this.#context.config;
+    const { name, advertise, serfProtocol } = this.#context.config;
     this.#incarnation += 1;
     const addressBytes = present(addressOfHost(advertise.host), 'the advertised host is an IP address');
     const claim: SwimClaim = {
@@ -83,7 +83,7 @@ export class Membership {
       addressBytes,
       port: advertise.port,
       meta: meta.slice(),
-      versions: Uint8Array.from(OUR_VERSIONS),
+      versions: Uint8Array.from([...OUR_VERSIONS, serfProtocol]),
       incarnation: this.#incarnation,
       state: 'alive',
     };

@@ -25,7 +25,7 @@ given once with commas, and in YAML as a list. Aliases are as good as the names.
 `;
 
 const TAIL = `
-Beside these: \`--config FILE\`, \`--json\` (for \`funknode config\`), \`--help\`, \`--version\`.
+Beside these: \`--config FILE\`, \`--json\` (for \`funknode config\`), \`--help\`, \`--help-all\` (with the tunables of gossip), \`--version\`.
 
 \`\`\`yaml
 # node.yaml

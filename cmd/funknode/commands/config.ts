@@ -54,7 +54,7 @@ function plain(value: unknown): unknown {
 
 function shownValue(key: OptionKey, value: unknown, config: NodeConfig): string {
   if (value === undefined) return effective(key, config);
-  if (DURATIONS.has(key)) return `${String(value)}ms`;
+  if (optionMeta(key).valueName === 'duration') return `${String(value)}ms`;
   if (key === 'clockDrift') return `${Number((Number(value) * 100).toPrecision(6))}%`;
   if (Array.isArray(value)) return value.join(',') || '-';
   if (typeof value !== 'object' || value === null) return String(value);
@@ -64,8 +64,6 @@ function shownValue(key: OptionKey, value: unknown, config: NodeConfig): string 
       .join(',') || '-'
   );
 }
-
-const DURATIONS: ReadonlySet<OptionKey> = new Set(['lease', 'ackTimeout', 'livenessInterval']);
 
 /** What a setting comes to when nobody sets it. */
 function effective(key: OptionKey, config: NodeConfig): string {
