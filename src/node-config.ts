@@ -1,4 +1,5 @@
 /** What a node is told: settings as people give them, made complete and checked before anything starts. */
+import type { HandlerSpec } from './events/handler-spec.ts';
 import { FunkError } from './base/errors.ts';
 import { type Endpoint, formatEndpoint } from './model/endpoint.ts';
 import type { NodeId } from './model/ids.ts';
@@ -102,6 +103,8 @@ export interface NodeOptions extends TuningOptions {
   readonly serfRpcOpen?: boolean | undefined;
   /** Find Serf agents of this name by mDNS as they find each other, and join them. Default: no search. */
   readonly serfDiscover?: string | undefined;
+  /** Scripts for events, each `[event,…=]script`, as Serf's agent takes them. Default: none. */
+  readonly eventHandler?: string | readonly string[] | undefined;
   /** Default `prometheus`. */
   readonly metrics?: MetricsSink | 'blackhole' | undefined;
   /** Default `info`. */
@@ -167,6 +170,7 @@ export interface NodeConfig {
   readonly endpoints: Readonly<Record<EndpointName, EndpointConfig>>;
   /** Undefined: the Serf agent's RPC is off. */
   readonly serfRpc: SerfRpcConfig | undefined;
+  readonly eventHandlers: readonly HandlerSpec[];
   readonly serfDiscover: string | undefined;
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
@@ -337,6 +341,7 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     },
     serfRpc: serfRpcOf(values),
     serfDiscover: values.serfDiscover,
+    eventHandlers: values.eventHandler,
     metrics: values.metrics,
     logLevel: values.logLevel,
     logFormat: values.logFormat,

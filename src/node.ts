@@ -270,6 +270,7 @@ export class FunkNode implements AsyncDisposable {
     const http = await this.#serveHttp(handle, management);
     this.#closers.push(() => this.#serfDoors.close());
     await this.#serfDoors.listen(handle, () => void this.stop());
+    this.#serfDoors.handleEvents(handle, this.#logger('handlers'));
     const endpoints = new Map<string, Endpoint>([
       [TAG_EP_SERF, this.#advertised('serf', gossip.udp.local)],
       [TAG_EP_RAFT, this.#advertised('raft', raftAt)],

@@ -1,7 +1,8 @@
-/** What a node shows to Serf's own tools and agents beside gossip: the agent's RPC, and itself by their mDNS. Off unless asked for. */
+/** What a node shows to Serf's own tools and agents beside gossip: the agent's RPC, itself by their mDNS, and scripts for events. Off unless asked for. */
 import { hostname } from 'node:os';
 import { resolveJoin } from './discovery/resolve-join.ts';
 import { SerfDiscover } from './discovery/serf-discover.ts';
+import { HandlerScripts } from './events/handler-scripts.ts';
 import { type Endpoint, sameEndpoint } from './model/endpoint.ts';
 import type { NodeConfig } from './node-config.ts';
 import type { Logger } from './ports/logger.ts';
@@ -14,6 +15,7 @@ export class SerfDoors {
   readonly #lines: LogLines;
   #rpc: SerfRpcServer | undefined;
   #discover: SerfDiscover | undefined;
+  #scripts: HandlerScripts | undefined;
 
   /** `wall`: Unix milliseconds, for the lines that monitors show. */
   constructor(config: NodeConfig, wall: () => number) {
@@ -26,6 +28,12 @@ export class SerfDoors {
     return this.#config.serfRpc === undefined ? logger : this.#lines.tee(room, logger);
   }
 
+  /** Runs the operator's scripts from now on. */
+  handleEvents(handle: NodeHandle, logger: Logger): void {
+    const { eventHandlers: specs } = this.#config;
+    if (specs.length > 0) this.#scripts = new HandlerScripts({ handle, specs, logger });
+  }
+
   /** Rejects with RpcBindError. `leave` begins the orderly stop of the node. */
   async listen(handle: NodeHandle, leave: () => void): Promise<void> {
     const { serfRpc, encrypt, keyringFile } = this.#config;
@@ -34,7 +42,10 @@ export class SerfDoors {
       handle,
       endpoint: serfRpc.bind,
       authKey: serfRpc.authKey,
-      facts: { isEncrypted: encrypt !== undefined || keyringFile !== undefined, eventHandlers: [] },
+      facts: {
+        isEncrypted: encrypt !== undefined || keyringFile !== undefined,
+        eventHandlers: this.#config.eventHandlers.map(({ script }) => script),
+      },
       log: this.#lines,
       resolve: resolveJoin,
       leave,
@@ -60,6 +71,6 @@ export class SerfDoors {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#discover?.stop(), this.#rpc?.close()]);
+    await Promise.all([this.#scripts?.close(), this.#discover?.stop(), this.#rpc?.close()]);
   }
 }

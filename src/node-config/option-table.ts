@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { Endpoint } from '../model/endpoint.ts';
+import type { HandlerSpec } from '../events/handler-spec.ts';
 import type { NodeId } from '../model/ids.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { LogLevel } from '../ports/logger.ts';
@@ -14,6 +15,7 @@ import {
   choice,
   duration,
   gossipKey,
+  handlerSpecs,
   joinAddresses,
   ratio,
   tagMap,
@@ -67,6 +69,7 @@ export interface OptionValues extends GossipTuningValues {
   readonly serfRpcAuth: string | undefined;
   readonly serfRpcOpen: boolean;
   readonly serfDiscover: string | undefined;
+  readonly eventHandler: readonly HandlerSpec[];
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -376,6 +379,14 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     expected: 'a name of at most 57 letters, digits, "-" and "_"',
     valueName: 'name',
     fallback: 'not set',
+  }),
+  eventHandler: described(handlerSpecs().default([]), {
+    group: 'Watching',
+    text: 'run a script by sh for events: member-join, member-leave, member-failed, member-update, member-reap, user, user:NAME, query, query:NAME; it is told as by a Serf agent',
+    expected: '[event,…=]script',
+    valueName: '[events=]script',
+    fallback: 'none',
+    isRepeatable: true,
   }),
   metrics: described(choice(['prometheus', 'none'], { blackhole: 'none' }).default('prometheus'), {
     group: 'Watching',

@@ -1,4 +1,5 @@
 /** The kinds of values that options take, read alike from a flag, the environment, a file and a program. */
+import { type HandlerSpec, parseHandlerSpec } from '../events/handler-spec.ts';
 import { z } from 'zod';
 import { decodeBase64 } from '../base/base64.ts';
 import { type Endpoint, parseEndpoint } from '../model/endpoint.ts';
@@ -124,6 +125,19 @@ export function joinAddresses(): z.ZodType<readonly string[]> {
     const bad = addresses.find((address) => !isJoinAddress(address));
     if (bad !== undefined) return refuse(context, addresses.length > 1 ? `"${bad}" is none` : '');
     return [...new Set(addresses)];
+  });
+}
+
+/** Scripts hold commas and spaces: each is a value of its own. */
+export function handlerSpecs(): z.ZodType<readonly HandlerSpec[]> {
+  return z.unknown().transform((value, context): readonly HandlerSpec[] => {
+    const specs: HandlerSpec[] = [];
+    for (const text of Array.isArray(value) ? value : [value]) {
+      const spec = parseHandlerSpec(String(text));
+      if (typeof spec === 'string') return refuse(context, spec);
+      specs.push(spec);
+    }
+    return specs;
   });
 }
 
