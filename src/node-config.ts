@@ -1,6 +1,6 @@
 /** What a node is told: settings as people give them, made complete and checked before anything starts. */
-import type { HandlerSpec } from './events/handler-spec.ts';
 import { FunkError } from './base/errors.ts';
+import type { HandlerSpec } from './events/handler-spec.ts';
 import { type Endpoint, formatEndpoint } from './model/endpoint.ts';
 import type { NodeId } from './model/ids.ts';
 import type { NodeKind } from './model/node-state.ts';
@@ -20,6 +20,8 @@ import { type OptionValues, readOption } from './node-config/option-table.ts';
 import type { LogLevel } from './ports/logger.ts';
 import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
 import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
+
+export type { HandlerSpec };
 
 /** Milliseconds, or a text such as `150ms`, `2s`, `5m`. */
 export type DurationOption = number | string;

@@ -11,6 +11,8 @@ export interface HandlerFilter {
 }
 
 export interface HandlerSpec {
+  /** As the operator wrote it. */
+  readonly text: string;
   readonly filters: readonly HandlerFilter[];
   /** For `/bin/sh -c`. */
   readonly script: string;
@@ -23,7 +25,7 @@ export function parseHandlerSpec(text: string): HandlerSpec | string {
   const at = text.indexOf('=');
   const script = at < 0 ? text : text.slice(at + 1);
   if (script.trim() === '') return `"${text}" names no script`;
-  if (at <= 0) return { filters: [{ event: '*', name: undefined }], script };
+  if (at <= 0) return { text, filters: [{ event: '*', name: undefined }], script };
   const filters: HandlerFilter[] = [];
   for (const word of text.slice(0, at).split(',')) {
     const [event = '', name] = word.trim().split(/:(.*)/s);
@@ -31,7 +33,7 @@ export function parseHandlerSpec(text: string): HandlerSpec | string {
       return `"${word}" is no event: known are ${EVENTS.join(', ')}, user:NAME and query:NAME`;
     filters.push({ event: event as HandlerFilter['event'], name });
   }
-  return { filters, script };
+  return { text, filters, script };
 }
 
 export function isWanted({ filters }: HandlerSpec, event: HandlerEventName, name: string | undefined): boolean {

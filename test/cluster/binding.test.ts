@@ -54,7 +54,7 @@ class AskingAtTheWorstTime extends Simulation {
   }
 
   #isOld(process: SimulatedProcess): boolean {
-    return process.cluster.self === process.config.nodeId + '@' + process.config.stamp;
+    return process.cluster.self === `${process.config.nodeId}@${process.config.stamp}`;
   }
 }
 

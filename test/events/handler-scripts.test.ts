@@ -25,7 +25,7 @@ function userEvent(name: string, lamportTime: number, coalesce = true, payload =
 describe('a handler spec', () => {
   it('names events and a script, or a script alone for all events', () => {
     const all = parseHandlerSpec('/bin/notify');
-    assert.deepEqual(all, { filters: [{ event: '*', name: undefined }], script: '/bin/notify' });
+    assert.deepEqual(all, { text: '/bin/notify', filters: [{ event: '*', name: undefined }], script: '/bin/notify' });
     const some = parseHandlerSpec('member-join,user:deploy,query=A=1 run me');
     assert.ok(typeof some !== 'string');
     assert.equal(some.script, 'A=1 run me');

@@ -55,7 +55,7 @@ describe('event handlers', { skip: skipWithout('serf') }, () => {
         f1: 'from f1\n',
         s1: 'from s1\n',
       });
-      for (const block of [/^user/, /^query/, /^member-join[^]*^s3\t/m]) {
+      for (const block of [/^user/, /^query/, /^member-join[\s\S]*^s3\t/m]) {
         await until(
           `both have run for ${block}`,
           () => (of('s1', block) !== '' && of('f1', block) !== '') || 'not yet',

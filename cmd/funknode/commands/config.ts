@@ -1,5 +1,5 @@
 /** `funknode config`: every setting, its value and where it comes from. */
-import type { EndpointName, NodeConfig } from '../../../src/node-config.ts';
+import type { EndpointName, HandlerSpec, NodeConfig } from '../../../src/node-config.ts';
 import { type OptionKey, optionMeta, optionName, readOption } from '../../../src/node-config/option-table.ts';
 import { inOrder, resolveSettings, type Settings } from '../settings.ts';
 
@@ -47,7 +47,9 @@ function tableOf(rows: readonly Row[]): string {
 /** As JSON has it: maps as records, endpoints as `host:port`. */
 function plain(value: unknown): unknown {
   if (value instanceof Map) return Object.fromEntries(value);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  if (Array.isArray(value))
+    return value.map((item: string | HandlerSpec) => (typeof item === 'string' ? item : item.text));
+  if (typeof value !== 'object' || value === null) return value;
   const { host, port } = value as { readonly host: string; readonly port: number };
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
