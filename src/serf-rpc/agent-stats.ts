@@ -36,7 +36,7 @@ export function agentStats(handle: NodeHandle, { isEncrypted, eventHandlers }: A
         event_queue: serf.eventsQueued,
         query_queue: serf.queriesQueued,
         encrypted: isEncrypted,
-        coordinate_resets: 0,
+        coordinate_resets: serf.coordinate?.resets ?? 0,
       }),
     ],
     ['tags', tags],

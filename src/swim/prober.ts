@@ -23,8 +23,12 @@ import type { StreamClient, Streams } from './streams.ts';
 const TCP_PING_VERSION = 3;
 const NACK_VERSION = 4;
 
-/** How soon after a ping we first look whether this process runs, and how late it may be. Then at twice the time, and so on. */
+/**
+ * How soon after a ping we first look whether this process runs, and how late it may be. Then each time an eighth later: so much
+ * may a round trip be wrong, and a peer on another continent costs some twenty looks.
+ */
 const WATCH_MS = 5;
+const WATCH_PARTS = 8;
 
 interface Probe {
   readonly row: Row;
@@ -200,7 +204,7 @@ export class Prober {
     const { now } = this.#context;
     if (now < probe.watchAt) return;
     if (now - probe.watchAt > WATCH_MS) probe.isTimeSpoilt = true;
-    probe.watchAt = now + Math.max(WATCH_MS, now - probe.sentAt);
+    probe.watchAt = now + Math.max(WATCH_MS, (now - probe.sentAt) / WATCH_PARTS);
   }
 
   #judge(probe: Probe): void {
