@@ -72,6 +72,10 @@ export class FunknodeProgram {
     return this.#process.lines.filter((line) => /"level":"(?:warn|error)"/.test(line) && line.includes('gossip'));
   }
 
+  get hasEnded(): boolean {
+    return this.#process.hasEnded;
+  }
+
   async kill(): Promise<void> {
     await this.#process.stop('SIGKILL');
   }

@@ -12,18 +12,32 @@ export interface AgentMember {
 export class SerfAgent {
   readonly name: string;
   readonly address: Endpoint;
-  readonly #rpc: string;
+  /** Where the command line finds it. */
+  readonly rpc: string;
+  readonly #rpcAuth: readonly string[];
   readonly #process: PeerProcess;
   #quietFrom = 0;
 
-  private constructor(name: string, address: Endpoint, rpc: string, process: PeerProcess) {
+  private constructor(
+    name: string,
+    address: Endpoint,
+    rpc: string,
+    process: PeerProcess,
+    rpcKey: string | undefined,
+  ) {
     this.name = name;
     this.address = address;
-    this.#rpc = rpc;
+    this.rpc = rpc;
+    this.#rpcAuth = rpcKey === undefined ? [] : [`-rpc-auth=${rpcKey}`];
     this.#process = process;
   }
 
-  static async start(name: string, args: readonly string[] = [], at?: Endpoint): Promise<SerfAgent> {
+  static async start(
+    name: string,
+    args: readonly string[] = [],
+    at?: Endpoint,
+    rpcKey?: string,
+  ): Promise<SerfAgent> {
     const address = at ?? { host: '127.0.0.1', port: await freePort() };
     const rpc = `127.0.0.1:${await freePort()}`;
     const bind = `-bind=${formatEndpoint(address)}`;
@@ -35,14 +49,14 @@ export class SerfAgent {
       '-log-level=debug',
       ...args,
     ]);
-    const agent = new SerfAgent(name, address, rpc, process);
+    const agent = new SerfAgent(name, address, rpc, process, rpcKey);
     await until(`agent ${name} answers`, async () => agent.#isReady(), 10_000);
     return agent;
   }
 
   /** A command of the real CLI against this agent. */
   async cli(command: string, ...args: readonly string[]): Promise<string> {
-    return runProgram('serf', [command, `-rpc-addr=${this.#rpc}`, ...args]);
+    return runProgram('serf', [command, `-rpc-addr=${this.rpc}`, ...this.#rpcAuth, ...args]);
   }
 
   async members(): Promise<readonly AgentMember[]> {
@@ -78,6 +92,10 @@ export class SerfAgent {
   /** Stops and continues the whole process. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
     this.#process.signal(signal);
+  }
+
+  get hasEnded(): boolean {
+    return this.#process.hasEnded;
   }
 
   async kill(): Promise<void> {

@@ -79,11 +79,13 @@ function writeBody(out: MsgpackWriter, body: RpcBody): void {
       return;
     case 'userEvent':
       out.mapHeader(5).text('Coalesce').bool(body.coalesce).text('Event').text('user');
-      out.text('LTime').int(body.lamportTime).text('Name').text(body.name).text('Payload').bytes(body.payload);
+      out.text('LTime').int(body.lamportTime).text('Name').text(body.name);
+      writePayload(out, body.payload);
       return;
     case 'queryEvent':
       out.mapHeader(5).text('Event').text('query').text('ID').int(body.id).text('LTime').int(body.lamportTime);
-      out.text('Name').text(body.name).text('Payload').bytes(body.payload);
+      out.text('Name').text(body.name);
+      writePayload(out, body.payload);
       return;
     case 'log':
       out.mapHeader(1).text('Log').text(body.line);
@@ -92,6 +94,11 @@ function writeBody(out: MsgpackWriter, body: RpcBody): void {
       out.mapHeader(3).text('From').text(body.from).text('Payload').bytesOrNil(body.payload);
       out.text('Type').text(body.type);
   }
+}
+
+/** An agent tells of no payload and of an empty one alike. */
+function writePayload(out: MsgpackWriter, payload: Uint8Array): void {
+  out.text('Payload').bytesOrNil(payload.length === 0 ? undefined : payload);
 }
 
 function writeMembers(out: MsgpackWriter, members: readonly Member[]): void {
