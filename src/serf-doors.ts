@@ -36,16 +36,13 @@ export class SerfDoors {
 
   /** Rejects with RpcBindError. `leave` begins the orderly stop of the node. */
   async listen(handle: NodeHandle, leave: () => void): Promise<void> {
-    const { serfRpc, encrypt, keyringFile } = this.#config;
+    const { serfRpc } = this.#config;
     if (serfRpc === undefined) return;
     this.#rpc = await createSerfRpcServer({
       handle,
       endpoint: serfRpc.bind,
       authKey: serfRpc.authKey,
-      facts: {
-        isEncrypted: encrypt !== undefined || keyringFile !== undefined,
-        eventHandlers: this.#config.eventHandlers.map(({ script }) => script),
-      },
+      facts: { eventHandlers: this.#config.eventHandlers.map(({ script }) => script) },
       log: this.#lines,
       resolve: resolveJoin,
       leave,

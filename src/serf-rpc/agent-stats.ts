@@ -10,12 +10,11 @@ type Group = ReadonlyMap<string, string>;
 
 /** What an agent tells of itself beside what its handle knows. */
 export interface AgentFacts {
-  readonly isEncrypted: boolean;
   /** As they were configured: `user:deploy=script`, or a script for every event. */
   readonly eventHandlers: readonly string[];
 }
 
-export function agentStats(handle: NodeHandle, { isEncrypted, eventHandlers }: AgentFacts): ReadonlyMap<string, Group> {
+export function agentStats(handle: NodeHandle, { eventHandlers }: AgentFacts): ReadonlyMap<string, Group> {
   const { id, members } = handle.view();
   const { serf, swim } = handle.stats();
   const tags = members.find(({ name }) => name === id)?.tags ?? new Map<string, string>();
@@ -35,7 +34,7 @@ export function agentStats(handle: NodeHandle, { isEncrypted, eventHandlers }: A
         intent_queue: serf.intentsQueued,
         event_queue: serf.eventsQueued,
         query_queue: serf.queriesQueued,
-        encrypted: isEncrypted,
+        encrypted: swim.encryptionKeys > 0,
         coordinate_resets: serf.coordinate?.resets ?? 0,
       }),
     ],

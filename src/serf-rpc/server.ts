@@ -62,7 +62,11 @@ class RunningServer implements SerfRpcServer {
       return this.#nextQuery;
     };
     this.#host = { handle, authKey, facts, log, counts: new RpcCounts(), resolve, leave, nextQuery };
-    this.#unsubscribe = handle.subscribe((event) => log.tell(event));
+    this.#unsubscribe = handle.subscribe((event) => {
+      log.tell(event);
+      // At once: a program may end before everything is closed.
+      if (event.kind === 'stopped') for (const session of this.#sessions) session.finish();
+    });
     this.#server = createServer({ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, noDelay: true });
     this.#server.maxConnections = CONNECTIONS_MAX;
     this.#server.on('connection', (socket) => this.#onConnection(socket));

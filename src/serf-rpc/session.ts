@@ -65,7 +65,7 @@ export class Session {
     socket.once('close', () => this.#onClose());
   }
 
-  /** The node is gone: a client that asked it to leave hears that it has. */
+  /** The node has left, or is gone: a client that asked it to hears so, and no more. */
   finish(): void {
     if (this.#leaveSeq !== undefined) this.#outlet.answer(encodeRpcAnswer(this.#leaveSeq, ''));
     this.#leaveSeq = undefined;

@@ -18,13 +18,7 @@ export class SerfAgent {
   readonly #process: PeerProcess;
   #quietFrom = 0;
 
-  private constructor(
-    name: string,
-    address: Endpoint,
-    rpc: string,
-    process: PeerProcess,
-    rpcKey: string | undefined,
-  ) {
+  private constructor(name: string, address: Endpoint, rpc: string, process: PeerProcess, rpcKey: string | undefined) {
     this.name = name;
     this.address = address;
     this.rpc = rpc;
@@ -32,12 +26,7 @@ export class SerfAgent {
     this.#process = process;
   }
 
-  static async start(
-    name: string,
-    args: readonly string[] = [],
-    at?: Endpoint,
-    rpcKey?: string,
-  ): Promise<SerfAgent> {
+  static async start(name: string, args: readonly string[] = [], at?: Endpoint, rpcKey?: string): Promise<SerfAgent> {
     const address = at ?? { host: '127.0.0.1', port: await freePort() };
     const rpc = `127.0.0.1:${await freePort()}`;
     const bind = `-bind=${formatEndpoint(address)}`;

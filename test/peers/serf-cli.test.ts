@@ -21,6 +21,7 @@ import {
   limitNamed,
   memberRows,
   monitoredEvents,
+  noKeyring,
   type Normalise,
   serfCli,
   withoutFigures,
@@ -114,7 +115,7 @@ describe('the serf command line on a funknode', { skip: skipWithout('serf'), tim
       [['event', 'large', TOO_LONG], limitNamed],
       [['query', '-timeout=2s', 'uptime', 'hello?'], inAnyOrder],
       [['query', '-timeout=1s', '-no-ack', '-node=s2', '-tag', 'role=db', 'uptime'], inAnyOrder],
-      [['query', '-timeout=2s', '-relay-factor=2', 'uptime'], inAnyOrder],
+      [['query', '-timeout=1s', '-relay-factor=2', 'uptime'], inAnyOrder],
       [['query', '-timeout=1s', '-tag', 'role=none', 'uptime'], inAnyOrder],
       [['query', '-timeout=2s', '-format=json', 'uptime'], jsonInAnyOrder],
       [['query', '_serf_x', 'a'], exactly],
@@ -157,7 +158,8 @@ describe('the serf command line on a funknode', { skip: skipWithout('serf'), tim
     const events = monitoredEvents(agent.text);
     assert.deepEqual(monitoredEvents(funknode.text), events);
     assert.equal(events.length, 3, agent.text);
-    const versions = '"DelegateCur":5, "DelegateMax":5, "DelegateMin":2, "Name":"s2", "Port":0x[0-9a-f]+, ' +
+    const versions =
+      '"DelegateCur":5, "DelegateMax":5, "DelegateMin":2, "Name":"s2", "Port":0x[0-9a-f]+, ' +
       '"ProtocolCur":2, "ProtocolMax":5, "ProtocolMin":1, "Status":"alive"';
     const updated = new RegExp(`"Addr":\\[\\]uint8{0x7f, 0x0, 0x0, 0x1}, ${versions}, .*"seen":"1"`);
     for (const { text } of [agent, funknode]) {
@@ -192,12 +194,21 @@ describe('the serf command line on a funknode', { skip: skipWithout('serf'), tim
     ]);
     assert.deepEqual([funknode, funknodePruned], [agent, agentPruned]);
     t.diagnostic('same: serf force-leave, serf force-leave -prune');
-    await seeEachOther(stay, 'd1:left d2:left f1:alive s1:alive s2:alive');
+    // Word of it is gossiped so many times and no more, to the dead as well: an operator says it again to whom it has not reached.
+    const again = (): Promise<unknown> => Promise.all(['d3', 'd4'].map((name) => forced(name, s2.rpc, '-prune')));
+    for (const peer of stay) {
+      const seen = async (): Promise<string | true> => {
+        const statuses = await peer.statuses();
+        if (/d[34]/.test(statuses)) await again();
+        return statuses === 'd1:left d2:left f1:alive s1:alive s2:alive' || statuses;
+      };
+      await until(`${peer.name} has let go`, seen, MEET_MS);
+    }
     await compare(t, rpcs, ['force-leave', 'nobody'], exactly);
   });
 
   it('keys, and a key to be let in', async (t) => {
-    await compare(t, rpcs, ['keys', '-list'], inAnyOrder);
+    await compare(t, rpcs, ['keys', '-list'], noKeyring);
     const settings = join(folder, 'agent.json');
     writeFileSync(settings, JSON.stringify({ rpc_auth: 'sekret' }));
     const k1 = await SerfAgent.start('k1', [`-encrypt=${KEY}`, `-config-file=${settings}`], undefined, 'sekret');

@@ -48,6 +48,7 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
       narrator.tell();
     }
     const cause = first ?? (await Promise.race([stopAsked, ended]));
+    if (cause === EXIT_DONE) await node.stop();
     if (typeof cause === 'number') return cause;
     log.say('info', 'stopping', `${cause}: leaving the cluster in order; again to stop at once`);
     narrator.isStopping = true;
