@@ -48,6 +48,8 @@ export class Session {
   #hasGreeted = false;
   #isKnown: boolean;
   #wrongKeys = 0;
+  /** The last answer was given: what else was asked is not heard. */
+  #isOver = false;
   /** The `leave` that is answered at the end. */
   #leaveSeq: number | undefined;
 
@@ -69,7 +71,7 @@ export class Session {
   finish(): void {
     if (this.#leaveSeq !== undefined) this.#outlet.answer(encodeRpcAnswer(this.#leaveSeq, ''));
     this.#leaveSeq = undefined;
-    this.#socket.end();
+    this.#hangUp();
   }
 
   destroy(): void {
@@ -85,7 +87,7 @@ export class Session {
 
   #onData(chunk: Uint8Array): void {
     // After a leave nothing is asked any more.
-    if (this.#leaveSeq !== undefined) return;
+    if (this.#isOver || this.#leaveSeq !== undefined) return;
     this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
     this.#pieces += 1;
     if (this.#isBusy) {
@@ -101,7 +103,7 @@ export class Session {
 
   async #work(): Promise<void> {
     this.#isBusy = true;
-    while (!this.#socket.destroyed && this.#leaveSeq === undefined) {
+    while (!this.#socket.destroyed && !this.#isOver && this.#leaveSeq === undefined) {
       const request = this.#next();
       if (request === undefined) break;
       await this.#serve(request);
@@ -157,7 +159,7 @@ export class Session {
     if (answer.error !== '') this.#host.log.note('DEBUG', 'agent.ipc', `${request.command}: ${answer.error}`);
     this.#outlet.answer(encodeRpcAnswer(request.seq, answer.error, answer.body));
     answer.after?.();
-    if (answer.isLast === true) this.#socket.end();
+    if (answer.isLast === true) this.#hangUp();
   }
 
   /** The answer to a handshake or a key, or to whoever has not given them; undefined lets the request pass. */
@@ -192,7 +194,14 @@ export class Session {
     const error = this.#hasGreeted ? RPC_ERRORS.unsupportedCommand : RPC_ERRORS.handshakeRequired;
     this.#host.counts.onCut('unknownCommand');
     this.#outlet.answer(encodeRpcAnswer(seq, error));
+    this.#hangUp();
+  }
+
+  /** What was answered still goes out. A client that does not close its side, too, is cut off when its time is up. */
+  #hangUp(): void {
+    this.#isOver = true;
     this.#unread = EMPTY_BYTES;
+    this.#arm();
     this.#socket.end();
   }
 
