@@ -42,7 +42,7 @@ export class SerfDoors {
       handle,
       endpoint: serfRpc.bind,
       authKey: serfRpc.authKey,
-      facts: { eventHandlers: this.#config.eventHandlers.map(({ script }) => script) },
+      facts: { eventHandlers: this.#config.eventHandlers.map(({ text }) => text) },
       log: this.#lines,
       resolve: resolveJoin,
       leave,
