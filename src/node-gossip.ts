@@ -1,25 +1,16 @@
 /** User events and queries, as an application sees them: Serf's (wire-gossip.md 15, 16), through the node's handle. */
 import { utf8 } from './base/bytes.ts';
 import type { GossipEvent, NetworkCoordinate, QueryParameters } from './model/gossip-request.ts';
+import type { NodeEvent } from './model/node-event.ts';
+import { eventFeed } from './events/event-feed.ts';
 import { RefusedError } from './runtime/handle-errors.ts';
+import { type IncomingQuery, incomingQuery } from './events/incoming-query.ts';
 import type { CallOptions, NodeHandle } from './runtime/node-handle.ts';
 import { askQuery, type QueryAnswer, type QueryCounts } from './runtime/query-call.ts';
 
-export type { QueryAnswer, QueryCounts };
+export type { IncomingQuery, QueryAnswer, QueryCounts };
 
 export type UserEvent = Omit<Extract<GossipEvent, { kind: 'userEvent' }>, 'kind'>;
-
-/** Someone asks; `respond` answers, once, before `deadline` (monotonic milliseconds, the clock of `node.now()`). */
-export interface IncomingQuery {
-  readonly name: string;
-  readonly payload: Uint8Array;
-  /** The member that asks. */
-  readonly source: string;
-  readonly lamportTime: number;
-  readonly deadline: number;
-  /** Text is sent as UTF-8; 1,024 bytes at most, as encoded. Rejects with RefusedError when it is too long, too late or the second. */
-  respond(payload: Uint8Array | string): Promise<void>;
-}
 
 export type QueryOptions = Omit<QueryParameters, 'name' | 'payload'> & CallOptions;
 
@@ -65,7 +56,8 @@ export class NodeGossip {
   /** Calls `listener` for every user event from now on. Returns the function that ends it. */
   onEvent(listener: (event: UserEvent) => void): () => void {
     return this.#handle().subscribe((event) => {
-      if (event.kind === 'userEvent') listener(event);
+      const userEvent = userEventIn(event);
+      if (userEvent !== undefined) listener(userEvent);
     });
   }
 
@@ -73,14 +65,22 @@ export class NodeGossip {
   onQuery(listener: (query: IncomingQuery) => void): () => void {
     const handle = this.#handle();
     return handle.subscribe((event) => {
-      if (event.kind !== 'queryAsked') return;
-      const { token, name, payload, source, lamportTime, deadline } = event;
-      const respond = async (answer: Uint8Array | string): Promise<void> => {
-        const outcome = await handle.gossip({ kind: 'respond', token, payload: bytesOf(answer) });
-        if (outcome.kind === 'refused') throw new RefusedError(outcome.reason);
-      };
-      listener({ name, payload, source, lamportTime, deadline, respond });
+      const query = incomingQuery(event, handle);
+      if (query !== undefined) listener(query);
     });
+  }
+
+  /**
+   * User events to iterate over, from the first `next()` on. Ends when the node stops; throws the reason of an aborted `signal`. Beyond 10,000
+   * that wait for a slow reader the oldest are forgotten.
+   */
+  userEvents(options: CallOptions = {}): AsyncGenerator<UserEvent, void, undefined> {
+    return eventFeed(this.#handle, userEventIn, options);
+  }
+
+  /** Queries meant for this node, to iterate over and to answer; otherwise as {@link userEvents}. */
+  queries(options: CallOptions = {}): AsyncGenerator<IncomingQuery, void, undefined> {
+    return eventFeed(this.#handle, incomingQuery, options);
   }
 
   /**
@@ -104,6 +104,10 @@ export class NodeGossip {
     const outcome = await this.#handle().gossip({ kind: 'forceLeave', node, prune });
     if (outcome.kind === 'refused') throw new RefusedError(outcome.reason);
   }
+}
+
+function userEventIn(event: NodeEvent): UserEvent | undefined {
+  return event.kind === 'userEvent' ? event : undefined;
 }
 
 function bytesOf(payload: Uint8Array | string): Uint8Array {

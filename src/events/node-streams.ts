@@ -4,12 +4,13 @@
  * that is slow or gone costs the node nothing. What must be exact is asked of the node (`view`, `owns`), not of a stream.
  * A subscriber that throws is rxjs's unhandled error: it is thrown in a turn of its own, and ends a process that does not catch it.
  */
-import { concat, defer, from, type Observable, ReplaySubject, Subject } from 'rxjs';
+import { concat, defer, from, mergeMap, type Observable, ReplaySubject, Subject } from 'rxjs';
 import type { NodeId } from '../model/ids.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeState } from '../model/node-state.ts';
 import type { MemberView } from '../model/node-view.ts';
 import type { ShardMap } from '../model/shard-map.ts';
+import { type IncomingQuery, incomingQuery } from './incoming-query.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import { EndpointTable, endpointChangeOf, endpointsNow, type EndpointChange } from './endpoint-observer.ts';
 
@@ -29,6 +30,10 @@ export interface NodeStreams {
   readonly members: Observable<readonly MemberView[]>;
   /** Every endpoint published now as `added`, then every change. */
   readonly endpoints: Observable<EndpointChange>;
+  /** Serf's user events, each once, those of this node too. */
+  readonly userEvents: Observable<NodeEvent & { readonly kind: 'userEvent' }>;
+  /** Queries meant for this node, to be answered with `respond`. */
+  readonly queries: Observable<IncomingQuery>;
   /** Ends all streams. They end by themselves when the node tells that it has stopped. */
   close(): void;
 }
@@ -46,6 +51,13 @@ export function nodeStreams(handle: NodeHandle): NodeStreams {
     members: feed.members.asObservable(),
     // The table and the subscription are taken in one synchronous step, so nothing falls between them.
     endpoints: defer(() => concat(from(feed.endpointTable.present()), feed.endpoints)),
+    userEvents: feed.events.pipe(mergeMap((event) => (event.kind === 'userEvent' ? [event] : []))),
+    queries: feed.events.pipe(
+      mergeMap((event) => {
+        const query = incomingQuery(event, handle);
+        return query === undefined ? [] : [query];
+      }),
+    ),
     close: () => feed.close(),
   };
 }
