@@ -1,7 +1,7 @@
 /** User events and queries through the library and through `funkctl`, with a real Serf agent on the other side. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { FunkNode, RefusedError } from '../../src/index.ts';
+import { FunkNode, type QueryOptions, RefusedError } from '../../src/index.ts';
 import { formatEndpoint } from '../../src/model/endpoint.ts';
 import { FUNKCTL, freshClusterName } from '../e2e/node-process.ts';
 import { runProgram, skipWithout, until } from './peer.ts';
@@ -94,6 +94,100 @@ describe('user events and queries beside a real Serf agent', { skip: skipWithout
     end();
   });
 });
+
+describe('queries among three, two of them real Serf agents', { skip: skipWithout('serf') }, () => {
+  let agent: SerfAgent;
+  let other: SerfAgent;
+  let node: FunkNode;
+
+  before(async () => {
+    const args = ['-event-handler', 'query:load=echo 0.42', '-tag', 'role=web'];
+    [agent, other] = await Promise.all([SerfAgent.start('web1', args), SerfAgent.start('web2', args)]);
+    node = new FunkNode({
+      nodeId: 'f1',
+      clusterName: freshClusterName(),
+      bootstrap: true,
+      inMemory: true,
+      interface: '127.0.0.1',
+      join: [formatEndpoint(agent.address), formatEndpoint(other.address)],
+    });
+    await node.start();
+    for (const each of [agent, other])
+      await until(
+        'all three know each other',
+        async () => (await each.members()).length === 3 || each.statuses(),
+        20_000,
+      );
+  });
+
+  after(async () => {
+    await node.stop();
+    await Promise.all([agent.kill(), other.kill()]);
+  });
+
+  it('filters choose who answers, in both directions', async () => {
+    const end = node.gossip.onQuery((query) => void query.respond('from f1'));
+    const asked = await Promise.all([
+      answersOf(agent, '-tag=role=^w', 'load'),
+      answersOf(agent, '-node=f1', '-node=web2', 'load'),
+      answersOf(agent, '-node=f1', '-tag=role=web', 'load'),
+    ]);
+    assert.deepEqual(asked, ['web1 web2', 'f1 web2', '']);
+    const chosen = await Promise.all([
+      chosenBy(node, { nodes: ['web2', 'nobody'] }),
+      chosenBy(node, { tags: new Map([['role', 'w.b']]) }),
+      chosenBy(node, { nodes: ['web1', 'f1'], tags: new Map([['role', 'db']]) }),
+    ]);
+    assert.deepEqual(chosen, ['web2', 'web1 web2', '']);
+    end();
+  });
+
+  it('answers that come a second time by relays count once, in both directions', async () => {
+    const end = node.gossip.onQuery((query) => void query.respond('from f1'));
+    const heard = await Promise.all(
+      [1, 2].flatMap((relayFactor) => [
+        answersOf(agent, `-relay-factor=${relayFactor}`, 'load'),
+        settle(node.gossip.query('load', '', { relayFactor, wantsAck: true, timeoutMs: 1_500 })),
+      ]),
+    );
+    const counts = { acks: 3, responses: 3 };
+    assert.deepEqual(heard, ['f1 web1 web2', counts, 'f1 web1 web2', counts]);
+    end();
+  });
+
+  it('the largest query and answer pass between both, and one byte more is refused with both figures', async () => {
+    const problems: string[] = [];
+    let length = 0;
+    const end = node.gossip.onQuery((query) => {
+      length = query.payload.length;
+      query.respond(Buffer.alloc(1_100)).catch((error: unknown) => problems.push(String(error)));
+      void query.respond('x'.repeat(900));
+    });
+    const told = await agent.cli('query', '-format=json', '-timeout=2s', '-node=f1', 'size', 'y'.repeat(850));
+    const { Responses } = JSON.parse(told) as { readonly Responses: Readonly<Record<string, string>> };
+    assert.deepEqual([length, Responses['f1']?.length], [850, 900]);
+    assert.match(problems.join(), /the response is 1\d{3} bytes as encoded; 1024 are allowed/);
+    await assert.rejects(node.gossip.query('size', 'y'.repeat(1_000)).next(), /is 1\d{3} bytes .*; 1024 are allowed/);
+    end();
+  });
+});
+
+/** Who answers the query of an agent, sorted. */
+async function answersOf(agent: SerfAgent, ...args: readonly string[]): Promise<string> {
+  const told = await agent.cli('query', '-format=json', '-timeout=1500ms', ...args);
+  const { Responses } = JSON.parse(told) as { readonly Responses: Readonly<Record<string, string>> | null };
+  return Object.keys(Responses ?? {})
+    .sort()
+    .join(' ');
+}
+
+/** Who acknowledges a query of the node, sorted. */
+async function chosenBy(node: FunkNode, options: QueryOptions): Promise<string> {
+  const heard = new Set<string>();
+  const answers = node.gossip.query('load', '', { ...options, wantsAck: true, timeoutMs: 1_500 });
+  for await (const { kind, from } of answers) if (kind === 'ack') heard.add(from);
+  return [...heard].sort().join(' ');
+}
 
 async function settle<T, R>(generator: AsyncGenerator<T, R>): Promise<R> {
   for (;;) {
