@@ -12,6 +12,7 @@ import { decodePacket } from '../../src/wire/memberlist/packet.ts';
 import { open } from '../../src/wire/memberlist/sealing.ts';
 import { StreamDecoder, type StreamProgress } from '../../src/wire/memberlist/stream.ts';
 import { MsgpackReader } from '../../src/wire/msgpack/reader.ts';
+import { decodeCoordinatePayload } from '../../src/wire/serf/coordinate.ts';
 import { decodeFilter } from '../../src/wire/serf/filters.ts';
 import { decodeSerfMessage } from '../../src/wire/serf/messages.ts';
 import { decodeConflictName, decodeQueryPayload } from '../../src/wire/serf/payloads.ts';
@@ -173,6 +174,11 @@ export const GOSSIP_TARGETS: readonly FuzzTarget[] = [
   { name: 'query filter', seeds: serfSeeds.flatMap(filtersIn), decode: (bytes) => undecodable(decodeFilter(bytes)) },
   { name: 'tags', seeds: packetSeeds.flatMap(tagsIn), decode: (bytes) => decodeTags(bytes) ?? REFUSED },
   { name: 'conflict name', seeds: serfSeeds, decode: (bytes) => decodeConflictName(bytes) ?? REFUSED },
+  {
+    name: 'coordinate payload',
+    seeds: seedsOf(['acks-coordinates'], /^payload_hex$/),
+    decode: (bytes) => undecodable(decodeCoordinatePayload(bytes)),
+  },
   {
     name: 'agent RPC request',
     seeds: seedsOf(['rpc-cli', 'rpc-keys-auth', 'rpc-scripted'], /^hex$/),

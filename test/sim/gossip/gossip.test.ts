@@ -22,7 +22,7 @@ import { GossipWorld, type Observation } from './world.ts';
 const isLong = process.env['FUNKNODE_LONG'] === '1';
 const SWARM = isLong
   ? { seeds: 400, limits: { nodesLeast: 3, nodesMost: 120, lossMost: 0.3 } }
-  : { seeds: 14, limits: { nodesLeast: 3, nodesMost: 32, lossMost: 0.3 } };
+  : { seeds: 10, limits: { nodesLeast: 3, nodesMost: 32, lossMost: 0.3 } };
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -200,8 +200,8 @@ describe('simulated gossip: figures', () => {
     assert.throws(() => runCommandLine(['--loss', '2'], () => undefined), /--loss takes numbers from 0 to 0.5/);
   });
 
-  it('150 members find each other by one address, and agree', (t) => {
-    const { world, formedMs } = form(150, { seed: 1 });
+  it('100 members find each other by one address, and agree', (t) => {
+    const { world, formedMs } = form(100, { seed: 1 });
     t.diagnostic(`all saw all ${formedMs} ms after the last start`);
     assert.ok(isConverged(world));
   });
