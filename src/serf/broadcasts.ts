@@ -26,6 +26,10 @@ export class Broadcasts {
     };
   }
 
+  get size(): number {
+    return this.#queues.intent.size + this.#queues.query.size + this.#queues.event.size;
+  }
+
   get queued(): { readonly intentsQueued: number; readonly eventsQueued: number; readonly queriesQueued: number } {
     const { intent, event, query } = this.#queues;
     return { intentsQueued: intent.size, eventsQueued: event.size, queriesQueued: query.size };

@@ -329,6 +329,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
         if (state.kind === 'pushPull') mergeState(this.#parts, state, this.#mergeOptions(isJoin, now), now);
         else this.#notify({ kind: 'dropped', reason: 'serf push/pull state', from: undefined });
       },
+      hasBroadcasts: () => this.#broadcasts.size > 0,
       takeBroadcasts: (overheadBytes, bytesMax) =>
         this.#broadcasts.take(overheadBytes, bytesMax, this.#membership.count),
       // Agents that have coordinates disabled send nothing, too.

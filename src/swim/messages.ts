@@ -111,6 +111,8 @@ export interface SwimDelegate {
   localState(join: boolean): Uint8Array;
   /** The peer's opaque state; called after its member list was merged, and only when it is not empty. */
   mergeRemoteState(bytes: Uint8Array, join: boolean, now: MonotonicMs, effects: SwimEffect[]): void;
+  /** Whether `takeBroadcasts` would find anything: without news a node does not wake to gossip. */
+  hasBroadcasts(): boolean;
   /**
    * User messages to fill a packet with, without type byte; each costs `overheadBytes` more than its length, together at
    * most `bytesMax`. The transmit is counted when it is taken.

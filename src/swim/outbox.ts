@@ -36,6 +36,10 @@ export class Outbox {
     this.#sendAll(to, messages);
   }
 
+  get hasNews(): boolean {
+    return this.#context.queue.size > 0 || this.#context.delegate.hasBroadcasts();
+  }
+
   /** 10.3: news to a few members at random. Each target counts as one transmit. */
   gossip(): void {
     const { config, now, table } = this.#context;

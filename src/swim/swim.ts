@@ -180,7 +180,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     this.#prober.tick();
     this.#membership.tick();
     this.#pushPulls.tick();
-    if (this.#gossipAt <= now) {
+    if (this.#gossipAt <= now && this.#outbox.hasNews) {
       this.#gossipAt = now + this.#context.config.gossipIntervalMs;
       this.#outbox.gossip();
     }
@@ -189,17 +189,9 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     if (this.#leaveUntil <= now) this.#endLeave(false);
   }
 
+  /** Gossip ticks without news are not worth waking for; the first news after a quiet time goes out on the next tick of the old beat. */
   nextDeadline(): MonotonicMs {
-    return Math.min(
-      this.#streams.nextDeadline(),
-      this.#answerer.nextDeadline(),
-      this.#nameChecks.nextDeadline(),
-      this.#prober.nextDeadline(),
-      this.#membership.nextDeadline(),
-      this.#pushPulls.nextDeadline(),
-      this.#gossipAt,
-      this.#leaveUntil,
-    );
+    return this.#outbox.hasNews ? Math.min(this.#gossipAt, this.#promised()) : this.#promised();
   }
 
   check(): void {
@@ -214,9 +206,25 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     assert(this.#leaves.length === 0 || this.#context.isLeaving, 'only a leaving node has somebody waiting for it');
   }
 
+  /** What a late turn is late against. Gossip is never late: what it brings is news whenever it comes. */
+  #promised(): MonotonicMs {
+    return Math.min(
+      this.#streams.nextDeadline(),
+      this.#answerer.nextDeadline(),
+      this.#nameChecks.nextDeadline(),
+      this.#prober.nextDeadline(),
+      this.#membership.nextDeadline(),
+      this.#pushPulls.nextDeadline(),
+      this.#leaveUntil,
+    );
+  }
+
   #enter(now: MonotonicMs, effects: SwimEffect[]): void {
     // Against the last turn too: what the inputs of one wake-up find late is late once.
-    const lateMs = now - Math.max(this.nextDeadline(), this.#context.now);
+    const lateMs = now - Math.max(this.#promised(), this.#context.now);
+    const { gossipIntervalMs } = this.#context.config;
+    if (this.#gossipAt < now && !this.#outbox.hasNews)
+      this.#gossipAt += Math.ceil((now - this.#gossipAt) / gossipIntervalMs) * gossipIntervalMs;
     this.#context.now = now;
     this.#context.effects = effects;
     if (lateMs <= this.#context.config.stallMs) return;

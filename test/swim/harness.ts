@@ -46,6 +46,10 @@ export class TestDelegate implements SwimDelegate {
     this.merged.push(`${join ? 'join' : 'sync'}:${new TextDecoder().decode(bytes)}`);
   }
 
+  hasBroadcasts(): boolean {
+    return this.broadcasts.length > 0;
+  }
+
   takeBroadcasts(overheadBytes: number, bytesMax: number): readonly Uint8Array[] {
     const taken: Uint8Array[] = [];
     let left = bytesMax;

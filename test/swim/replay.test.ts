@@ -202,7 +202,7 @@ describe('spoofed sources (S-3)', () => {
     assert.equal(bytesByHost(bench).get(VICTIM.host), undefined);
   });
 
-  it('that say goodbye in a member’s name are refuted by it within seconds', () => {
+  it('that say goodbye in a member’s name are refuted by it, by the next push/pull at the latest', () => {
     const world = new GossipWorld({ seed: 8 });
     world.grow(10);
     world.run(10 * SECOND);
@@ -218,7 +218,8 @@ describe('spoofed sources (S-3)', () => {
         return seen?.state === 'alive' && seen.incarnation > incarnation;
       });
     const tookMs = world.runUntil(isBack, { limitMs: 60 * SECOND });
-    assert.ok(tookMs !== undefined && tookMs < 5 * SECOND, `${tookMs} ms`);
+    // Who has left is not gossiped to: it hears of its own goodbye with the ack of one of its probes, or by push/pull.
+    assert.ok(tookMs !== undefined && tookMs < 35 * SECOND, `${tookMs} ms`);
   });
 });
 

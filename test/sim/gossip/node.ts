@@ -83,6 +83,7 @@ function delegateOf(onEvent: (event: SwimEvent) => void): SwimDelegate {
     onUserMessage: () => undefined,
     localState: () => EMPTY_BYTES,
     mergeRemoteState: () => undefined,
+    hasBroadcasts: () => false,
     takeBroadcasts: () => [],
     ackPayload: () => EMPTY_BYTES,
     onAckPayload: () => undefined,
