@@ -105,6 +105,10 @@ export interface NodeOptions extends TuningOptions {
   readonly serfRpcOpen?: boolean | undefined;
   /** Find Serf agents of this name by mDNS as they find each other, and join them. Default: no search. */
   readonly serfDiscover?: string | undefined;
+  /** Keep who is there in this file, as Serf does, and rejoin by it. Default: nowhere. */
+  readonly snapshot?: string | undefined;
+  /** Rejoin by it after an orderly leave, too. Default false. */
+  readonly rejoinAfterLeave?: boolean | undefined;
   /** Scripts for events, each `[event,…=]script`, as Serf's agent takes them. Default: none. */
   readonly eventHandler?: string | readonly string[] | undefined;
   /** Default `prometheus`. */
@@ -173,6 +177,8 @@ export interface NodeConfig {
   /** Undefined: the Serf agent's RPC is off. */
   readonly serfRpc: SerfRpcConfig | undefined;
   readonly eventHandlers: readonly HandlerSpec[];
+  readonly snapshot: string | undefined;
+  readonly rejoinAfterLeave: boolean;
   readonly serfDiscover: string | undefined;
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
@@ -344,6 +350,8 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     serfRpc: serfRpcOf(values),
     serfDiscover: values.serfDiscover,
     eventHandlers: values.eventHandler,
+    snapshot: values.snapshot,
+    rejoinAfterLeave: values.rejoinAfterLeave,
     metrics: values.metrics,
     logLevel: values.logLevel,
     logFormat: values.logFormat,

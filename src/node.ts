@@ -35,6 +35,7 @@ import {
 import { clusterConfigOf } from './node-config/cluster-config.ts';
 import type { Logger } from './ports/logger.ts';
 import { bindAny, bindGossip, type GossipSockets } from './runtime/bound-sockets.ts';
+import { GossipSnapshot } from './runtime/gossip-snapshot.ts';
 import { LocalNodeHandle } from './runtime/local-node-handle.ts';
 import { LoopDelay } from './runtime/loop-delay.ts';
 import { callListener, NodeLoop } from './runtime/node-loop.ts';
@@ -245,7 +246,8 @@ export class FunkNode implements AsyncDisposable {
     const clock = new SystemClock();
     const random = new SystemRandom();
     const storage = await this.#openStorage();
-    const remembered = await readPeers(this.dataDir);
+    const snapshot = await this.#openSnapshot();
+    const remembered = [...(await readPeers(this.dataDir)), ...(snapshot?.othersThan(storage.nodeId) ?? [])];
     const isBlank = storage.log.clusterId === undefined && remembered.length === 0;
     const problem = isBlank ? emptyDirectoryProblem(config) : undefined;
     if (problem !== undefined) throw new ConfigError([problem]);
@@ -278,7 +280,9 @@ export class FunkNode implements AsyncDisposable {
       [TAG_EP_MANAGEMENT, this.#advertised('management', management.endpoint)],
       [TAG_EP_HTTP, this.#advertised('http', http.local)],
     ]);
-    await loop.take({ kind: 'start', tags: this.#tags(endpoints), endpoints });
+    snapshot?.follow(handle);
+    const times = snapshot?.before.times;
+    await loop.take({ kind: 'start', tags: this.#tags(endpoints), endpoints, ...(times && { times }) });
     if (remembered.length > 0) handle.discovered({ gossip: remembered, searched: false });
     if (config.join.length > 0) {
       const seeker = new JoinSeeker(handle, config.join, this.#logger('discovery'));
@@ -370,6 +374,15 @@ export class FunkNode implements AsyncDisposable {
     );
     this.#closers.push(() => http.close());
     return http;
+  }
+
+  async #openSnapshot(): Promise<GossipSnapshot | undefined> {
+    const { snapshot: path, rejoinAfterLeave: rejoinsAfterLeave } = this.#config;
+    if (path === undefined) return undefined;
+    const onWarning = (text: string): void => this.#logger('gossip').log('warn', 'snapshot', { text });
+    const snapshot = await GossipSnapshot.open({ path, rejoinsAfterLeave, onWarning });
+    this.#closers.push(() => snapshot.close());
+    return snapshot;
   }
 
   get #opened(): OpenedStorage {

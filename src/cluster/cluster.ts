@@ -286,7 +286,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     this.#endpoints = input.endpoints;
     this.#neighbourhood.setTags(input.tags);
     this.#neighbourhood.setTags(this.#neighbourhood.tagsWith(this.#identityTags()));
-    this.#gossip.step({ kind: 'start', tags: new Map(this.#neighbourhood.tags) }, now, effects);
+    const { times } = input;
+    const tags = new Map(this.#neighbourhood.tags);
+    this.#gossip.step({ kind: 'start', tags, ...(times && { times }) }, now, effects);
     if (this.#affiliation.isBound && this.#config.kind === 'voter') replica.open(self, this.#recovered, now, effects);
     if (this.#isBoundInName) this.#binding.startOver(effects);
     this.#affiliation.hasten(now);

@@ -4,6 +4,7 @@ import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Stamp, StreamId } from '../model/ids.ts';
 import type { PersistBatch, SnapshotMeta } from '../model/log.ts';
 import type { NodeEvent } from '../model/node-event.ts';
+import type { LamportTimes } from '../wire/serf/snapshot-file.ts';
 
 /** Which of the node's two UDP sockets. */
 export type Channel = 'gossip' | 'liveness';
@@ -14,6 +15,8 @@ export type ClusterInput =
       readonly kind: 'start';
       readonly tags: ReadonlyMap<string, string>;
       readonly endpoints: ReadonlyMap<string, Endpoint>;
+      /** Lamport times that an earlier run had seen. */
+      readonly times?: LamportTimes;
     }
   | { readonly kind: 'datagram'; readonly channel: Channel; readonly from: Endpoint; readonly bytes: Uint8Array }
   | { readonly kind: 'streamAccepted'; readonly stream: StreamId; readonly from: Endpoint }

@@ -70,6 +70,8 @@ export interface OptionValues extends GossipTuningValues {
   readonly serfRpcOpen: boolean;
   readonly serfDiscover: string | undefined;
   readonly eventHandler: readonly HandlerSpec[];
+  readonly snapshot: string | undefined;
+  readonly rejoinAfterLeave: boolean;
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -379,6 +381,19 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     expected: 'a name of at most 57 letters, digits, "-" and "_"',
     valueName: 'name',
     fallback: 'not set',
+  }),
+  snapshot: described(word(/^[^\0]+$/).optional(), {
+    group: 'Finding others',
+    text: 'keep who is there, and what was heard, in this file, as Serf does: after a crash the node rejoins by it',
+    expected: 'a path',
+    valueName: 'file',
+    fallback: 'none',
+  }),
+  rejoinAfterLeave: described(toggle().default(false), {
+    ...SWITCH,
+    group: 'Finding others',
+    text: 'rejoin by the snapshot after an orderly leave, too',
+    fallback: 'false',
   }),
   eventHandler: described(handlerSpecs().default([]), {
     group: 'Watching',

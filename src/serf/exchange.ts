@@ -2,6 +2,7 @@
 import type { MonotonicMs } from '../base/machine.ts';
 import type { UserEvent } from '../wire/serf/messages.ts';
 import type { PushPullState } from '../wire/serf/push-pull.ts';
+import type { LamportTimes } from '../wire/serf/snapshot-file.ts';
 import type { Membership } from './membership.ts';
 import type { QueryDesk } from './queries.ts';
 import type { UserEventDesk } from './user-events.ts';
@@ -21,6 +22,19 @@ export interface MergeOptions {
   readonly refute: () => void;
   /** An event that gossip has not brought: the application has yet to hear of it. */
   readonly tellEvent: (event: UserEvent) => void;
+}
+
+/** Goes on where an earlier run of this node ended: what it has seen is not handled again. wire-gossip.md 19.1. */
+export function restoreTimes(
+  { membership, queries, userEvents }: ExchangeParts,
+  times: LamportTimes | undefined,
+): void {
+  if (times === undefined) return;
+  membership.clock.witness(times.member);
+  userEvents.clock.witness(times.event);
+  queries.clock.witness(times.query);
+  userEvents.forgetBefore(times.event + 1);
+  queries.forgetBefore(times.query + 1);
 }
 
 export function localState({ membership, queries, userEvents }: ExchangeParts): PushPullState {

@@ -3,13 +3,19 @@ import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipEvent, GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { RequestId, StreamId } from '../model/ids.ts';
 import type { Member } from '../model/member.ts';
+import type { LamportTimes } from '../wire/serf/snapshot-file.ts';
 
 /** A request with the number that its one reply bears. */
 type Asked<Request> = Request extends unknown ? Request & { readonly requestId: RequestId } : never;
 
 export type SerfInput =
   /** Sockets are bound: this node appears in its own table, with these tags, and begins to gossip. Comes once, before all others. */
-  | { readonly kind: 'start'; readonly tags: ReadonlyMap<string, string> }
+  | {
+      readonly kind: 'start';
+      readonly tags: ReadonlyMap<string, string>;
+      /** What an earlier run had seen: what is older is no news. */
+      readonly times?: LamportTimes;
+    }
   | { readonly kind: 'datagram'; readonly from: Endpoint; readonly bytes: Uint8Array }
   /** A peer opened a TCP stream to us. */
   | { readonly kind: 'streamAccepted'; readonly stream: StreamId; readonly from: Endpoint }

@@ -100,6 +100,11 @@ export class QueryDesk {
     return (query.flags & QUERY_FLAG_NO_BROADCAST) === 0;
   }
 
+  /** What was asked before that time is not answered any more. */
+  forgetBefore(lamportTime: number): void {
+    this.#recent.forgetBefore(lamportTime);
+  }
+
   /** Passes on what another node wants to reach its asker by a second way. Answers false when it is not used. */
   onRelay(relay: Relay, send: SendDirect): boolean {
     const target = this.#membership.atBytes(relay.address, relay.port);

@@ -29,7 +29,7 @@ import { Broadcasts } from './broadcasts.ts';
 import { type SerfConfig, validateSerfConfig } from './config.ts';
 import { Coordinates } from './coordinates.ts';
 import { Departure } from './departure.ts';
-import { type ExchangeParts, localState, type MergeOptions, mergeState } from './exchange.ts';
+import { type ExchangeParts, localState, type MergeOptions, mergeState, restoreTimes } from './exchange.ts';
 import { isPresent, Membership } from './membership.ts';
 import { KeyDesk } from './keys.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from './messages.ts';
@@ -240,6 +240,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     switch (input.kind) {
       case 'start':
         this.#queueWatch.start(now);
+        restoreTimes(this.#parts, input.times);
         this.#deadlines.set('reap', now + this.#config.reapIntervalMs);
         this.#deadlines.set('reconnect', now + this.#config.reconnectIntervalMs);
         this.#stepSwim({ kind: 'start', meta: this.#metaOf(input.tags) }, now);
