@@ -104,8 +104,11 @@ export class HandlerScripts {
     return new Promise((resolve) => {
       // A group of its own: what the script has started ends with it.
       const child = spawn('/bin/sh', ['-c', script], { env: { ...process.env, ...env }, detached: true });
+      let wasKilled = false;
       const kill = (): void => {
-        if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+        // The shell may have ended and left behind what holds its output open: the group is still there.
+        if (child.pid === undefined) return;
+        wasKilled = true;
         try {
           process.kill(-child.pid, 'SIGKILL');
         } catch (error) {
@@ -127,7 +130,8 @@ export class HandlerScripts {
       child.stdin.end(input);
       child.once('error', (error) => end(`could not be run: ${error.message}`));
       child.once('close', (code, signal) => {
-        if (signal !== null) end(`was ended by ${signal} after ${RUN_MS_MAX / 1_000} s or as the node stopped`);
+        if (wasKilled) end(`was ended after ${RUN_MS_MAX / 1_000} s, or as the node stopped`);
+        else if (signal !== null) end(`was ended by ${signal}`);
         else end(code === 0 ? undefined : `ended with ${code}: ${tail.bytes.toString().trim()}`);
       });
     });

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { type Endpoint, formatEndpoint } from '../../src/model/endpoint.ts';
 import { freePort, PeerProcess, until } from './peer.ts';
 
-const FUNKNODE = fileURLToPath(new URL('../../cmd/funknode/main.js', import.meta.url));
+export const FUNKNODE: string = fileURLToPath(new URL('../../cmd/funknode/main.js', import.meta.url));
 const FUNKCTL = fileURLToPath(new URL('../../cmd/funkctl/main.js', import.meta.url));
 const execFileAsync = promisify(execFile);
 
