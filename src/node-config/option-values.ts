@@ -65,7 +65,7 @@ export function choice<Name extends string>(
 /** Milliseconds: a number of them from a program, `150ms`, `2s`, `5m` from people. */
 export function duration(lowMs: number, highMs: number): z.ZodType<number> {
   return z.unknown().transform((value, context): number => {
-    const ms = typeof value === 'number' ? value : durationMs(String(value));
+    const ms = typeof value === 'number' ? value : durationMs(plainText(value));
     if (ms !== undefined && ms >= lowMs && ms <= highMs) return ms;
     const isBare = typeof value === 'string' && /^\d+$/.test(value);
     return refuse(context, isBare ? `give it a unit: ${value}ms or ${value}s` : '');
@@ -81,10 +81,10 @@ export function durationMs(text: string): number | undefined {
 /** A part of one: `0.02`, or `2%`. */
 export function ratio(low: number, high: number): z.ZodType<number> {
   return z.unknown().transform((value, context): number => {
-    const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(String(value));
+    const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(plainText(value));
     const part = match === null ? Number.NaN : match[2] === '%' ? Number(match[1]) / 100 : Number(match[1]);
     if (part >= low && part <= high) return part;
-    return refuse(context, part >= 1 && part / 100 <= high ? `did you mean ${String(value)}%?` : '');
+    return refuse(context, part >= 1 && part / 100 <= high ? `did you mean ${plainText(value)}%?` : '');
   });
 }
 
@@ -106,7 +106,8 @@ export function advertisedEndpoint(): z.ZodType<Endpoint> {
 function endpoint(parse: (text: string) => Endpoint | undefined): z.ZodType<Endpoint> {
   return z.unknown().transform((value, context): Endpoint => {
     const given = typeof value === 'object' && value !== null ? (value as Partial<Endpoint>) : undefined;
-    const text = given === undefined ? String(value) : `${bracketed(String(given.host))}:${String(given.port)}`;
+    const text =
+      given === undefined ? plainText(value) : `${bracketed(plainText(given.host))}:${plainText(given.port)}`;
     const parsed = parse(text);
     if (parsed !== undefined && (parsed.host === '' || HOST.test(parsed.host))) return parsed;
     return refuse(context, /^\d+$/.test(text) ? `a port alone is written :${text}` : '');
@@ -120,7 +121,7 @@ function bracketed(host: string): string {
 /** Addresses to join, in one text with commas or in many: `host`, `host:port`, or the name of an SRV record. */
 export function joinAddresses(): z.ZodType<readonly string[]> {
   return z.unknown().transform((value, context): readonly string[] => {
-    const parts = (Array.isArray(value) ? value : [value]).flatMap((part) => String(part).split(/[\s,]+/));
+    const parts = (Array.isArray(value) ? value : [value]).flatMap((part) => plainText(part).split(/[\s,]+/));
     const addresses = parts.filter((part) => part !== '');
     const bad = addresses.find((address) => !isJoinAddress(address));
     if (bad !== undefined) return refuse(context, addresses.length > 1 ? `"${bad}" is none` : '');
@@ -133,7 +134,7 @@ export function handlerSpecs(): z.ZodType<readonly HandlerSpec[]> {
   return z.unknown().transform((value, context): readonly HandlerSpec[] => {
     const specs: HandlerSpec[] = [];
     for (const text of Array.isArray(value) ? value : [value]) {
-      const spec = parseHandlerSpec(String(text));
+      const spec = parseHandlerSpec(plainText(text));
       if (typeof spec === 'string') return refuse(context, spec);
       specs.push(spec);
     }
@@ -155,8 +156,8 @@ export function tagMap(): z.ZodType<ReadonlyMap<string, string>> {
   return z.unknown().transform((value, context): ReadonlyMap<string, string> => {
     const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
     const pairs = isRecord
-      ? Object.entries(value).map(([key, held]) => `${key}=${String(held)}`)
-      : (Array.isArray(value) ? value : [value]).flatMap((part) => splitPairs(String(part)));
+      ? Object.entries(value).map(([key, held]) => `${key}=${plainText(held)}`)
+      : (Array.isArray(value) ? value : [value]).flatMap((part) => splitPairs(plainText(part)));
     const bad = pairs.find((pair) => !/^[^=\s]+=/.test(pair));
     if (bad !== undefined) return refuse(context, `"${bad}" has no key or no "="`);
     return new Map(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
@@ -166,4 +167,9 @@ export function tagMap(): z.ZodType<ReadonlyMap<string, string>> {
 /** A comma parts two tags only where a `key=` follows, so that a value may hold commas. */
 function splitPairs(text: string): string[] {
   return text.split(/,(?=[^,=\s]+=)/).filter((pair) => pair !== '');
+}
+
+/** Of what is neither a text nor a number nor a truth value no option can be made; it may not even become a text. */
+function plainText(value: unknown): string {
+  return ['string', 'number', 'boolean', 'bigint'].includes(typeof value) ? String(value) : '';
 }

@@ -41,8 +41,8 @@ class Company implements AsyncDisposable {
     return [...this.nodes.values()];
   }
 
-  /** Waits until everybody who runs sees exactly these, `name:status` sorted. */
-  async allSee(statuses: string, timeoutMs = 20_000): Promise<void> {
+  /** Waits until everybody who runs sees exactly these, `name:status` sorted. Whom gossip missed a push/pull tells, every half minute. */
+  async allSee(statuses: string, timeoutMs = 60_000): Promise<void> {
     for (const agent of this.agents.values())
       await until(`${agent.name} sees ${statuses}`, async () => matching(await agent.statuses(), statuses), timeoutMs);
     for (const node of this.voters) {

@@ -16,7 +16,7 @@ const K3 = Buffer.alloc(24, 3).toString('base64');
 
 type Peer = FunknodeProgram | SerfAgent;
 
-async function see(peers: readonly Peer[], wanted: string, timeoutMs = 20_000): Promise<void> {
+async function see(peers: readonly Peer[], wanted: string, timeoutMs = 60_000): Promise<void> {
   for (const peer of peers) {
     const sameAs = async (): Promise<string | true> => {
       const seen = await peer.statuses();

@@ -14,7 +14,7 @@ describe('the funknode program among real Serf agents', {
 }, () => {
   const running = new Map<string, FunknodeProgram | SerfAgent>();
 
-  const see = async (wanted: string, timeoutMs = 15_000): Promise<void> => {
+  const see = async (wanted: string, timeoutMs = 60_000): Promise<void> => {
     for (const [name, peer] of running) {
       const sameAs = async (): Promise<string | true> => {
         const seen = await peer.statuses();

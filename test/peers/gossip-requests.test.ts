@@ -82,13 +82,13 @@ describe('user events and queries beside a real Serf agent', { skip: skipWithout
     await runProgram(process.execPath, [...tool, 'event', 'third', 'v3']);
     const asked = await runProgram(process.execPath, [...tool, 'query', 'load', '--wait', '1s', '--tag', 'role=^w']);
     assert.match(asked, /Ack from 'web1'\nResponse from 'web1': 0\.42\n\nTotal Acks: 1\nTotal Responses: 1\n/);
-    await until('all three events', () => seen.length === 3 || seen.join(), 10_000);
+    await until('all three events', () => seen.length === 3 || seen.join(), 45_000);
     assert.deepEqual(seen.sort(), ['deploy v1', 'release v2', 'third v3']);
     for (const name of ['deploy', 'third'])
       await until(
         `the agent hears ${name}`,
         () => agent.log.includes(`user-event: ${name}`) || 'not in its log',
-        10_000,
+        45_000,
       );
     await assert.rejects(node.gossip.userEvent('big', 'x'.repeat(600)), /512 are allowed/);
     end();
@@ -116,7 +116,7 @@ describe('queries among three, two of them real Serf agents', { skip: skipWithou
       await until(
         'all three know each other',
         async () => (await each.members()).length === 3 || each.statuses(),
-        20_000,
+        45_000,
       );
   });
 

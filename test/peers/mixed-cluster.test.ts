@@ -15,7 +15,7 @@ const KEYS = ['HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8=', 'vbitCcJNwNP4aEWHg
 /** How long they stay together, watched for a false failure. */
 const QUIET_MS = IS_LONG ? 3_600_000 : 10_000;
 /** Of an event, a query or a change of tags: gossip, and the push/pull every half minute for whom it missed. */
-const SEEN_MS = 45_000;
+const SEEN_MS = 60_000;
 /** Suspicion and verdict, for ten members on a busy machine. */
 const FAILED_MS = 90_000;
 

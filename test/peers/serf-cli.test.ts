@@ -27,7 +27,7 @@ import {
   withoutFigures,
 } from './serf-cli.ts';
 
-const MEET_MS = 30_000;
+const MEET_MS = 60_000;
 const KEY = 'MDEyMzQ1Njc4OWFiY2RlZg==';
 const NEXT_KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 const TOO_LONG = 'x'.repeat(600);

@@ -88,7 +88,7 @@ describe('a cluster of real Serf agents and our nodes', {
     node('f2').give({ kind: 'setTags', tags: new Map([['color', 'red']]) });
     await agent('s1').cli('tags', '-set', 'role=web');
     const roleOf = (): string => node('f1').serf.member('s1')?.tags.get('role') ?? 'none';
-    await until('f1 sees the new role', () => (roleOf() === 'web' ? true : roleOf()), 10_000);
+    await until('f1 sees the new role', () => (roleOf() === 'web' ? true : roleOf()), 45_000);
     await until(
       's1 sees the new color',
       async () => {
@@ -113,10 +113,10 @@ describe('a cluster of real Serf agents and our nodes', {
       's2',
     ]);
     await agent('s1').cli('event', 'deploy', 'v1');
-    await until('the event reaches s2', () => /deploy/.test(agent('s2').log) || 'not in its log', 10_000);
+    await until('the event reaches s2', () => /deploy/.test(agent('s2').log) || 'not in its log', 45_000);
     for (const name of ['f1', 'f2']) {
       assert.ok(node(name).serf.stats.queryClock > 3, 'queries were witnessed');
-      await until(`${name} witnesses the event`, () => node(name).serf.stats.eventClock > 1 || 'not yet', 10_000);
+      await until(`${name} witnesses the event`, () => node(name).serf.stats.eventClock > 1 || 'not yet', 45_000);
     }
   });
 
@@ -134,7 +134,7 @@ describe('a cluster of real Serf agents and our nodes', {
       await until(
         `the event reaches ${name}`,
         () => /user-event: release/.test(agent(name).log) || 'not in its log',
-        10_000,
+        45_000,
       );
     const parameters = { name: 'load', payload, wantsAck: true, relayFactor: 1, timeoutMs: 2_000 };
     const ended = await node('f1').ask((requestId) => ({ kind: 'query', requestId, query: 1, parameters }));
@@ -211,7 +211,7 @@ describe('a cluster of real Serf agents and our nodes', {
     ];
     const twin = new PeerProcess('serf', args);
     try {
-      await until('the twin gives up', () => twin.hasEnded || 'it still runs', 15_000);
+      await until('the twin gives up', () => twin.hasEnded || 'it still runs', 45_000);
       assert.match(twin.lines.join('\n'), /minority in name conflict resolution/);
       assert.ok((await agent('s1').statuses()).includes('f1:alive'));
       assert.equal(node('f1').serf.member('s1')?.address.port, agent('s1').address.port);
