@@ -142,11 +142,14 @@ export class Membership {
     this.#tell('memberUpdated', record);
   }
 
-  /** Gossip says that the member is gone. Whether it left or failed, its intent decides. */
-  onGone(name: string, now: MonotonicMs): void {
+  /**
+   * Gossip says that the member is gone. It left when its intent says so, or when it took leave of gossip itself (`hasSaidSo`), though the
+   * intent may have missed us; else it failed.
+   */
+  onGone(name: string, hasSaidSo: boolean, now: MonotonicMs): void {
     const record = this.#records.get(name);
     if (record === undefined || !isPresent(record)) return;
-    record.status = record.status === 'leaving' ? 'left' : 'failed';
+    record.status = record.status === 'leaving' || hasSaidSo ? 'left' : 'failed';
     record.goneAt = now;
     this.#dropAddress(record);
     this.#tell(record.status === 'left' ? 'memberLeft' : 'memberFailed', record);

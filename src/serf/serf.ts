@@ -394,7 +394,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
         this.#membership.onUpdated(event.member);
         break;
       case 'memberLeft':
-        this.#membership.onGone(event.member.name, now);
+        this.#membership.onGone(event.member.name, event.member.state === 'left', now);
         break;
       case 'nameConflict':
         this.#conflicts.onConflict(event, now);

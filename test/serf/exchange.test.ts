@@ -96,7 +96,7 @@ describe('a push/pull of Serf', () => {
     const { membership, merge } = side();
     membership.onJoined(swimMember('a'), 0);
     membership.onJoined(swimMember('b'), 0);
-    membership.onGone('a', 0);
+    membership.onGone('a', false, 0);
     merge({
       leftMembers: ['a', 'b'],
       statusTimes: new Map([
@@ -130,7 +130,7 @@ describe('a push/pull of Serf', () => {
     const theirs = side();
     ours.membership.onJoined(swimMember('a'), 0);
     ours.membership.onLeaveIntent({ node: 'a', lamportTime: 3, prune: false }, false, 0);
-    ours.membership.onGone('a', 0);
+    ours.membership.onGone('a', false, 0);
     assert.deepEqual(localState(ours).leftMembers, ['a']);
     ours.membership.onJoinIntent('a', 5, 0);
     theirs.merge(localState(ours));
@@ -166,7 +166,7 @@ describe('the table of members', () => {
     for (const [i, name] of ['a', 'b', 'c'].entries()) {
       membership.onJoined(swimMember(name, `10.0.0.${i + 2}`), i);
       if (name !== 'a') membership.onLeaveIntent({ node: name, lamportTime: 10 + i, prune: false }, false, i);
-      membership.onGone(name, i);
+      membership.onGone(name, false, i);
     }
     for (const [i, name] of ['d', 'e', 'f'].entries()) membership.onJoined(swimMember(name, `10.0.1.${i}`), 10);
     const reaped = events.flatMap((event) => (event.kind === 'memberReaped' ? [event.member.name] : []));
@@ -182,7 +182,7 @@ describe('the table of members', () => {
     assert.equal(membership.at({ host: '10.0.0.9', port: 7946 })?.name, 'a');
     membership.onUpdated(swimMember('a', '10.0.0.8'));
     assert.equal(membership.at({ host: '10.0.0.9', port: 7946 }), undefined);
-    membership.onGone('a', 1);
+    membership.onGone('a', false, 1);
     assert.equal(membership.at({ host: '10.0.0.8', port: 7946 }), undefined);
   });
 });
