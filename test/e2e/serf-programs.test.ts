@@ -7,8 +7,11 @@ import { freshClusterName, IS_LONG, type NodeProcess, Scratch, settled } from '.
 
 /** Together without a word of trouble. */
 const QUIET_MS = IS_LONG ? 600_000 : 15_000;
-/** LAN timing: a death is believed some ten seconds later, after 24 s of suspicion at the latest. */
-const FAILURE_MS = 60_000;
+/**
+ * LAN timing: a death is believed some ten seconds later, after 24 s of suspicion at the latest. An agent believes in a dead node's new address when it
+ * has forgotten the old one, half a minute later, and hears of the new one by the push/pull after that.
+ */
+const FAILURE_MS = 150_000;
 
 /** Nodes and agents of one test; all are gone at its end. */
 class Company implements AsyncDisposable {

@@ -127,12 +127,9 @@ describe('queries among three, two of them real Serf agents', { skip: skipWithou
 
   it('filters choose who answers, in both directions', async () => {
     const end = node.gossip.onQuery((query) => void query.respond('from f1'));
-    const asked = await Promise.all([
-      answersOf(agent, '-tag=role=^w', 'load'),
-      answersOf(agent, '-node=f1', '-node=web2', 'load'),
-      answersOf(agent, '-node=f1', '-tag=role=web', 'load'),
-    ]);
-    assert.deepEqual(asked, ['web1 web2', 'f1 web2', '']);
+    assert.equal(await answersOf(agent, '-tag=role=^w', 'load'), 'web1 web2');
+    assert.equal(await answersOf(agent, '-node=f1', '-node=web2', 'load'), 'f1 web2');
+    assert.equal(await answersOf(agent, '-node=f1', '-tag=role=web', 'load'), '');
     const chosen = await Promise.all([
       chosenBy(node, { nodes: ['web2', 'nobody'] }),
       chosenBy(node, { tags: new Map([['role', 'w.b']]) }),
@@ -144,14 +141,11 @@ describe('queries among three, two of them real Serf agents', { skip: skipWithou
 
   it('answers that come a second time by relays count once, in both directions', async () => {
     const end = node.gossip.onQuery((query) => void query.respond('from f1'));
-    const heard = await Promise.all(
-      [1, 2].flatMap((relayFactor) => [
-        answersOf(agent, `-relay-factor=${relayFactor}`, 'load'),
-        settle(node.gossip.query('load', '', { relayFactor, wantsAck: true, timeoutMs: 1_500 })),
-      ]),
-    );
-    const counts = { acks: 3, responses: 3 };
-    assert.deepEqual(heard, ['f1 web1 web2', counts, 'f1 web1 web2', counts]);
+    for (const relayFactor of [1, 2]) {
+      assert.equal(await answersOf(agent, `-relay-factor=${relayFactor}`, 'load'), 'f1 web1 web2');
+      const counts = await settle(node.gossip.query('load', '', { relayFactor, wantsAck: true, timeoutMs: 1_500 }));
+      assert.deepEqual(counts, { acks: 3, responses: 3 });
+    }
     end();
   });
 
@@ -172,7 +166,7 @@ describe('queries among three, two of them real Serf agents', { skip: skipWithou
   });
 });
 
-/** Who answers the query of an agent, sorted. */
+/** Who answers the query of an agent, sorted. One at a time: an agent tells its open queries apart by Lamport time alone. */
 async function answersOf(agent: SerfAgent, ...args: readonly string[]): Promise<string> {
   const told = await agent.cli('query', '-format=json', '-timeout=1500ms', ...args);
   const { Responses } = JSON.parse(told) as { readonly Responses: Readonly<Record<string, string>> | null };
