@@ -23,7 +23,7 @@ const files: string[] = testFiles(here)
 /** A file that hangs fails; the longest takes a minute or two, in the long form half an hour. */
 const FILE_TIMEOUT_MS: number = (process.env['FUNKNODE_LONG'] === '1' ? 180 : 8) * 60_000;
 
-run({ files, concurrency: 4, timeout: FILE_TIMEOUT_MS })
+run({ files, concurrency: 3, timeout: FILE_TIMEOUT_MS })
   .on('test:fail', () => {
     process.exitCode = 1;
   })
