@@ -135,7 +135,13 @@ describe('npm start', { concurrency: true }, () => {
 
   it('shows a banner on a terminal, and leaves with a Ctrl-C there', { skip: skipWithout('script') }, async () => {
     const words = ['npm', ...NPM_START, '--cluster-name', freshClusterName()];
-    const terminal = new NpmStart('script', ['--quiet', '--return', '--command', words.join(' '), '/dev/null']);
+    const terminal = new NpmStart('script', [
+      '--quiet',
+      '--return',
+      '--command',
+      `exec ${words.join(' ')}`,
+      '/dev/null',
+    ]);
     await terminal.says(/state Operational/);
     assert.match(terminal.output, /^funknode \d+\.\d+\.\d+/m);
     for (const name of ['node', 'cluster', 'interface', 'gossip', 'raft', 'management', 'liveness', 'data', 'try'])
