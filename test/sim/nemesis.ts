@@ -1,23 +1,36 @@
-/** Does harm: every so often one fault of the families that this run has, never more than a cluster may be asked to survive for ever. */
+/**
+ * Does harm: every so often one fault of the families that this run has, never more than a cluster may be asked to survive for ever.
+ * Each fault draws from a stream of its own, so that leaving one out does not change what the others draw (reliability.md 5.3).
+ */
 import { Chance } from './chance.ts';
-import type { Ports } from './network.ts';
+import { PartitionNemesis } from './nemesis-network.ts';
 import type { FaultFamily } from './options.ts';
 import type { SimulatedProcess } from './process.ts';
-import type { Machine, Simulation } from './simulation.ts';
-
-const BOTH: readonly Ports[] = ['gossip', 'peer'];
+import { calm, type Machine, type Simulation } from './simulation.ts';
 
 export class Nemesis {
   readonly #simulation: Simulation;
   readonly #chance: Chance;
+  readonly #leftOut: ReadonlySet<number>;
+  readonly #partitions: PartitionNemesis;
+  readonly #drained: WeakSet<SimulatedProcess> = new WeakSet();
+  /** Removed by an operator, and not let in again yet. */
+  readonly #removed: Set<Machine> = new Set();
+  #number = 0;
   #isOver = false;
   #isClosed = false;
   #hasFreshDisk = false;
-  readonly #drained: WeakSet<SimulatedProcess> = new WeakSet();
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
     this.#chance = new Chance(simulation.options.seed, 'nemesis');
+    this.#leftOut = new Set(simulation.options.faultsLeftOut);
+    this.#partitions = new PartitionNemesis(simulation, (delayMs, act) => this.#after(delayMs, act));
+  }
+
+  /** So many faults were drawn. */
+  get faults(): number {
+    return this.#number;
   }
 
   begin(): void {
@@ -30,10 +43,12 @@ export class Nemesis {
   end(): void {
     this.#isOver = true;
     const { network, machines, now } = this.#simulation;
-    network.heal();
-    network.options = { ...network.options, loss: 0, duplication: 0, lateness: 0 };
+    this.#partitions.end();
+    network.options = calm(network.options);
     for (const machine of machines) {
       machine.slowness = 0;
+      machine.directory.mend();
+      machine.process?.slowDown(0);
       // A drained node stays without shards until it is started again.
       const isDrained = machine.process !== undefined && this.#drained.has(machine.process);
       if (isDrained && !machine.hasLeft) this.#simulation.crash(machine, 'killed');
@@ -43,6 +58,7 @@ export class Nemesis {
         });
     }
     this.#simulation.note('no more faults');
+    this.#letAllIn();
   }
 
   /** Everybody is back: nothing that was planned happens any more. */
@@ -50,150 +66,174 @@ export class Nemesis {
     this.#isClosed = true;
   }
 
+  /** Nobody who was removed waits to be let in again. */
+  get isEverybodyIn(): boolean {
+    return this.#removed.size === 0;
+  }
+
   #next(): void {
-    const { options, now } = this.#simulation;
+    const { options, now, machines, trace } = this.#simulation;
     if (options.faultEveryMs === Number.POSITIVE_INFINITY) return;
     this.#simulation.at(now + this.#chance.exponential(options.faultEveryMs), () => {
       if (this.#isOver) return;
-      const family = this.#chance.pick(options.faults);
-      const machine = this.#chance.pick(this.#simulation.machines.filter(({ process }) => process !== undefined));
-      if (family !== undefined && machine !== undefined) {
-        this.#simulation.trace.count(family);
-        this.#do(family, machine);
+      const number = this.#number++;
+      const family = options.faults[this.#chance.below(options.faults.length)];
+      const first = this.#chance.below(machines.length);
+      const order = [...machines.slice(first), ...machines.slice(0, first)];
+      const machine = order.find(({ process }) => process !== undefined);
+      if (family !== undefined && machine !== undefined && !this.#leftOut.has(number)) {
+        trace.count(family);
+        this.#simulation.note(`fault ${number}: ${family} at ${machine.nodeId}`);
+        this.#do(family, machine, new Chance(options.seed, `fault/${number}`));
       }
       this.#next();
     });
   }
 
-  #do(family: FaultFamily, machine: Machine): void {
+  #do(family: FaultFamily, machine: Machine, chance: Chance): void {
     const simulation = this.#simulation;
     const { process } = machine;
     if (process === undefined) return;
     switch (family) {
       case 'kill':
       case 'powerOff':
-        this.#crash(machine, family === 'kill' ? 'killed' : 'poweredOff');
+        this.#crash(machine, family === 'kill' ? 'killed' : 'poweredOff', chance);
+        return;
+      case 'powerCut':
+        for (const each of simulation.machines) this.#crash(each, 'poweredOff', chance);
         return;
       case 'newAddress':
-        this.#crash(machine, 'killed');
+        this.#crash(machine, 'killed', chance);
         machine.address += 1;
         return;
       case 'freshDisk':
-        this.#freshDisk(machine);
+        this.#freshDisk(machine, chance);
         return;
       case 'pause':
-        this.#note(machine, 'stands still');
-        process.pause(this.#pauseMs(), 'stopped');
+      case 'suspend':
+        process.pause(pauseMs(chance), family === 'pause' ? 'stopped' : 'suspended');
         return;
       case 'midTurnPause':
-        process.pauseInNextTurn(this.#pauseMs());
-        return;
-      case 'suspend':
-        this.#note(machine, 'is suspended');
-        process.pause(this.#pauseMs(), 'suspended');
+        process.pauseInNextTurn(pauseMs(chance));
         return;
       case 'clockStep':
         if (process.isPaused) return;
-        process.clock.step(this.#chance.between(-2_000, 2_000));
+        process.clock.step(chance.between(-2_000, 2_000));
         process.post({ kind: 'loopDelay', p99Ms: 0 });
+        return;
+      case 'slowNode':
+        process.slowDown(chance.between(5, 80));
+        this.#after(chance.between(500, 6_000), () => process.slowDown(0));
         return;
       case 'split':
       case 'isolate':
       case 'oneWay':
+      case 'bridge':
+      case 'pairCut':
+      case 'flap':
       case 'peerPortsOnly':
       case 'gossipPortsOnly':
-        this.#partition(family, machine);
+        this.#partitions.do(family, machine, chance);
         return;
       case 'leave':
-        simulation.leave(machine, () => this.#later(1_000, 8_000, () => this.#restart(machine)));
+        simulation.leave(machine, () => this.#after(chance.between(1_000, 8_000), () => this.#restart(machine)));
         return;
       case 'stepDown':
         simulation.request(simulation.leader() ?? machine, { kind: 'stepDown' });
         return;
       case 'drain':
-        this.#drain(machine);
+        this.#drain(machine, chance);
+        return;
+      case 'churn':
+        this.#churn(machine, chance);
         return;
       case 'slowDisk':
-        machine.slowness = this.#chance.between(20, 200);
-        this.#later(500, 5_000, () => {
+        machine.slowness = chance.between(20, 200);
+        this.#after(chance.between(500, 5_000), () => {
           machine.slowness = 0;
+        });
+        return;
+      case 'failedWrite':
+        if (machine.kind === 'voter') machine.directory.failNext();
+        return;
+      case 'fullDisk':
+        machine.directory.isFull = true;
+        this.#after(chance.between(1_000, 6_000), () => {
+          machine.directory.isFull = false;
         });
         return;
     }
   }
 
-  #crash(machine: Machine, how: 'killed' | 'poweredOff'): void {
+  #crash(machine: Machine, how: 'killed' | 'poweredOff', chance: Chance): void {
     this.#simulation.crash(machine, how);
-    this.#later(100, 8_000, () => this.#restart(machine));
+    this.#after(chance.between(100, 8_000), () => this.#restart(machine));
   }
 
   /**
    * Only once, and only beside others that can do without it and stay: the loss of a majority's disks is out of scope, and a leaving
    * voter may turn one lost disk of three into one of two.
    */
-  #freshDisk(machine: Machine): void {
-    const { machines } = this.#simulation;
+  #freshDisk(machine: Machine, chance: Chance): void {
+    const { machines, options } = this.#simulation;
     const voters = machines.filter(({ kind }) => kind === 'voter');
     const isWhole = voters.every(({ process, hasLeft }) => process !== undefined && !hasLeft);
-    const { faults } = this.#simulation.options;
-    if (machine.kind !== 'voter' || !isWhole || this.#hasFreshDisk || faults.includes('leave')) return;
+    const isShrinking = options.faults.includes('leave') || options.faults.includes('churn');
+    if (machine.kind !== 'voter' || !isWhole || this.#hasFreshDisk || isShrinking) return;
     const { voters: members } = this.#simulation.view(machine)?.configuration ?? { voters: [] };
     if (members.length < 3) return;
     this.#hasFreshDisk = true;
     this.#simulation.crash(machine, 'killed');
     machine.directory.wipe();
-    this.#note(machine, 'has lost its disk');
-    this.#later(100, 8_000, () => this.#restart(machine));
+    this.#simulation.note(`${machine.nodeId} has lost its disk`);
+    this.#after(chance.between(100, 8_000), () => this.#restart(machine));
   }
 
-  #drain(machine: Machine): void {
+  #drain(machine: Machine, chance: Chance): void {
     if (machine.process !== undefined) this.#drained.add(machine.process);
     this.#simulation.request(machine, { kind: 'drain' });
     // A drained node stays without shards until it is started again.
-    this.#later(1_000, 4_000, () => {
-      if (machine.process !== undefined && !machine.hasLeft) this.#crash(machine, 'killed');
+    this.#after(chance.between(1_000, 4_000), () => {
+      if (machine.process !== undefined && !machine.hasLeft) this.#crash(machine, 'killed', chance);
     });
   }
 
-  #partition(family: FaultFamily, machine: Machine): void {
-    const { machines, network } = this.#simulation;
-    const isIsolation = family === 'isolate' || family === 'oneWay';
-    const group = new Set(
-      machines
-        .filter((other) => (isIsolation ? other === machine : this.#chance.isHit(0.5)))
-        .map(({ number }) => number),
-    );
-    const ports: readonly Ports[] =
-      family === 'peerPortsOnly' ? ['peer'] : family === 'gossipPortsOnly' ? ['gossip'] : BOTH;
-    const ways = family === 'oneWay' ? (this.#chance.isHit(0.5) ? [true, false] : [false, true]) : [true, true];
-    for (const { number: a } of machines)
-      for (const { number: b } of machines) {
-        if (group.has(a) === group.has(b)) continue;
-        if (group.has(a) ? ways[0] : ways[1]) network.cut(a, b, ports);
-      }
-    this.#simulation.note(`${family}: ${[...group].join(',')} ${ways.join('/')} ${ports.join('+')}`);
-    this.#later(200, 8_000, () => {
-      network.heal();
-      this.#simulation.note('the network is whole');
+  /** An operator takes a voter out and lets it in again. */
+  #churn(machine: Machine, chance: Chance): void {
+    const leader = this.#simulation.leader();
+    if (leader === undefined || leader === machine || machine.kind !== 'voter') return;
+    this.#removed.add(machine);
+    this.#simulation.request(leader, { kind: 'removeNode', node: machine.nodeId });
+    this.#after(chance.between(500, 5_000), () => this.#letIn(machine));
+  }
+
+  #letIn(machine: Machine): void {
+    const leader = this.#simulation.leader();
+    if (leader === undefined) return;
+    this.#simulation.request(leader, { kind: 'addNode', node: machine.nodeId }, (outcome) => {
+      if (outcome.kind === 'done') this.#removed.delete(machine);
+      if (outcome.kind === 'refused' && outcome.code === 'ALREADY_MEMBER') this.#removed.delete(machine);
     });
   }
 
-  #pauseMs(): number {
-    return this.#chance.isHit(0.6) ? this.#chance.between(10, 900) : this.#chance.between(900, 6_000);
+  /** Until everybody is in; what was asked of a leader that fell is asked of the next. */
+  #letAllIn(): void {
+    if (this.#removed.size === 0) return;
+    for (const machine of this.#removed) this.#letIn(machine);
+    this.#simulation.at(this.#simulation.now + 1_500, () => this.#letAllIn());
   }
 
   #restart(machine: Machine): void {
     if (machine.process === undefined) this.#simulation.start(machine);
   }
 
-  #later(lowMs: number, highMs: number, act: () => void): void {
-    const delay = this.#isOver ? lowMs : this.#chance.between(lowMs, highMs);
-    this.#simulation.at(this.#simulation.now + delay, () => {
+  #after(delayMs: number, act: () => void): void {
+    this.#simulation.at(this.#simulation.now + delayMs, () => {
       if (!this.#isClosed) act();
     });
   }
+}
 
-  #note(machine: Machine, text: string): void {
-    this.#simulation.note(`${machine.nodeId} ${text}`);
-  }
+function pauseMs(chance: Chance): number {
+  return chance.isHit(0.6) ? chance.between(10, 900) : chance.between(900, 6_000);
 }

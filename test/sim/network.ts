@@ -15,6 +15,8 @@ export type PortName = Channel | 'streams' | 'peer';
 const PORT_BITS: Readonly<Record<Ports, number>> = { gossip: 1, peer: 2 };
 /** Linux waits about so long before it sends a lost segment again. */
 const RETRANSMIT_MS = 200;
+/** Old datagrams that may come again. */
+const REPLAYED_MAX = 300;
 
 export interface NetworkHost {
   readonly now: number;
@@ -26,6 +28,12 @@ export class Network {
   readonly #chance: Chance;
   readonly #cuts: Map<string, number> = new Map();
   readonly #listeners: Map<string, SimulatedProcess> = new Map();
+  readonly #sent: {
+    readonly from: SimulatedProcess;
+    readonly channel: Channel;
+    readonly to: Endpoint;
+    readonly bytes: Uint8Array;
+  }[] = [];
   options: NetworkOptions;
   datagrams = 0;
   datagramsLost = 0;
@@ -57,6 +65,12 @@ export class Network {
     let bits = this.#cuts.get(key) ?? 0;
     for (const port of ports) bits |= PORT_BITS[port];
     this.#cuts.set(key, bits);
+  }
+
+  /** Lets both ways between the two through again. */
+  mend(a: number, b: number): void {
+    this.#cuts.delete(`${a}>${b}`);
+    this.#cuts.delete(`${b}>${a}`);
   }
 
   heal(): void {
@@ -97,13 +111,21 @@ export class Network {
       return;
     }
     const copies = this.#chance.isHit(this.options.duplication) ? 2 : 1;
+    const sent = bytes.slice();
+    for (let i = 0; i < copies; i++) this.#carry(from, channel, to, sent);
+    if (this.options.replay === 0) return;
+    const old = this.#chance.isHit(this.options.replay) ? this.#chance.pick(this.#sent) : undefined;
+    if (old !== undefined) this.#carry(old.from, old.channel, old.to, old.bytes);
+    if (this.#sent.length < REPLAYED_MAX) this.#sent.push({ from, channel, to, bytes: sent });
+    else this.#sent[this.#chance.below(REPLAYED_MAX)] = { from, channel, to, bytes: sent };
+  }
+
+  #carry(from: SimulatedProcess, channel: Channel, to: Endpoint, bytes: Uint8Array): void {
     const source = from.endpoints.get(channel) as Endpoint;
-    for (let i = 0; i < copies; i++) {
-      this.#host.at(this.#host.now + this.delay(), () => {
-        const target = this.listenerAt(channel, to);
-        if (target === undefined || this.isCut(from.machine, target.machine, 'gossip')) return;
-        target.receive({ kind: 'datagram', channel, from: source, bytes: bytes.slice() });
-      });
-    }
+    this.#host.at(this.#host.now + this.delay(), () => {
+      const target = this.listenerAt(channel, to);
+      if (target === undefined || this.isCut(from.machine, target.machine, 'gossip')) return;
+      target.receive({ kind: 'datagram', channel, from: source, bytes: bytes.slice() });
+    });
   }
 }

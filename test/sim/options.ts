@@ -1,44 +1,35 @@
 /** What one run is like: drawn from its seed, so that each run leaves out most faults (swarm testing, reliability.md 6). */
 import { Chance } from './chance.ts';
 
-export type FaultFamily =
-  | 'kill'
-  | 'powerOff'
-  | 'pause'
-  | 'midTurnPause'
-  | 'suspend'
-  | 'clockStep'
-  | 'split'
-  | 'isolate'
-  | 'oneWay'
-  | 'peerPortsOnly'
-  | 'gossipPortsOnly'
-  | 'leave'
-  | 'stepDown'
-  | 'drain'
-  | 'newAddress'
-  | 'freshDisk'
-  | 'slowDisk';
-
-export const FAULT_FAMILIES: readonly FaultFamily[] = [
+export const FAULT_FAMILIES = [
   'kill',
   'powerOff',
+  'powerCut',
   'pause',
   'midTurnPause',
   'suspend',
   'clockStep',
+  'slowNode',
   'split',
   'isolate',
   'oneWay',
+  'bridge',
+  'pairCut',
+  'flap',
   'peerPortsOnly',
   'gossipPortsOnly',
   'leave',
   'stepDown',
   'drain',
+  'churn',
   'newAddress',
   'freshDisk',
   'slowDisk',
-];
+  'failedWrite',
+  'fullDisk',
+] as const;
+
+export type FaultFamily = (typeof FAULT_FAMILIES)[number];
 
 export interface NetworkOptions {
   readonly delayMinMs: number;
@@ -49,6 +40,8 @@ export interface NetworkOptions {
   readonly duplication: number;
   /** A datagram or segment that is late by up to a second and a half. */
   readonly lateness: number;
+  /** So many datagrams bring an old one with them, sent again out of the last few hundred, whoever has been restarted since. */
+  readonly replay: number;
 }
 
 export interface SimulationOptions {
@@ -71,6 +64,8 @@ export interface SimulationOptions {
   readonly snapshots: { readonly entries: number; readonly trailing: number } | undefined;
   /** A loop turn comes so late at most. */
   readonly turnDelayMs: number;
+  /** Of the faults that the seed draws, by number, those that are left out: how a failing seed is made smaller (shrink.ts). */
+  readonly faultsLeftOut: readonly number[];
 }
 
 export const QUIET_NETWORK: NetworkOptions = {
@@ -79,6 +74,7 @@ export const QUIET_NETWORK: NetworkOptions = {
   loss: 0,
   duplication: 0,
   lateness: 0,
+  replay: 0,
 };
 
 /** No fault at all: what a run starts from. */
@@ -98,13 +94,14 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     isFoundingDisturbed: false,
     snapshots: undefined,
     turnDelayMs: 0.3,
+    faultsLeftOut: [],
     ...overrides,
   };
 }
 
 export function drawOptions(seed: number): SimulationOptions {
   const chance = new Chance(seed, 'options');
-  const faults = FAULT_FAMILIES.filter(() => chance.isHit(0.4));
+  const faults = FAULT_FAMILIES.filter(() => chance.isHit(0.35));
   const isLan = chance.isHit(0.6);
   return quietOptions(seed, {
     voters: 1 + chance.below(7),
@@ -116,6 +113,7 @@ export function drawOptions(seed: number): SimulationOptions {
       loss: chance.isHit(0.4) ? chance.between(0, 0.15) : 0,
       duplication: chance.isHit(0.3) ? chance.between(0, 0.2) : 0,
       lateness: chance.isHit(0.3) ? chance.between(0, 0.01) : 0,
+      replay: chance.isHit(0.3) ? chance.between(0, 0.2) : 0,
     },
     diskMs: chance.isHit(0.7) ? chance.between(0.2, 2) : chance.between(2, 15),
     clockDrift: chance.isHit(0.7) ? 0.02 : 0,

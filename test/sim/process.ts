@@ -73,6 +73,7 @@ export class SimulatedProcess {
   #pauseNumber = 0;
   #isPaused = false;
   #pauseInTurnMs = 0;
+  #extraTurnMs = 0;
   #isTurnScheduled = false;
   #armedAt = Number.POSITIVE_INFINITY;
   #armedNumber = 0;
@@ -199,6 +200,11 @@ export class SimulatedProcess {
     this.#pauseInTurnMs = forMs;
   }
 
+  /** Each turn comes so much later: a machine that is busy with other things. */
+  slowDown(extraTurnMs: number): void {
+    this.#extraTurnMs = extraTurnMs;
+  }
+
   end(how: 'killed' | 'poweredOff' | 'stopped'): void {
     if (!this.#isUp) return;
     this.#isUp = false;
@@ -233,7 +239,7 @@ export class SimulatedProcess {
   #scheduleTurn(): void {
     if (this.#isTurnScheduled) return;
     this.#isTurnScheduled = true;
-    this.#host.at(this.#host.now + this.#chance.between(0.01, this.#host.turnDelayMs), () => {
+    this.#host.at(this.#host.now + this.#chance.between(0.01, this.#host.turnDelayMs + this.#extraTurnMs), () => {
       if (this.#isPaused || !this.#isTurnScheduled) return;
       this.#turn();
     });
@@ -285,7 +291,8 @@ export class SimulatedProcess {
     this.#armedNumber += 1;
     const number = this.#armedNumber;
     // Node's timers count whole milliseconds, and no less than one.
-    const delay = Math.max(1, Math.ceil(at - now)) + this.#chance.between(0, this.#host.turnDelayMs);
+    const delay =
+      Math.max(1, Math.ceil(at - now)) + this.#chance.between(0, this.#host.turnDelayMs + this.#extraTurnMs);
     this.#host.at(this.clock.trueAt(now + delay), () => this.#onTimer(number));
   }
 

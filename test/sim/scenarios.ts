@@ -300,7 +300,10 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: '3 found and stay whole while a tenth of all is lost',
-    options: { voters: 3, network: { delayMinMs: 0.1, delayMeanMs: 0.3, loss: 0.1, duplication: 0.05, lateness: 0 } },
+    options: {
+      voters: 3,
+      network: { delayMinMs: 0.1, delayMeanMs: 0.3, loss: 0.1, duplication: 0.05, lateness: 0, replay: 0 },
+    },
     play: (simulation) => {
       simulation.network.options = simulation.options.network;
       startAll(simulation);

@@ -106,6 +106,11 @@ export class SimulatedDirectory {
   readonly #queue: Operation[] = [];
   #generation = 0;
   #tornTail: LogId | undefined;
+  /** The next write fails, and with it the directory, until a process opens it anew (raft.md 11.6). */
+  #isFailing = false;
+  #hasFailed = false;
+  /** There is no room for another snapshot; the log has its room already. */
+  isFull = false;
   written: LogImage;
   durable: LogImage;
   peers: readonly Endpoint[] = [];
@@ -121,7 +126,25 @@ export class SimulatedDirectory {
     const { hardState, snapshot, entries, commitHint } = this.written;
     const tornTail = this.#tornTail;
     this.#tornTail = undefined;
+    this.#isFailing = false;
+    this.#hasFailed = false;
     return { hardState, snapshot, entries: [...entries], commitHint, tornTail };
+  }
+
+  /** A write has failed since a process opened it. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** The next write comes back with an error: nobody knows how much of it is on the disk. */
+  failNext(): void {
+    this.#isFailing = true;
+  }
+
+  /** Writes succeed again, and there is room; what has failed stays failed. */
+  mend(): void {
+    this.#isFailing = false;
+    this.isFull = false;
   }
 
   submit(effect: DiskEffect, done: (input: ClusterInput) => void): void {
@@ -164,11 +187,28 @@ export class SimulatedDirectory {
     const generation = this.#generation;
     this.#host.after(this.#host.latencyMs(), () => {
       if (generation !== this.#generation) return;
+      if (this.#hasFailed) return;
+      if (this.#isFailing) {
+        this.#hasFailed = true;
+        (this.#queue[0] as Operation).done({ kind: 'persistFailed', reason: 'fdatasync failed: EIO' });
+        return;
+      }
       const operation = this.#queue.shift() as Operation;
-      this.durable.apply(operation.effect, operation.freshStamp);
-      operation.done(answerTo(operation));
+      if (this.isFull && operation.effect.kind === 'saveSnapshot') {
+        this.#takeBack();
+        operation.done({ kind: 'snapshotRefused', reason: 'no room on the device' });
+      } else {
+        this.durable.apply(operation.effect, operation.freshStamp);
+        operation.done(answerTo(operation));
+      }
       if (this.#queue.length > 0) this.#begin();
     });
+  }
+
+  /** What was asked for is as if it had not been: the images differ by the queue again. */
+  #takeBack(): void {
+    this.written = this.durable.copy();
+    for (const { effect, freshStamp } of this.#queue) this.written.apply(effect, freshStamp);
   }
 
   #mintStamp(): Stamp {

@@ -29,6 +29,8 @@ import type { Trace } from './trace.ts';
 import { Violation } from './violation.ts';
 
 const CLUSTER_NAME = 'simulated';
+const EXIT_DISK_FAILED = 74;
+const RESTARTED_MS = 1_000;
 const WALL_MS = 1_750_000_000_000;
 
 /** A place where a node runs, across restarts. */
@@ -243,7 +245,17 @@ export class Simulation implements ProcessHost {
     for (const checker of this.checkers) checker.afterTurn?.(this, process);
   }
 
+  /** Only a disk that fails may end a process; whoever looks after it starts it again. */
   onStop(process: SimulatedProcess, reason: string, exitCode: number): void {
+    const machine = this.machines[process.machine] as Machine;
+    if (exitCode === EXIT_DISK_FAILED && machine.directory.hasFailed) {
+      this.note(`${process.name} stops (${exitCode}): ${reason}`);
+      this.crash(machine, 'killed');
+      this.at(this.now + RESTARTED_MS, () => {
+        if (machine.process === undefined) this.start(machine);
+      });
+      return;
+    }
     throw new Violation(`${process.name} stops by itself (${exitCode}): ${reason}`);
   }
 
@@ -274,8 +286,8 @@ export class Simulation implements ProcessHost {
 }
 
 /** The same distances, and nothing lost: until the harm begins. */
-function calm(network: NetworkOptions): NetworkOptions {
-  return { ...network, loss: 0, duplication: 0, lateness: 0 };
+export function calm(network: NetworkOptions): NetworkOptions {
+  return { ...network, loss: 0, duplication: 0, lateness: 0, replay: 0 };
 }
 
 function endpointsOf(machine: Machine): ReadonlyMap<PortName, Endpoint> {

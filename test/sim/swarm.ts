@@ -19,6 +19,8 @@ const HEALED_MS = 30_000;
 const GOSSIP_MS = 90_000;
 /** Voters are made odd and many again in steps that keep a distance (autopilot.ts), dead ones are replaced after two minutes. */
 const VOTERS_MS = 400_000;
+/** Operators that took voters out let them in again. */
+const ADMITTED_MS = 60_000;
 const ALONE_MS = 10_000;
 const AGAIN_MS = 20_000;
 
@@ -95,6 +97,7 @@ function live(simulation: Simulation, times: { formedMs?: number; healedMs?: num
   nemesis.end();
   mustBecome(simulation, 'restarts', () => stillAway(simulation), AWAY_MS);
   nemesis.close();
+  mustBecome(simulation, 'readmissions', () => (nemesis.isEverybodyIn ? undefined : 'not all are in'), ADMITTED_MS);
   times.healedMs = mustBecome(simulation, 'healing', () => missing(simulation, 'gossip may lag'), HEALED_MS);
   mustBecome(simulation, 'gossip', () => missing(simulation), GOSSIP_MS);
   mustBecome(simulation, 'voters', () => missingVoters(simulation), VOTERS_MS);
