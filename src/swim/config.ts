@@ -47,6 +47,11 @@ export interface SwimConfig extends SwimTiming {
   readonly packetBytesMax: number;
   /** After so long a dead member's name may be taken by another address without asking the delegate. 0 means never. */
   readonly deadNodeReclaimMs: number;
+  /**
+   * How long a name that is gone is known for it after its row was dropped: word of others does not bring it back. As long as Serf
+   * remembers who failed or left (reconnect and tombstone timeouts). 0 forgets with the row, as memberlist does.
+   */
+  readonly tombstoneMs: number;
   /** How long a leave may take to spread. Serf's broadcast timeout. */
   readonly leaveTimeoutMs: number;
   /** Waking later than this after a deadline means that this process stood still; the time does not count against others. */
@@ -131,6 +136,7 @@ export function swimConfig(
     compression: true,
     packetBytesMax: 1_400,
     deadNodeReclaimMs: 0,
+    tombstoneMs: 86_400_000,
     leaveTimeoutMs: 5_000,
     stallMs: 200,
     membersMax: 4_096,
@@ -163,6 +169,7 @@ const BOUNDS: Readonly<Record<string, readonly [low: number, high: number]>> = {
   defaultPort: [1, 65_535],
   packetBytesMax: [1_024, 65_000],
   deadNodeReclaimMs: [0, 86_400_000],
+  tombstoneMs: [0, 2_592_000_000],
   leaveTimeoutMs: [0, 600_000],
   stallMs: [1, 600_000],
   membersMax: [1, 1_048_576],

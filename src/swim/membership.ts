@@ -24,6 +24,7 @@ import type { SwimClaim } from './messages.ts';
 import type { Outbox } from './outbox.ts';
 import type { NameChecks } from './name-checks.ts';
 import { Suspicion, suspicionSpan } from './suspicion.ts';
+import type { Tombstones } from './tombstones.ts';
 
 /** Old accusations circulate; a flood of them must not make us send as many answers. */
 const TELL_INTERVAL_MS = 20;
@@ -43,10 +44,17 @@ export interface Accusation {
   readonly from: string;
 }
 
+export interface MembershipParts {
+  readonly outbox: Outbox;
+  readonly checks: NameChecks;
+  readonly tombstones: Tombstones;
+}
+
 export class Membership {
   readonly #context: SwimContext;
   readonly #outbox: Outbox;
   readonly #checks: NameChecks;
+  readonly #tombstones: Tombstones;
   readonly #suspicions: DeadlineHeap<string> = new DeadlineHeap();
   /** When a suspect is told next, and how often it was. */
   readonly #lastWords: DeadlineHeap<string> = new DeadlineHeap();
@@ -56,10 +64,11 @@ export class Membership {
   /** What `check` saw last: incarnations never fall. */
   readonly #checkedIncarnations: WeakMap<Row, number> = new WeakMap();
 
-  constructor(context: SwimContext, outbox: Outbox, checks: NameChecks) {
+  constructor(context: SwimContext, { outbox, checks, tombstones }: MembershipParts) {
     this.#context = context;
     this.#outbox = outbox;
     this.#checks = checks;
+    this.#tombstones = tombstones;
   }
 
   /** Our own counter. The first alive message carries 1, since 0 is never believed. */
@@ -113,6 +122,8 @@ export class Membership {
         this.#context.drop('tableFull', from);
         return;
       }
+      if (this.#tombstones.holdsBack(claim, from)) return;
+      this.#tombstones.forget(claim.name);
       this.#adopt(table.insert(claim, this.#context.now), claim);
       return;
     }
@@ -219,7 +230,10 @@ export class Membership {
     const gone = table.sweep((row) => {
       return !isPresent(row.state) && now - row.changedAt > config.gossipToTheDeadMs && !this.#context.isSelf(row.name);
     });
-    for (const row of gone) this.#context.emit({ kind: 'memberRemoved', member: memberOf(row) });
+    for (const row of gone) {
+      this.#tombstones.add(row);
+      this.#context.emit({ kind: 'memberRemoved', member: memberOf(row) });
+    }
   }
 
   tick(): void {

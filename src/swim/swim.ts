@@ -36,6 +36,7 @@ import { Outbox } from './outbox.ts';
 import { Prober } from './prober.ts';
 import { PushPulls } from './push-pull.ts';
 import { Streams } from './streams.ts';
+import { Tombstones } from './tombstones.ts';
 
 export { BroadcastQueue } from './broadcast-queue.ts';
 export type { BroadcastOptions } from './broadcast-queue.ts';
@@ -47,6 +48,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
   readonly #membership: Membership;
   readonly #outbox: Outbox;
   readonly #nameChecks: NameChecks;
+  readonly #tombstones: Tombstones;
   readonly #streams: Streams;
   readonly #prober: Prober;
   readonly #answerer: Answerer;
@@ -63,8 +65,17 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     this.#context = new SwimContext(options);
     this.#outbox = new Outbox(this.#context);
     this.#nameChecks = new NameChecks(this.#context, this.#outbox);
-    this.#membership = new Membership(this.#context, this.#outbox, this.#nameChecks);
     this.#streams = new Streams(this.#context);
+    this.#tombstones = new Tombstones(this.#context, {
+      outbox: this.#outbox,
+      streams: this.#streams,
+      admit: (claim, from) => this.#membership.onAlive(claim, from),
+    });
+    this.#membership = new Membership(this.#context, {
+      outbox: this.#outbox,
+      checks: this.#nameChecks,
+      tombstones: this.#tombstones,
+    });
     this.#answerer = new Answerer(this.#context, this.#outbox);
     this.#pushPulls = new PushPulls(this.#context, this.#membership, this.#streams);
     this.#streams.serve(this.#pushPulls);
@@ -177,6 +188,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     this.#streams.tick();
     this.#answerer.tick();
     this.#nameChecks.tick();
+    this.#tombstones.tick();
     this.#prober.tick();
     this.#membership.tick();
     this.#pushPulls.tick();
@@ -200,6 +212,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     this.#streams.check();
     this.#answerer.check();
     this.#nameChecks.check();
+    this.#tombstones.check();
     this.#prober.check();
     if (this.#isStarted) this.#membership.check();
     this.#pushPulls.check();
@@ -212,6 +225,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
       this.#streams.nextDeadline(),
       this.#answerer.nextDeadline(),
       this.#nameChecks.nextDeadline(),
+      this.#tombstones.nextDeadline(),
       this.#prober.nextDeadline(),
       this.#membership.nextDeadline(),
       this.#pushPulls.nextDeadline(),
@@ -232,6 +246,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     this.#prober.postpone(lateMs);
     this.#answerer.postpone(lateMs);
     this.#nameChecks.postpone(lateMs);
+    this.#tombstones.postpone(lateMs);
     this.#streams.postpone(lateMs);
     if (lateMs >= this.#context.config.probeTimeoutMs) this.#context.awareness.apply(1);
   }
@@ -276,6 +291,7 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
       case 'ack':
         // Late answers, and answers to pings that we sent for others after they had been told no, are everyday.
         if (this.#prober.onAck(message) || this.#nameChecks.onAck(message.sequence)) return;
+        if (this.#tombstones.onAck(message.sequence)) return;
         this.#answerer.onAck(message.sequence);
         return;
       case 'nack':

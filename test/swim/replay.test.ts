@@ -65,24 +65,21 @@ describe('replayed datagrams (S-2)', () => {
     }
   });
 
-  it('of a member that died come too late while its row is there, and buy it one more death when it is forgotten', () => {
+  it('of a member that died come too late, while its row is there and after it was dropped', () => {
     const bench = new Bench().withMembers(4);
     bench.hear(dead(2, 1, 'n3'));
     bench.hear(alive(2, 1));
     assert.equal(bench.stateOf(2), 'dead@1');
-    // Rows of the dead are dropped after 30 s, as memberlist does; then nothing tells an old word from a new one.
     for (let i = 0; i < 60; i++) {
       bench.hear(alive(3, 2 + i), alive(4, 2 + i));
       bench.advance(SECOND);
     }
     assert.equal(bench.stateOf(2), undefined);
-    bench.hear(alive(2, 1));
-    assert.equal(bench.stateOf(2), 'alive@1');
-    for (let i = 0; i < 200 && bench.stateOf(2) !== 'dead@1'; i++) {
-      bench.hear(alive(3, 100 + i), alive(4, 100 + i));
+    for (let i = 0; i < 10; i++) {
+      bench.hear(alive(2, 1), alive(3, 100 + i), alive(4, 100 + i));
       bench.advance(SECOND);
+      assert.equal(bench.stateOf(2), undefined);
     }
-    assert.equal(bench.stateOf(2), 'dead@1');
   });
 
   it('that accuse us again and again are answered at most fifty times a second', () => {

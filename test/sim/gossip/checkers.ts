@@ -16,6 +16,9 @@ interface Held {
 /** Most bytes of a datagram of ours (memberlist's UDPBufferSize). */
 const DATAGRAM_BYTES_MAX = 1_400;
 
+/** For so long an answer may be on its way, retransmits of TCP included. */
+const ANSWER_MS = 2_000;
+
 /** What the checkers need of a world while it runs. */
 export type Watched = Pick<GossipWorld, 'nodes' | 'watch'>;
 
@@ -26,11 +29,8 @@ export class GossipCheckers {
   readonly #own: Map<string, number> = new Map();
   /** What each process forgot, a while after the death. */
   readonly #forgotten: WeakMap<GossipNode, Map<string, number>> = new WeakMap();
-  /**
-   * Gone members that a process took up again, long after it had forgotten them, from one that slept through their death. Only
-   * tables are asked for incarnations, and a row is dropped after `gossipToTheDeadMs`, here as in memberlist.
-   */
-  revenants = 0;
+  /** Those that were seen to come back long after their row had been dropped: themselves, not by the word of one that slept. */
+  forgottenReturns = 0;
   /** Moves from dead or left to alive, each by a new incarnation of the member's own. */
   returns = 0;
   events = 0;
@@ -53,7 +53,7 @@ export class GossipCheckers {
     assert.ok(world.longestDatagram <= DATAGRAM_BYTES_MAX, `a datagram of ${world.longestDatagram} bytes`);
   }
 
-  #onEvent(world: Watched, { observer, event }: Observation): void {
+  #onEvent(world: Watched, { at, observer, event }: Observation): void {
     this.events += 1;
     if (event.kind === 'refuted') this.#raise(observer.name, event.incarnation);
     if (!('member' in event) || event.kind === 'datagramsBlocked') return;
@@ -71,9 +71,17 @@ export class GossipCheckers {
     }
     rows.set(member.name, member);
     if (before === undefined) {
-      const old = this.#forgotten.get(observer)?.get(member.name) ?? 0;
-      const isDown = world.nodes.every(({ name, isUp }) => name !== member.name || !isUp);
-      if (member.state === 'alive' && isDown && member.incarnation <= old) this.revenants += 1;
+      const old = this.#forgotten.get(observer)?.get(member.name);
+      if (old === undefined || member.state !== 'alive') return;
+      // Its answer may have been under way when it ended.
+      const isThere = world.nodes.some(
+        ({ name, isUp, endedAt }) => name === member.name && (isUp || at - endedAt < ANSWER_MS),
+      );
+      assert.ok(
+        isThere || member.incarnation > old,
+        `${observer.name} took up ${member.name}, which is gone, at ${member.incarnation}, after it had forgotten it at ${old}`,
+      );
+      this.forgottenReturns += 1;
       return;
     }
     // G-3.

@@ -48,7 +48,7 @@ describe('simulated gossip: histories', () => {
     const healed: number[] = [];
     const agreed: number[] = [];
     let returns = 0;
-    let revenants = 0;
+    let forgottenReturns = 0;
     let minutes = 0;
     for (let seed = 1; seed <= SWARM.seeds; seed++) {
       try {
@@ -56,7 +56,7 @@ describe('simulated gossip: histories', () => {
         healed.push(report.healedMs);
         agreed.push(report.agreedMs);
         returns += report.returns;
-        revenants += report.revenants;
+        forgottenReturns += report.forgottenReturns;
         minutes += report.simulatedMs / 60_000;
       } catch (error) {
         failures.push(`seed ${seed}: ${(error as Error).message}`);
@@ -66,7 +66,7 @@ describe('simulated gossip: histories', () => {
     agreed.sort((a, b) => a - b);
     const middle = healed.length >> 1;
     t.diagnostic(
-      `${minutes.toFixed(0)} simulated minutes; ${returns} returns by own incarnation, ${revenants} revenants`,
+      `${minutes.toFixed(0)} simulated minutes; ${returns} returns by own incarnation, ${forgottenReturns} of members long forgotten`,
     );
     t.diagnostic(`same members for all after ${healed[middle]} ms (median), ${healed.at(-1)} ms (most)`);
     t.diagnostic(`same incarnations for all after ${agreed[middle]} ms (median), ${agreed.at(-1)} ms (most)`);

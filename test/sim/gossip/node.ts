@@ -15,6 +15,8 @@ export class GossipNode {
   readonly endpoint: Endpoint;
   readonly swim: Swim;
   isUp = true;
+  /** When its process ended. */
+  endedAt: number = Number.POSITIVE_INFINITY;
   isPaused = false;
   isClogged = false;
   /** Datagrams that found its socket full while it stood still. */

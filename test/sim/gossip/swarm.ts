@@ -27,7 +27,7 @@ export interface SwarmReport {
   readonly agreedMs: number;
   readonly simulatedMs: number;
   readonly returns: number;
-  readonly revenants: number;
+  readonly forgottenReturns: number;
   readonly events: number;
   readonly hash: string;
 }
@@ -36,6 +36,8 @@ const SECOND = 1_000;
 const TURN_MS = 500;
 /** A restarted or cut off node asks again so often, as Serf's reconnect and rejoin do. */
 const REJOIN_MS = 5_000;
+/** A sleep in which the rows of those who died meanwhile are dropped everywhere else. */
+const SLEEP_MS = 75_000;
 const FAULTS = ['kill', 'start', 'pause', 'resume', 'leave', 'isolate', 'split', 'heal'] as const;
 type Fault = (typeof FAULTS)[number];
 
@@ -92,7 +94,7 @@ class Swarm {
       this.#checkers.atRest(world);
     }
     const { healedMs, agreedMs } = this.#heal();
-    const { returns, revenants, events } = this.#checkers;
+    const { returns, forgottenReturns, events } = this.#checkers;
     return {
       seed: this.#seed,
       nodes: this.#count,
@@ -102,7 +104,7 @@ class Swarm {
       agreedMs,
       simulatedMs: world.now,
       returns,
-      revenants,
+      forgottenReturns,
       events,
       hash: world.trace.text,
     };
@@ -126,7 +128,7 @@ class Swarm {
       case 'pause':
         if (node === undefined || !isManyUp) return;
         world.pause(node);
-        this.#pausedUntil.set(node, world.now + this.#chance.between(300, 20_000));
+        this.#pausedUntil.set(node, world.now + this.#chance.between(300, this.#chance.isHit(0.2) ? SLEEP_MS : 20_000));
         break;
       case 'start': {
         const down = world.nodes.filter(({ isUp }) => !isUp);

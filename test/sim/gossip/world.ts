@@ -139,6 +139,7 @@ export class GossipWorld {
   /** The process ends without a word; its kernel resets what it had open. */
   kill(node: GossipNode): void {
     node.isUp = false;
+    node.endedAt = this.now;
     this.#wakeUps.delete(node);
     this.#byEndpoint.delete(formatEndpoint(node.endpoint));
     this.#streams.reset(node);
