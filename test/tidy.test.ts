@@ -39,7 +39,15 @@ const DOORS = ['messages', 'config', 'errors'];
 /** What floor 8 knows of the runtime. */
 const HANDLE_FILES = ['src/runtime/node-handle.ts', 'src/runtime/handle-errors.ts', 'src/runtime/query-call.ts'];
 /** Where ports meet their real implementations. */
-const COMPOSITION = ['src/node.ts', 'src/node-gossip.ts', 'src/index.ts', 'src/offline.ts'];
+const COMPOSITION = [
+  'src/node.ts',
+  'src/node-gossip.ts',
+  'src/local-node.ts',
+  'src/thread-node.ts',
+  'src/node-worker.ts',
+  'src/index.ts',
+  'src/offline.ts',
+];
 /** The public API, and what the programs need beside it: settings to parse, the browse of `funkctl`, our vocabulary. */
 const PUBLIC = [
   'src/model/',

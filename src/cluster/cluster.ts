@@ -20,6 +20,7 @@ import { memberId, stampOf } from '../model/ids.ts';
 import type { RecoveredLog } from '../model/log.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
+import type { ServingEdition } from '../model/shard-map.ts';
 import { TAG_CLUSTER_ID, TAG_STAMP } from '../model/tags.ts';
 import type { RaftEvent, RaftReadings } from '../raft/messages.ts';
 import { Serf } from '../serf/serf.ts';
@@ -38,7 +39,7 @@ import { LivenessWatch } from './liveness-watch.ts';
 import type { ClusterEffect, ClusterInput } from './messages.ts';
 import { mergeFilterFor, Neighbourhood } from './neighbourhood.ts';
 import { PostOffice } from './post-office.ts';
-import { makeStats, makeView, type Parts } from './readings.ts';
+import { makeStats, makeView, type Parts, shardMapStatus } from './readings.ts';
 import { DEFAULT_SNAPSHOT_POLICY, Replica } from './replica.ts';
 import { Requests } from './requests.ts';
 import { factsOf } from './standing-facts.ts';
@@ -173,8 +174,12 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
 
   /** The epoch under which this node owns `shard`, leaving the lease aside (O-1); undefined when it does not. */
   serving(shard: ShardId): LogIndex | undefined {
-    const { phase } = this.#leaveTaking;
-    return phase === 'leaving' || phase === 'gone' ? undefined : this.#core.holding.sharding.serving(shard);
+    return this.#leaveTaking.hasReleased ? undefined : this.#core.holding.sharding.serving(shard);
+  }
+
+  /** Another object whenever an answer of `serving` may be another; undefined when nothing is served any more. */
+  get servingEdition(): ServingEdition | undefined {
+    return this.#leaveTaking.hasReleased ? undefined : this.#core.holding.sharding.servingEdition;
   }
 
   get clusterId(): ClusterId | undefined {
@@ -188,10 +193,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
 
   /** What clusterfunk's `ConfirmShardMap` would be answered; a success is then told as the input `confirmed`. */
   shardMapStatus(version: LogIndex): { readonly success: boolean; readonly currentIndex: number } {
-    const { replica, holding } = this.#core;
-    const pending = holding.sharding.pendingVersion;
-    const success = replica.isLeader && pending === version;
-    return { success, currentIndex: pending ?? holding.sharding.activeMap()?.version ?? 0 };
+    return shardMapStatus(this.#core, version);
   }
 
   /** The Raft member this node is. */

@@ -30,6 +30,11 @@ export class LeaveTaking {
     this.#host = host;
   }
 
+  /** The lease is given up: nothing is served any more, whatever maps say. */
+  get hasReleased(): boolean {
+    return this.phase === 'leaving' || this.phase === 'gone';
+  }
+
   get phase(): DeparturePhase | undefined {
     return this.#departure?.phase;
   }

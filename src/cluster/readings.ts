@@ -2,7 +2,7 @@
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import type { Endpoint } from '../model/endpoint.ts';
-import type { MemberId, NodeId } from '../model/ids.ts';
+import type { LogIndex, MemberId, NodeId } from '../model/ids.ts';
 import { nodeIdOf, NO_INDEX, NO_TERM } from '../model/ids.ts';
 import type { Configuration } from '../model/log.ts';
 import type { Member } from '../model/member.ts';
@@ -96,6 +96,15 @@ export function makeStats(parts: Parts): Pick<NodeStats, 'swim' | 'serf' | 'raft
     sharding: holding.sharding.stats,
     liveness: liveness.stats,
   };
+}
+
+export function shardMapStatus(
+  { replica, holding }: Pick<Parts, 'replica' | 'holding'>,
+  version: LogIndex,
+): { readonly success: boolean; readonly currentIndex: number } {
+  const pending = holding.sharding.pendingVersion;
+  const success = replica.isLeader && pending === version;
+  return { success, currentIndex: pending ?? holding.sharding.activeMap()?.version ?? 0 };
 }
 
 function viewOf(

@@ -25,6 +25,11 @@ export interface ShardMap {
   readonly epochs: Float64Array;
 }
 
+/** Which shards a node may serve: another object whenever it may be others, or under other epochs. */
+export interface ServingEdition {
+  readonly shardCount: number;
+}
+
 /** That this node served the shard at the instant of the answer. */
 export interface Ownership {
   readonly shard: ShardId;

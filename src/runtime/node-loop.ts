@@ -35,6 +35,7 @@ export class NodeLoop {
   readonly #clock: SystemClock;
   readonly #watch: ClockWatch;
   readonly #performer: Performer;
+  readonly #publish: (loop: NodeLoop) => void;
   readonly #inbox: ClusterInput[] = [];
   readonly #listeners: Set<(event: NodeEvent) => void> = new Set();
   readonly #waiting: Map<RequestId, (outcome: ClusterOutcome) => void> = new Map();
@@ -45,11 +46,18 @@ export class NodeLoop {
   #isStopped = false;
   readonly #stats: LoopStats = { turns: 0, inputs: 0, delayP99Ms: 0, inboxDropped: 0 };
 
-  constructor(cluster: Cluster, clock: SystemClock, performer: Performer) {
+  /** `publish`: hears of every turn before its effects are performed, and of the stop: what leaves the node may rest on it (O-5). */
+  constructor(
+    cluster: Cluster,
+    clock: SystemClock,
+    performer: Performer,
+    publish: (loop: NodeLoop) => void = () => undefined,
+  ) {
     this.#cluster = cluster;
     this.#clock = clock;
     this.#watch = new ClockWatch(clock);
     this.#performer = performer;
+    this.#publish = publish;
   }
 
   get cluster(): Cluster {
@@ -114,6 +122,7 @@ export class NodeLoop {
   stop(reason: string, exitCode: number): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
+    this.#publish(this);
     this.#clock.wakeAt(Number.POSITIVE_INFINITY, () => {});
     this.#inbox.length = 0;
     for (const answer of this.#waiting.values()) answer(STOPPED);
@@ -169,6 +178,7 @@ export class NodeLoop {
     if (now >= this.#cluster.nextDeadline()) this.#cluster.tick(now, effects);
     this.#stats.turns += 1;
     this.#stats.inputs += inputs.length;
+    this.#publish(this);
     for (const effect of effects) {
       // After a stop nothing more is said or written: what follows it was decided without knowing of it.
       if (this.#isStopped) return;

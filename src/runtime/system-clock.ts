@@ -78,6 +78,11 @@ export class ClockWatch {
     this.#ahead = clock.wall() - clock.monotonic();
   }
 
+  /** The lead of the wall clock that counts as none. Shown together with a lease, it lets another thread do what `peek` does. */
+  get ahead(): number {
+    return this.#ahead;
+  }
+
   /** What jumped since the last call, when it is 5 ms or more; else 0. Backward steps count for nothing. */
   take(): number {
     const ahead = this.#clock.wall() - this.#clock.monotonic();
@@ -90,9 +95,13 @@ export class ClockWatch {
 
   /** What `take` would find beyond the threshold, without taking it: for `owns()` between two turns. */
   peek(): number {
-    const jump = this.#clock.wall() - this.#clock.monotonic() - this.#ahead;
-    return Math.max(0, jump - JUMP_MS);
+    return jumpBeyond(this.#clock, this.#ahead);
   }
+}
+
+/** By how much the wall clock runs further ahead of the monotonic one than `ahead`, beyond the threshold; 0 when it does not. */
+export function jumpBeyond(clock: Clock, ahead: number): number {
+  return Math.max(0, clock.wall() - clock.monotonic() - ahead - JUMP_MS);
 }
 
 /** Below this a jump is noise of reading two clocks one after the other; holders stop 5 ms early for it. */

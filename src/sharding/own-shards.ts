@@ -9,7 +9,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { LogIndex, ShardId } from '../model/ids.ts';
-import type { Owner, ShardMap } from '../model/shard-map.ts';
+import type { Owner, ServingEdition, ShardMap } from '../model/shard-map.ts';
 import type { PendingMap } from './map-state.ts';
 import type { ShardingEffect } from './messages.ts';
 import type { OwnerPair, OwnershipRules } from './rules.ts';
@@ -31,6 +31,7 @@ export class OwnShards {
   #status: Uint8Array = new Uint8Array(0);
   #epochs: Float64Array = new Float64Array(0);
   #servingCount = 0;
+  #edition: ServingEdition = { shardCount: 0 };
   #releasing: { readonly version: LogIndex; readonly deadline: number } | undefined;
   #releasedVersion: LogIndex = 0 as LogIndex;
 
@@ -48,6 +49,11 @@ export class OwnShards {
     return this.#servingCount;
   }
 
+  /** Another object whenever an answer of `epochOf` may be another. */
+  get edition(): ServingEdition {
+    return this.#edition;
+  }
+
   /** The epoch under which maps let this process serve `shard`; the lease is another question. */
   epochOf(shard: ShardId): LogIndex | undefined {
     return this.#status[shard] === SERVING ? (this.#epochs[shard] as LogIndex) : undefined;
@@ -61,6 +67,7 @@ export class OwnShards {
     const { active, pending } = maps;
     const shardCount = (active ?? pending)?.shardCount ?? 0;
     if (this.#status.length !== shardCount) this.#resize(shardCount);
+    this.#edition = { shardCount };
     const started = new Map<LogIndex, ShardId[]>();
     const toRelease: ShardId[] = [];
     const mine = active === undefined ? -1 : this.#placeIn(active.owners);
@@ -153,6 +160,7 @@ export class OwnShards {
     this.#status = new Uint8Array(shardCount);
     this.#epochs = new Float64Array(shardCount);
     this.#servingCount = 0;
+    this.#edition = { shardCount };
   }
 
   #isSelf(owner: OwnerPair): boolean {

@@ -14,7 +14,7 @@ import type { Machine, MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
 import type { Boot, LogIndex, NodeId, ShardId } from '../model/ids.ts';
 import type { ShardingStats } from '../model/node-stats.ts';
-import type { ShardMap } from '../model/shard-map.ts';
+import type { ServingEdition, ShardMap } from '../model/shard-map.ts';
 import { RELEASE_SHARE, type ShardingConfig } from './config.ts';
 import { Coordinator } from './coordinator.ts';
 import { Grants } from './grants.ts';
@@ -84,6 +84,11 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
   /** O-1 without the lease: the epoch under which the maps let this process serve `shard`. */
   serving(shard: ShardId): LogIndex | undefined {
     return this.#isStopped ? undefined : this.#shards.epochOf(shard);
+  }
+
+  /** Another object whenever an answer of `serving` may be another. */
+  get servingEdition(): ServingEdition {
+    return this.#shards.edition;
   }
 
   get ownedCount(): number {

@@ -1,7 +1,7 @@
 /** The life of a node in its process: what may be called when. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FunkNode, NotRunningError } from '../../src/node.ts';
+import { FunkNode, NotRunningError } from '../../src/index.ts';
 
 describe('a node', () => {
   it('that was stopped does not start any more, for nothing would ever close it', async () => {
