@@ -3,7 +3,7 @@ import type { MonotonicMs } from '../base/machine.ts';
 import type { MemberId, RequestId } from '../model/ids.ts';
 import { nodeIdOf } from '../model/ids.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
-import type { Core } from './core.ts';
+import { type Core, notify } from './core.ts';
 import { Departure, type DeparturePhase, type DepartureStep } from './departure.ts';
 import type { ClusterEffect } from './messages.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
@@ -17,11 +17,19 @@ export interface LeaveTakingHost {
   leaveGossip(now: MonotonicMs, effects: ClusterEffect[]): void;
 }
 
+/** So long the leader goes on telling a member that it dropped (raft.md 9.2), with room for a slow disk. */
+const OWN_LOG_MS = 1_500;
+
+const VOTE_KEPT =
+  'leaving with a vote that nobody took in time: until this node is back or removed, the others need more of themselves for a quorum';
+
 export class LeaveTaking {
   readonly #host: LeaveTakingHost;
   readonly #drains: Set<RequestId> = new Set();
   #departure: Departure | undefined;
   #isDraining = false;
+  /** When the leader said that this member is out of the group. */
+  #droppedAt: MonotonicMs | undefined;
   #isRetired = false;
   /** The leader that was asked last. */
   #asked: MemberId | undefined;
@@ -70,8 +78,20 @@ export class LeaveTaking {
   /** The leader has taken this member out of the group. */
   onRetired(from: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
     if (this.#departure === undefined || from !== this.#asked) return;
+    this.#droppedAt ??= now;
+    this.#settleRetirement(now, effects);
+  }
+
+  /**
+   * The leader knows it first, for it needs no word of a member that it drops. This node's own disk should know it as well: started
+   * alone, it would else wait for a quorum of voters of long ago, and be taken for one that can stand alone.
+   */
+  #settleRetirement(now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#droppedAt === undefined || this.#isRetired) return;
+    const { replica, self } = this.#host.core();
+    if (replica.wouldReturnToGroup(self) && now - this.#droppedAt < OWN_LOG_MS) return;
     this.#isRetired = true;
-    this.#host.core().replica.fallSilent('the vote was given up', now, effects);
+    replica.fallSilent('the vote was given up', now, effects);
   }
 
   /** There are new cores: they know nothing of a drain that was asked for. */
@@ -82,13 +102,17 @@ export class LeaveTaking {
   evaluate(now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#answerDrains(effects);
     if (this.#departure === undefined) return;
+    this.#settleRetirement(now, effects);
     const { holding } = this.#host.core();
     const facts = {
       hasCompany: this.#hasCompany() && holding.sharding.ownedCount > 0,
       isDrained: holding.isDrained,
       mustRetire: this.#mustRetire(now),
     };
-    for (const step of this.#departure.evaluate(facts, now)) this.#take(step, this.#departure, now, effects);
+    for (const step of this.#departure.evaluate(facts, now)) {
+      if (step === 'release' && facts.mustRetire) notify({ kind: 'warning', text: VOTE_KEPT }, effects);
+      this.#take(step, this.#departure, now, effects);
+    }
   }
 
   /** Gossip was left: the last thing. */
@@ -118,7 +142,9 @@ export class LeaveTaking {
 
   #mustRetire(now: MonotonicMs): boolean {
     const { replica, self, steward } = this.#host.core();
-    if (!this.#host.isAutoJoin || this.#isRetired || !replica.isInGroup(self)) return false;
+    if (!this.#host.isAutoJoin || this.#isRetired) return false;
+    if (this.#droppedAt !== undefined) return true;
+    if (!replica.isInGroup(self)) return false;
     if (replica.isLeader) return !steward.isLast(now);
     const { voters, votersOutgoing, learners } = replica.configuration;
     return [...voters, ...votersOutgoing, ...learners].some((member) => {

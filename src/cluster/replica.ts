@@ -111,9 +111,13 @@ export class Replica {
   }
 
   isInGroup(self: MemberId): boolean {
-    if (this.#raft === undefined) return false;
-    const { voters, votersOutgoing, learners } = this.configuration;
-    return voters.includes(self) || votersOutgoing.includes(self) || learners.includes(self);
+    return this.#raft !== undefined && isNamed(this.configuration, self);
+  }
+
+  /** Whether this node, started from its own disk, would take itself for a member of the group. */
+  wouldReturnToGroup(self: MemberId): boolean {
+    const raft = this.#raft;
+    return raft !== undefined && (isNamed(raft.configuration, self) || !raft.isConfigurationDurable);
   }
 
   /**
@@ -485,4 +489,8 @@ export class Replica {
 
 function unreadable({ lastLog }: SnapshotMeta, problem: DecodeError): string {
   return `a snapshot at index ${lastLog.index} cannot be read: ${problem.message}`;
+}
+
+function isNamed({ voters, votersOutgoing, learners }: Configuration, member: MemberId): boolean {
+  return voters.includes(member) || votersOutgoing.includes(member) || learners.includes(member);
 }

@@ -72,6 +72,11 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
     return this.#state.configuration;
   }
 
+  /** The newest configuration is on this node's disk. */
+  get isConfigurationDurable(): boolean {
+    return this.#state.log.latest.index <= this.#state.outbox.durableIndex;
+  }
+
   /** The newest configuration that is known to be committed, and its index: what a snapshot stores. */
   get committedConfiguration(): { readonly index: LogIndex; readonly configuration: Configuration } {
     return this.#state.log.configurationAt(this.#state.commitIndex);

@@ -13,7 +13,7 @@ import { dirname, resolve } from 'node:path';
 import { memberId } from '../model/ids.ts';
 import type { ClusterId, MemberId, NodeId, Stamp } from '../model/ids.ts';
 import { EMPTY_RECOVERED_LOG } from '../model/log.ts';
-import type { Configuration, RecoveredLog } from '../model/log.ts';
+import type { Configuration, LogId, RecoveredLog } from '../model/log.ts';
 import type { StorageStats } from '../model/node-stats.ts';
 import type { DiskPort } from '../ports/disk-port.ts';
 import { decodeConfiguration } from '../wire/raft/entry.ts';
@@ -102,6 +102,8 @@ export interface DirectoryPeek {
   readonly identity: Identity | undefined;
   /** Its newest configuration names it as a voter; also true when its data cannot be read, for then it may well be one. */
   readonly mayVote: boolean;
+  /** Where its log ends; undefined when it has none, or none that can be read. */
+  readonly lastLog: LogId | undefined;
 }
 
 export function peekDirectory(folder: string): DirectoryPeek {
@@ -110,10 +112,10 @@ export function peekDirectory(folder: string): DirectoryPeek {
     identity = readIdentity(new SystemDisk(), folder);
     const log = recoverDirectory(folder);
     const mayVote = identity !== undefined && isVoter(log, memberId(identity.nodeId, identity.stamp));
-    return { identity, mayVote };
+    return { identity, mayVote, lastLog: lastLogOf(log) };
   } catch (error) {
     const isUnreadable = [DamagedLogError, DataLostError, IdentityMismatchError].some((type) => error instanceof type);
-    if (isUnreadable) return { identity, mayVote: true };
+    if (isUnreadable) return { identity, mayVote: true, lastLog: undefined };
     throw error;
   }
 }
@@ -157,6 +159,11 @@ function latestConfiguration({ entries, snapshot }: RecoveredLog): Configuration
     if (entry?.kind === 'config') return decodeConfiguration(entry.data);
   }
   return snapshot?.meta.configuration;
+}
+
+function lastLogOf({ entries, snapshot }: RecoveredLog): LogId | undefined {
+  const last = entries.at(-1);
+  return last === undefined ? snapshot?.meta.lastLog : { term: last.term, index: last.index };
 }
 
 async function openLocked(folder: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {

@@ -1,10 +1,12 @@
 /**
  * Default data directories: `<base>/funknode/<cluster-name>/<n>`, one for each node of that name on this machine. A node takes the first
- * that no running node has locked, those whose node still has a vote first, so that whoever was stopped comes back as itself.
+ * that no running node has locked, those whose node still has a vote before the others, so that whoever was stopped comes back as itself.
+ * Among voters the one whose log goes furthest comes first: if the others were dropped, it is the one that knows, and can stand alone.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeId } from '../model/ids.ts';
+import type { LogId } from '../model/log.ts';
 import { lockFolder, makeFolder, openDataDirectory, peekDirectory } from './data-directory.ts';
 import type { DataDirectory, DataDirectoryOptions } from './data-directory.ts';
 import { DirectoryLock } from './directory-lock.ts';
@@ -50,17 +52,22 @@ async function choose(folder: string, nodeId: NodeId | undefined): Promise<SlotC
   let chosen: SlotChoice | undefined;
   try {
     let fallback: SlotChoice | undefined;
+    let furthest: LogId | undefined;
     for (const slot of slots) {
       const choice = await tryLock(join(folder, String(slot)));
       if (choice === undefined) continue;
       held.push(choice);
-      const { identity, mayVote } = peekDirectory(choice.path);
-      if (nodeId !== undefined && identity !== undefined && identity.nodeId !== nodeId) continue;
-      fallback ??= choice;
-      // The slot of the very node that was asked for comes before all others, whether it votes or not.
-      if (mayVote || (nodeId !== undefined && identity !== undefined)) {
+      const { identity, mayVote, lastLog } = peekDirectory(choice.path);
+      if (nodeId !== undefined && identity !== undefined) {
+        if (identity.nodeId !== nodeId) continue;
+        // The slot of the very node that was asked for comes before all others, whether it votes or not.
         chosen = choice;
         break;
+      }
+      fallback ??= choice;
+      if (mayVote && (chosen === undefined || isFurther(lastLog, furthest))) {
+        chosen = choice;
+        furthest = lastLog;
       }
     }
     chosen ??= fallback ?? (await freshSlot(folder, slots));
@@ -68,6 +75,12 @@ async function choose(folder: string, nodeId: NodeId | undefined): Promise<SlotC
   } finally {
     for (const { path, lock } of held) if (path !== chosen?.path) lock.release();
   }
+}
+
+/** A log that cannot be read is behind all others. */
+function isFurther(log: LogId | undefined, than: LogId | undefined): boolean {
+  if (log === undefined || than === undefined) return log !== undefined;
+  return log.term === than.term ? log.index > than.index : log.term > than.term;
 }
 
 async function freshSlot(folder: string, slots: readonly number[]): Promise<SlotChoice> {

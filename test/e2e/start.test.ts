@@ -31,6 +31,10 @@ interface Started {
   readonly endpoints: Readonly<Record<string, string>>;
 }
 
+function everything(): string {
+  return started.map(({ output }) => output).join('\n');
+}
+
 /** One `npm start` in its own process group, as in a terminal of its own. */
 class NpmStart {
   readonly child: ChildProcess;
@@ -58,7 +62,7 @@ class NpmStart {
       const found = pattern.exec(this.output);
       if (found !== null) return found;
       const isOver = this.child.exitCode !== null || performance.now() > end;
-      assert.ok(!isOver, `never said ${String(pattern)}:\n${this.output}`);
+      if (isOver) assert.fail(`never said ${String(pattern)}:\n${this.output}\n\nAll have said:\n${everything()}`);
     }
   }
 

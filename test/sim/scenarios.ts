@@ -1,4 +1,7 @@
 /** Stories with a known plot, each on a quiet network: what a cluster must live through, and how long that may take. */
+import type { MemberId } from '../../src/model/ids.ts';
+import { nodeIdOf } from '../../src/model/ids.ts';
+import { decodeConfiguration } from '../../src/wire/raft/entry.ts';
 import { missing, missingVoters } from './health.ts';
 import { quietOptions, type SimulationOptions } from './options.ts';
 import { type Machine, Simulation } from './simulation.ts';
@@ -91,6 +94,13 @@ function leaveTogether(simulation: Simulation, machines: readonly Machine[]): nu
     });
   mustBecome(simulation, 'leaving', () => (left === 0 ? undefined : `${left} are still there`), 21_000);
   return simulation.now - start;
+}
+
+/** Those whom the newest configuration on its disk names. */
+function votersOnDisk({ directory }: Machine): readonly MemberId[] {
+  const { entries, snapshot } = directory.durable;
+  const config = entries.findLast(({ kind }) => kind === 'config');
+  return (config === undefined ? snapshot?.meta.configuration : decodeConfiguration(config.data))?.voters ?? [];
 }
 
 function founding(count: number): Scenario {
@@ -209,6 +219,29 @@ export const SCENARIOS: readonly Scenario[] = [
       const start = simulation.now;
       stopAndStart(simulation);
       return simulation.now - start;
+    },
+  },
+  {
+    name: 'all of 3 leave one after the other, and no disk but that of the last claims a vote',
+    options: { voters: 3, network: { delayMinMs: 0.1, delayMeanMs: 0.3, loss: 0.05, duplication: 0, lateness: 0 } },
+    play: (simulation) => {
+      form(simulation);
+      // The word that one was dropped may come before the entry that says so.
+      simulation.network.options = simulation.options.network;
+      const start = simulation.now;
+      const order = simulation.chance.shuffled(simulation.machines);
+      for (const machine of order) leaveTogether(simulation, [machine]);
+      const claims = order.map((machine) => votersOnDisk(machine).map(nodeIdOf));
+      const last = order.at(-1) as Machine;
+      for (const [i, voters] of claims.entries())
+        if (voters.includes((order[i] as Machine).nodeId) !== (order[i] === last))
+          throw new Violation(
+            `they left as ${order.map(({ nodeId }) => nodeId)}, and their disks say ${claims.join(' | ')}`,
+          );
+      const took = simulation.now - start;
+      simulation.start(last);
+      whole(simulation, 'the last one stands alone', 3_000);
+      return took;
     },
   },
   leavingAtOnce(3),

@@ -405,6 +405,20 @@ describe('default slots', () => {
     for (const { lock } of [choice, next, fresh]) lock.release();
   });
 
+  it('of several that may vote, the one whose log goes furthest comes first', async () => {
+    const base = newPath();
+    const folder = join(base, 'funknode', 'demo');
+    for (const slot of ['1', '2', '3']) {
+      await (await writeMember(join(folder, slot), slot === '2' ? 4 : 3)).release();
+    }
+    const choices = [await chooseSlot(base, 'demo'), await chooseSlot(base, 'demo')];
+    assert.deepEqual(
+      choices.map(({ path }) => path),
+      [join(folder, '2'), join(folder, '1')],
+    );
+    for (const { lock } of choices) lock.release();
+  });
+
   it('a node that was named takes its own slot, and none of another name', async () => {
     const base = newPath();
     const folder = join(base, 'funknode', 'demo');
