@@ -223,7 +223,10 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'all of 3 leave one after the other, and no disk but that of the last claims a vote',
-    options: { voters: 3, network: { delayMinMs: 0.1, delayMeanMs: 0.3, loss: 0.05, duplication: 0, lateness: 0 } },
+    options: {
+      voters: 3,
+      network: { delayMinMs: 0.1, delayMeanMs: 0.3, loss: 0.05, duplication: 0, lateness: 0, replay: 0 },
+    },
     play: (simulation) => {
       form(simulation);
       // The word that one was dropped may come before the entry that says so.
