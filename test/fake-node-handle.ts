@@ -1,4 +1,5 @@
 /** A node without a cluster: a NodeHandle whose view, numbers and answers a test sets. Nothing here waits or listens. */
+import type { Backup } from '../src/model/backup.ts';
 import { parseEndpoint, type Endpoint } from '../src/model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../src/model/gossip-request.ts';
 import {
@@ -36,6 +37,7 @@ export interface FakeCall {
     | 'removeNode'
     | 'stepDown'
     | 'drain'
+    | 'backup'
     | 'confirmShardMap'
     | 'released'
     | 'discovered';
@@ -50,6 +52,7 @@ export interface FakeAnswers {
   removeNode?: (node: NodeId, options?: CallOptions) => Promise<void>;
   stepDown?: (options?: CallOptions) => Promise<void>;
   drain?: (options?: CallOptions) => Promise<void>;
+  backup?: () => Promise<Backup>;
   confirmShardMap?: (node: NodeId, version: number) => { success: boolean; currentIndex: number };
 }
 
@@ -174,6 +177,11 @@ export class FakeNodeHandle implements NodeHandle {
     if (this.answers.drain !== undefined) return this.answers.drain(options);
     this.enter('Draining');
     return Promise.resolve();
+  }
+
+  backup(): Promise<Backup> {
+    this.calls.push({ name: 'backup', argument: undefined });
+    return this.answers.backup?.() ?? Promise.reject(new RefusedError('this node has no state of a cluster'));
   }
 
   confirmShardMap(node: NodeId, version: number): { readonly success: boolean; readonly currentIndex: number } {

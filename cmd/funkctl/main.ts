@@ -10,6 +10,8 @@ import type { GlobalOptions } from './options.ts';
 const DRAIN_TIMEOUT_MS = 120_000;
 /** Members answer by gossip: the larger the cluster, the longer it takes. */
 const KEYS_TIMEOUT_MS = 60_000;
+/** A state may have many megabytes. */
+const BACKUP_TIMEOUT_MS = 120_000;
 
 function program(): Command {
   const funkctl = new Command('funkctl')
@@ -20,7 +22,7 @@ function program(): Command {
     .option('--interface <address>', 'interface to look on by mDNS')
     .option('-z, --zeroconf [bool]', 'look for nodes by mDNS when none is named', parseSwitch, true)
     .addOption(
-      new Option('--timeout <duration>', 'how long to wait for an answer (10s; drain: 2m; keys: 1m)').argParser(
+      new Option('--timeout <duration>', 'how long to wait for an answer (10s; drain, backup: 2m; keys: 1m)').argParser(
         parseTimeout,
       ),
     )
@@ -79,6 +81,12 @@ function addReadingVerbs(funkctl: Command): void {
     .action(async ({ full }: { full?: boolean }, command) => {
       const { watchNode } = await import('./commands/watch.ts');
       await watchNode({ ...globals(command), full: full === true });
+    });
+  verb(funkctl, 'backup', 'copy what the cluster has agreed on into a file; any node has it')
+    .argument('<file>', 'where; it must not be there yet')
+    .action(async (file: string, _options, command) => {
+      const { takeBackup } = await import('./commands/backup.ts');
+      await takeBackup(file, globals(command, BACKUP_TIMEOUT_MS));
     });
   verb(funkctl, 'diag', 'what mDNS finds').action(async (_options, command) => {
     const { diagnose } = await import('./commands/diag.ts');

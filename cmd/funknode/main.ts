@@ -8,7 +8,7 @@ import { EXIT_DONE, EXIT_SETTINGS, EXIT_USAGE } from './exit-codes.ts';
 import { gatherSettings, resolveSettings, type Settings } from './settings.ts';
 
 /** Words that lead to the tools for a node that does not run. */
-const OFFLINE_VERBS: ReadonlySet<string> = new Set(['wal', 'snap', 'recover']);
+const OFFLINE_VERBS: ReadonlySet<string> = new Set(['wal', 'snap', 'recover', 'backup', 'restore']);
 
 async function main(argv: readonly string[]): Promise<number> {
   if (OFFLINE_VERBS.has(argv[0] ?? '')) {

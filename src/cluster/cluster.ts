@@ -47,7 +47,7 @@ import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
 import { Steward } from './steward.ts';
 
 export { mintClusterId } from './founding-log.ts';
-export { forcedState, type RecoveredState, recoveredState } from './recovered-state.ts';
+export { copyOfLog, forcedState, logOfCopy, type RecoveredState, recoveredState } from './recovered-state.ts';
 
 export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #config: ClusterConfig;

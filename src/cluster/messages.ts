@@ -1,4 +1,5 @@
 /** The vocabulary of the whole node: what the shell tells it and what it asks of the shell. */
+import type { AgreedCopy } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Stamp, StreamId } from '../model/ids.ts';
@@ -54,6 +55,8 @@ export type ClusterRequest =
   | { readonly kind: 'removeNode'; readonly node: NodeId }
   | { readonly kind: 'stepDown' }
   | { readonly kind: 'drain' }
+  /** The agreed state as this node has it. */
+  | { readonly kind: 'copy' }
   | { readonly kind: 'gossip'; readonly request: GossipRequest }
   /** The orderly stop: shards away, vote given up, gossip left. The reply is the last thing the node says. */
   | { readonly kind: 'leave' };
@@ -88,6 +91,7 @@ export type ClusterEffect =
 export type ClusterOutcome =
   /** `count`: for `join`, how many addresses answered. */
   | { readonly kind: 'done'; readonly count: number }
+  | { readonly kind: 'copy'; readonly copy: AgreedCopy }
   /** To a `gossip` request, refusals of it included. */
   | { readonly kind: 'gossip'; readonly outcome: GossipOutcome }
   | {

@@ -4,7 +4,8 @@
  * them all, too.
  */
 import { DecodeError } from '../base/errors.ts';
-import type { LogIndex, MemberId, Term } from '../model/ids.ts';
+import type { AgreedCopy } from '../model/backup.ts';
+import type { ClusterId, LogIndex, MemberId, Term } from '../model/ids.ts';
 import { NO_INDEX } from '../model/ids.ts';
 import type { Configuration, LogId, RecoveredLog } from '../model/log.ts';
 import { MapState } from '../sharding/sharding.ts';
@@ -47,6 +48,24 @@ export function forcedState(log: RecoveredLog): ForcedState {
     state.apply({ index, term: base.term, kind: 'command', data });
   }
   return { ...found, base, image: state.image(map.image()) };
+}
+
+/** All that the log of a stopped node says, its uncertain entries included; undefined when it never belonged to a cluster. */
+export function copyOfLog(log: RecoveredLog, clusterId: ClusterId | undefined): AgreedCopy | undefined {
+  const { state, map } = replay(log);
+  const { founding, configuration, configurationIndex } = state;
+  if (clusterId === undefined || founding === undefined) return undefined;
+  const { last, uncertain, shardMapVersion: mapVersion } = readings(log, { state, map });
+  const meta = { clusterId, lastLog: last, configuration, configurationIndex };
+  const image = state.image(map.image());
+  return { meta, image, term: log.hardState.term, ledBy: '', uncertain, mapVersion, ...founding };
+}
+
+/** A log that says what the copy says. */
+export function logOfCopy({ meta, image, term, uncertain }: AgreedCopy): RecoveredLog {
+  const commitHint = (meta.lastLog.index - uncertain) as LogIndex;
+  const snapshot = { meta, bytes: image };
+  return { hardState: { term, vote: null }, snapshot, entries: [], commitHint, tornTail: undefined };
 }
 
 interface Replayed {

@@ -400,10 +400,9 @@ export class Replica {
 
   #streamSnapshot(stream: { to: MemberId; forRaft: boolean }, now: MonotonicMs, effects: ClusterEffect[]): void {
     const transfers: TransferEvent[] = [];
-    const bytes = this.state.image(this.#host.shardImage());
-    const meta = this.#meta();
+    const copy = this.copy();
     const term = this.#raft?.term ?? NO_TERM;
-    if (meta === undefined || !this.#sender.begin({ ...stream, term, meta, bytes }, now, transfers)) {
+    if (copy === undefined || !this.#sender.begin({ ...stream, term, ...copy }, now, transfers)) {
       if (stream.forRaft) this.step({ kind: 'snapshotStatus', peer: stream.to, ok: false }, now, effects);
       return;
     }
@@ -457,26 +456,24 @@ export class Replica {
     const isDue = entries >= this.#snapshotAfter || this.#bytesSinceSnapshot >= this.#policy.bytes;
     // What is being installed is newer, and takes the place of whatever is saved.
     if (this.#isSnapshotPending || this.#isInstalling || !isDue) return;
-    const meta = this.#meta();
-    if (meta === undefined) return;
+    const copy = this.copy();
+    if (copy === undefined) return;
     this.#isSnapshotPending = true;
     this.#bytesSinceSnapshot = 0;
     this.#snapshotAfter = this.#drawSnapshotAfter();
     // Streams under way still need what follows the snapshot that they carry.
     const floor = this.#raft?.compactFloor ?? Number.POSITIVE_INFINITY;
-    const keepFrom = Math.max(1, Math.min(floor, meta.lastLog.index - this.#policy.trailing)) as LogIndex;
-    effects.push({ kind: 'saveSnapshot', meta, bytes: this.state.image(this.#host.shardImage()), keepFrom });
+    const keepFrom = Math.max(1, Math.min(floor, copy.meta.lastLog.index - this.#policy.trailing)) as LogIndex;
+    effects.push({ kind: 'saveSnapshot', ...copy, keepFrom });
   }
 
-  #meta(): SnapshotMeta | undefined {
-    const clusterId = this.clusterId;
-    if (clusterId === undefined || this.state.appliedIndex === NO_INDEX) return undefined;
-    return {
-      clusterId,
-      lastLog: { term: this.state.appliedTerm, index: this.state.appliedIndex },
-      configuration: this.state.configuration,
-      configurationIndex: this.state.configurationIndex,
-    };
+  /** The agreed state as it is here now; undefined while there is none. */
+  copy(): { readonly meta: SnapshotMeta; readonly bytes: Uint8Array } | undefined {
+    const { clusterId } = this;
+    const { appliedIndex: index, appliedTerm: term, configuration, configurationIndex } = this.state;
+    if (clusterId === undefined || index === NO_INDEX) return undefined;
+    const meta = { clusterId, lastLog: { term, index }, configuration, configurationIndex };
+    return { meta, bytes: this.state.image(this.#host.shardImage()) };
   }
 
   /** Set by the owner as soon as the node belongs to a cluster. */

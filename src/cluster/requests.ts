@@ -1,7 +1,7 @@
 /** What callers ask of the node: each request is handed to whom it concerns and ends in exactly one reply. */
 import { unreachable } from '../base/assert.ts';
 import type { MonotonicMs } from '../base/machine.ts';
-import type { RequestId } from '../model/ids.ts';
+import { NO_INDEX, type RequestId } from '../model/ids.ts';
 import type { RaftOutcome } from '../raft/messages.ts';
 import { checkTags } from '../serf/serf.ts';
 import type { Core } from './core.ts';
@@ -47,6 +47,9 @@ export class Requests {
       case 'drain':
         leaveTaking.drain(requestId, now, effects);
         return;
+      case 'copy':
+        effects.push({ kind: 'reply', requestId, outcome: this.#copy(now) });
+        return;
       case 'leave':
         leaveTaking.leave(requestId, now, effects);
         return;
@@ -84,6 +87,19 @@ export class Requests {
       this.#transfers.add(requestId);
       replica.step({ kind: 'transferLeader', requestId }, now, effects);
     }
+  }
+
+  #copy(now: MonotonicMs): ClusterOutcome {
+    const { self, replica, holding } = this.#host.core();
+    const copied = replica.copy();
+    const { founding } = replica.state;
+    if (copied === undefined || founding === undefined)
+      return refusal('REFUSED', 'this node has no state of a cluster: it gossips only, or has not joined yet');
+    const { leader, term } = replica.knownLeader(self, now);
+    const { meta, bytes: image } = copied;
+    const mapVersion = holding.sharding.activeMap()?.version ?? NO_INDEX;
+    const ledBy = leader ?? '';
+    return { kind: 'copy', copy: { meta, image, term, ledBy, uncertain: 0, mapVersion, ...founding } };
   }
 
   #changeTags(

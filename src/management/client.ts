@@ -243,6 +243,14 @@ export class ManagementClient implements Disposable {
     }
   }
 
+  /**
+   * The bytes of a backup file, in order: what the cluster has agreed on, as this node has it. Whole only when the loop ends by itself;
+   * `verifyBackup` of `funknode/offline` proves the file. Rejects with CallRefusedError when the node has nothing to copy.
+   */
+  async *backup(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const { piece } of this.#stream(this.#node.Backup, {}, options)) yield piece;
+  }
+
   /** Closes the connection; calls under way end first. */
   close(): void {
     this.#connection.client.close();

@@ -10,6 +10,7 @@ import { listShards } from './handlers/clusterfunk/list-shards.ts';
 import { removeNode } from './handlers/clusterfunk/remove-node.ts';
 import { stepDown } from './handlers/clusterfunk/step-down.ts';
 import { addNodeAsVoter } from './handlers/node/add-node.ts';
+import { backup } from './handlers/node/backup.ts';
 import { DRAIN_BOUND_MS, drain } from './handlers/node/drain.ts';
 import { forceLeave } from './handlers/node/force-leave.ts';
 import { getShardMap } from './handlers/node/get-shard-map.ts';
@@ -70,6 +71,7 @@ export function nodeService(
     ...rpc('ManageKeys', manageKeys, MANAGE_KEYS_BOUND_MS),
     Watch: watch(context, streams, limits),
     Query: query(context, streams),
+    Backup: backup(context, streams),
   };
 }
 

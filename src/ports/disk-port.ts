@@ -11,9 +11,11 @@ export interface DiskPort {
   openToRead(path: string): DiskFile;
   /** A new file, or an old one emptied. */
   create(path: string): DiskFile;
-  /** Replaces `to`. Durable only after {@link syncFolder} of both folders. */
+  /** Of a file, replacing `to`, or of a folder. Durable only after {@link syncFolder} of both folders. */
   rename(from: string, to: string): void;
   remove(path: string): void;
+  /** An empty one. */
+  removeFolder(path: string): void;
   /** Makes creations, renames and removals in the folder durable. */
   syncFolder(path: string): void;
 }

@@ -127,8 +127,7 @@ export interface DirectoryContents {
 }
 
 /** What opening would find. Changes nothing, and takes no lock; throws what opening would reject with. */
-export function readDirectory(folder: string): DirectoryContents {
-  const disk = new SystemDisk();
+export function readDirectory(folder: string, disk: DiskPort = new SystemDisk()): DirectoryContents {
   const { identity, clusterId, isUsed } = examine(disk, folder);
   if (identity === undefined || !isUsed) return { identity, clusterId, log: EMPTY_RECOVERED_LOG };
   const place = { walFolder: `${folder}/wal`, snapFolder: `${folder}/snap` };
@@ -229,7 +228,8 @@ function examine(
   return { identity, clusterId, isUsed };
 }
 
-function quarantineName(now: number): string {
+/** The name of what is moved aside now. */
+export function quarantineName(now: number): string {
   return new Date(now).toISOString().replace(/[:.]/g, '-');
 }
 
@@ -276,7 +276,8 @@ function hasLog(disk: DiskPort, folder: string): boolean {
   );
 }
 
-function memberHash({ nodeId, stamp }: Identity): Uint8Array {
+/** What a log's segments bear of their member. */
+export function memberHash({ nodeId, stamp }: Identity): Uint8Array {
   return new Uint8Array(createHash('sha256').update(memberId(nodeId, stamp)).digest().subarray(0, 8));
 }
 

@@ -1,6 +1,7 @@
 /** The handle of a node that runs in this thread: posts inputs to its loop and turns outcomes into promises. */
 import { assert, unreachable } from '../base/assert.ts';
 import type { ClusterOutcome, ClusterRequest } from '../cluster/messages.ts';
+import type { Backup } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { LogIndex, NodeId, ShardId } from '../model/ids.ts';
@@ -100,6 +101,12 @@ export class LocalNodeHandle implements NodeHandle {
 
   async drain(options?: CallOptions): Promise<void> {
     await this.#ask({ kind: 'drain' }, undefined, options);
+  }
+
+  async backup(options?: CallOptions): Promise<Backup> {
+    const outcome = await this.#request({ kind: 'copy' }, undefined, options);
+    assert(outcome.kind === 'copy', 'who asks for a copy is given one');
+    return { ...outcome.copy, takenBy: this.view().id, takenAt: this.#clock.wall() };
   }
 
   /** The orderly stop of the core; the shell closes everything afterwards. */

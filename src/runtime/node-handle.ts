@@ -1,4 +1,5 @@
 /** The one way into a running node. Message-shaped: everything is a value or a promise, so the core may live elsewhere. */
+import type { Backup } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { NodeId, ShardId } from '../model/ids.ts';
@@ -43,6 +44,8 @@ export interface NodeHandle {
   stepDown(options?: CallOptions): Promise<void>;
   /** Moves this node's shards away, then resolves. */
   drain(options?: CallOptions): Promise<void>;
+  /** What the cluster has agreed on, as this node has it. Rejects with {@link RefusedError} while it has nothing. */
+  backup(options?: CallOptions): Promise<Backup>;
   /** An acknowledgement of a shard map that came by clusterfunk's RPC. */
   confirmShardMap(node: NodeId, version: number): { readonly success: boolean; readonly currentIndex: number };
   /** Tells of found nodes (mDNS, DNS): undecided nodes decide by them who founds. */

@@ -43,6 +43,10 @@ export class SystemDisk implements DiskPort {
     attempt('removing', path, () => fs.unlinkSync(path));
   }
 
+  removeFolder(path: string): void {
+    attempt('removing', path, () => fs.rmdirSync(path));
+  }
+
   syncFolder(path: string): void {
     attempt('syncing', path, () => {
       const fd = fs.openSync(path, 'r');

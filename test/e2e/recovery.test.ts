@@ -1,29 +1,10 @@
 /** A quorum that is lost for good: what the program says of it, and the way on from the one node that is left. raft.md 14, R-1, R-4. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { freshClusterName, MAIN, type NodeProcess, Scratch, settled } from './node-process.ts';
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function funknode(...words: readonly string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...words], { timeout: 60_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
-}
-
-async function kill(node: NodeProcess): Promise<void> {
-  node.signal('SIGKILL');
-  await node.ended;
-}
+import { freshClusterName, type NodeProcess, Scratch, settled } from './node-process.ts';
+import { funknode, kill } from './program-runs.ts';
 
 describe('a cluster that has lost two of three disks', () => {
   it('goes on as a new one from the third, with its state and above its epochs, and takes the others in as new members', async () => {

@@ -199,6 +199,7 @@ export class DrivenLog {
 export function newDisk(): SimulatedDisk {
   const disk = new SimulatedDisk();
   for (const folder of ['', '/wal', '/snap', '/quarantine']) disk.makeFolder(`${FOLDER}${folder}`);
+  for (const parent of ['', FOLDER]) disk.syncFolder(parent);
   return disk;
 }
 

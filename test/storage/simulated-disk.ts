@@ -25,9 +25,14 @@ export class PowerCut extends Error {}
 type Change = { readonly kind: 'write'; readonly at: number; readonly bytes: Uint8Array } | { readonly kind: 'empty' };
 
 class Content {
+  readonly isFolder: boolean;
   visible: Uint8Array = new Uint8Array(0);
   durable: Uint8Array = new Uint8Array(0);
   pending: Change[] = [];
+
+  constructor(isFolder = false) {
+    this.isFolder = isFolder;
+  }
 
   write(bytes: Uint8Array, at: number): void {
     const copy = bytes.slice();
@@ -61,7 +66,6 @@ export type FaultyOperation = 'write' | 'shortWrite' | 'sync' | 'read' | 'create
 export class SimulatedDisk implements DiskPort {
   readonly #names: Map<string, Content> = new Map();
   readonly #durableNames: Map<string, Content> = new Map();
-  readonly #folders: Set<string> = new Set();
   #nameChanges: NameChange[] = [];
   #operations = 0;
   #cutAfter: number = Number.POSITIVE_INFINITY;
@@ -88,30 +92,33 @@ export class SimulatedDisk implements DiskPort {
   afterCrash(chooser: Chooser): SimulatedDisk {
     const names = new Map(this.#durableNames);
     for (const change of this.#nameChanges) if (chooser.pick(2) === 1) change.apply(names);
-    return this.#next([...names].map(([path, content]) => [path, content.settled(chooser)]));
+    dropUnreachable(names);
+    return this.#next([...names].map(([path, content]) => [path, content.isFolder || content.settled(chooser)]));
   }
 
   /** What a new process finds when only the old one died: the page cache, durable or not. */
   afterKill(): SimulatedDisk {
     const next = this.#next([]);
-    for (const [path, { visible, durable, pending }] of this.#names) {
-      next.#names.set(path, Object.assign(new Content(), { visible, durable, pending: [...pending] }));
+    for (const [path, { isFolder, visible, durable, pending }] of this.#names) {
+      next.#names.set(path, Object.assign(new Content(isFolder), { visible, durable, pending: [...pending] }));
     }
-    for (const [path, { durable }] of this.#durableNames) {
+    for (const [path, { isFolder, durable }] of this.#durableNames) {
       const same = this.#names.get(path) === this.#durableNames.get(path) ? next.#names.get(path) : undefined;
-      next.#durableNames.set(path, same ?? Object.assign(new Content(), { visible: durable, durable }));
+      next.#durableNames.set(path, same ?? Object.assign(new Content(isFolder), { visible: durable, durable }));
     }
     return next;
   }
 
   /** Everything that can be seen, as plain bytes. */
   files(): Map<string, Uint8Array> {
-    return new Map([...this.#names].map(([path, { visible }]) => [path, visible]));
+    const files = [...this.#names].filter(([, { isFolder }]) => !isFolder);
+    return new Map(files.map(([path, { visible }]) => [path, visible]));
   }
 
-  /** A disk that holds just these files, durably. */
+  /** A disk of our folders that holds just these files, durably. */
   withFiles(files: ReadonlyMap<string, Uint8Array>): SimulatedDisk {
-    return this.#next([...files].map(([path, bytes]) => [path, bytes.slice()]));
+    const folders = [...this.#names].filter(([, { isFolder }]) => isFolder).map(([path]) => [path, true] as const);
+    return this.#next([...folders, ...[...files].map(([path, bytes]) => [path, bytes.slice()] as const)]);
   }
 
   list(folder: string): readonly string[] {
@@ -123,11 +130,14 @@ export class SimulatedDisk implements DiskPort {
   }
 
   exists(path: string): boolean {
-    return this.#names.has(path) || this.#folders.has(path);
+    return this.#names.has(path);
   }
 
   makeFolder(path: string): void {
-    this.#folders.add(path);
+    if (this.#names.has(path)) return;
+    this.#operate('makeFolder', path);
+    const content = new Content(true);
+    this.#rename(folderOf(path), (names) => names.set(path, content));
   }
 
   openToRead(path: string): DiskFile {
@@ -149,15 +159,27 @@ export class SimulatedDisk implements DiskPort {
   rename(from: string, to: string): void {
     this.#operate('rename', from);
     const content = this.#content(from);
+    if (content.isFolder && this.#names.has(to)) throw new DiskFailedError('rename', from, 'ENOTEMPTY');
     this.#rename(folderOf(to), (names) => {
+      const inside = [...names].filter(([path]) => path.startsWith(`${from}/`));
       names.delete(from);
       names.set(to, content);
+      for (const [path, inner] of inside) {
+        names.delete(path);
+        names.set(`${to}${path.slice(from.length)}`, inner);
+      }
     });
   }
 
   remove(path: string): void {
     this.#operate('remove', path);
     this.#content(path);
+    this.#rename(folderOf(path), (names) => names.delete(path));
+  }
+
+  removeFolder(path: string): void {
+    this.#operate('removeFolder', path);
+    if (this.list(path).length > 0) throw new DiskFailedError('removeFolder', path, 'ENOTEMPTY');
     this.#rename(folderOf(path), (names) => names.delete(path));
   }
 
@@ -243,11 +265,12 @@ export class SimulatedDisk implements DiskPort {
     return fault;
   }
 
-  #next(files: readonly (readonly [string, Uint8Array])[]): SimulatedDisk {
+  /** `true` stands for a folder. */
+  #next(files: readonly (readonly [string, Uint8Array | true])[]): SimulatedDisk {
     const disk = new SimulatedDisk();
-    for (const folder of this.#folders) disk.#folders.add(folder);
     for (const [path, bytes] of files) {
-      const content = Object.assign(new Content(), { visible: bytes, durable: bytes });
+      const content =
+        bytes === true ? new Content(true) : Object.assign(new Content(), { visible: bytes, durable: bytes });
       disk.#names.set(path, content);
       disk.#durableNames.set(path, content);
     }
@@ -300,6 +323,15 @@ function patched(before: Uint8Array, bytes: Uint8Array, at: number): Uint8Array 
   after.set(before);
   after.set(bytes, at);
   return after;
+}
+
+/** What lies in a folder whose own name was lost. */
+function dropUnreachable(names: Map<string, Content>): void {
+  for (;;) {
+    const lost = [...names.keys()].filter((path) => folderOf(path) !== '' && !names.has(folderOf(path)));
+    if (lost.length === 0) return;
+    for (const path of lost) names.delete(path);
+  }
 }
 
 function folderOf(path: string): string {

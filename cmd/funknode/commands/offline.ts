@@ -1,13 +1,11 @@
 /**
- * `funknode wal`, `snap` and `recover`: the data directory of a node that does not run. All but the two verbs that ask for `--yes` read
- * alone. raft.md 11.7, 14.
+ * `funknode wal`, `snap`, `recover`, `backup` and `restore`: the data directory of a node that does not run. All but `restore` and the two
+ * verbs that ask for `--yes` read alone. raft.md 11.7, 14.
  */
 import { Command, CommanderError } from 'commander';
 import {
   type BatchDump,
   FormatFault,
-  forceNewCluster,
-  type Inspection,
   inspectDirectory,
   type SegmentDump,
   setAside,
@@ -16,6 +14,7 @@ import {
   walDump,
 } from '../../../src/offline.ts';
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from '../exit-codes.ts';
+import { addBackupVerbs, forceAfter, type ForceOptions, inspectionLines, refuseWithoutYes } from './beginnings.ts';
 
 const EXIT_DAMAGED = 65;
 /** What stands in an entry is shown up to here. */
@@ -25,8 +24,8 @@ const DATA_SHOWN = 24;
 export async function runOffline(argv: readonly string[]): Promise<number> {
   let code: number = EXIT_DONE;
   const program = new Command('funknode').exitOverride();
-  const act = (work: (folder: string, options: Options) => number | Promise<number>) => {
-    return async (folder: string, options: Options): Promise<void> => {
+  const act = <T>(work: (folder: string, options: T) => number | Promise<number>) => {
+    return async (folder: string, options: T): Promise<void> => {
       code = await work(folder, options);
     };
   };
@@ -35,20 +34,27 @@ export async function runOffline(argv: readonly string[]): Promise<number> {
     .command('dump <data-dir>')
     .description('print every batch and record')
     .option('--json', 'print JSON');
-  dump.action(act((folder, { json }) => dumpWal(folder, json === true)));
+  dump.action(act<Options>((folder, { json }) => dumpWal(folder, json === true)));
   wal.command('verify <data-dir>').description('check that a node could start from it').action(act(verifyWal));
   const snap = program.command('snap').description('the snapshots of a data directory');
   snap.command('verify <data-dir>').description('check every snapshot against its hash').action(act(verifySnap));
   const recover = program.command('recover').description('what to do when data or a quorum is lost');
   const inspect = recover.command('inspect <data-dir>').description('how far this node had come');
-  inspect.option('--json', 'print JSON').action(act((folder, { json }) => inspectAndPrint(folder, json === true)));
+  inspect
+    .option('--json', 'print JSON')
+    .action(act<Options>((folder, { json }) => inspectAndPrint(folder, json === true)));
   const rejoin = recover
     .command('rejoin <data-dir>')
     .description('set the data aside: the node comes back as a new member');
   rejoin.option('--yes', 'do it').action(act(rejoinAfter));
   const force = recover.command('force-new-cluster <data-dir>');
   force.description('make this node the only voter of a new cluster with the old state').option('--yes', 'do it');
-  force.action(act(forceAfter));
+  force.option('--peers <file>', 'a JSON list of the nodes that begin it together; the same on each of them');
+  force.option('--from <backup>', 'with --peers: the copy of the furthest of them, the same on each');
+  force.action(act<ForceOptions>(forceAfter));
+  addBackupVerbs(program, (result) => {
+    code = result;
+  });
   try {
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
@@ -144,22 +150,6 @@ function inspectAndPrint(folder: string, asJson: boolean): number {
   return EXIT_DONE;
 }
 
-function inspectionLines(found: Inspection): string[] {
-  const { configuration, founding, last } = found;
-  const list = (members: readonly string[]): string => members.join(' ') || 'none';
-  return [
-    `node         ${found.nodeId}, stamp ${found.stamp}`,
-    `cluster      ${founding?.clusterName ?? 'none'} ${found.clusterId ?? ''}`.trimEnd(),
-    `last entry   ${last.index} of term ${last.term}`,
-    `committed    ${Math.max(found.commitHint, found.snapshotIndex ?? 0)} or more; ${found.uncertain} entries are uncertain`,
-    `term         ${found.term}`,
-    `snapshot     ${found.snapshotIndex ?? 'none'}`,
-    `shard map    ${found.shardMapVersion === 0 ? 'none' : found.shardMapVersion}`,
-    `voters       ${list(configuration.voters)}`,
-    `learners     ${list(configuration.learners)}`,
-  ];
-}
-
 async function rejoinAfter(folder: string, { yes }: Options): Promise<number> {
   if (yes !== true) {
     return refuseWithoutYes(
@@ -168,22 +158,4 @@ async function rejoinAfter(folder: string, { yes }: Options): Promise<number> {
   }
   say(`the data is in ${await setAside(folder)}; the next start is that of a new member`);
   return EXIT_DONE;
-}
-
-async function forceAfter(folder: string, { yes }: Options): Promise<number> {
-  if (yes !== true) {
-    for (const line of inspectionLines(inspectDirectory(folder))) say(line);
-    return refuseWithoutYes(
-      'This node will be the only voter of a NEW cluster with this state, its uncertain entries included. Do it on one node only: the one whose last entry has the highest term, of equal terms the highest index. Every other node of the old cluster must be stopped and stay so until `funknode recover rejoin` has set its data aside: one that runs on may still serve shards.',
-    );
-  }
-  const { before, clusterId, firstIndex } = await forceNewCluster(folder);
-  say(`node ${before.nodeId} is the only voter of the new cluster ${clusterId}; its log begins at ${firstIndex}`);
-  say(`${before.uncertain} uncertain entries count from now on; the old data is in ${folder}/quarantine`);
-  return EXIT_DONE;
-}
-
-function refuseWithoutYes(text: string): number {
-  process.stderr.write(`${text}\nNothing was changed. With --yes it is done.\n`);
-  return EXIT_USAGE;
 }

@@ -3,6 +3,8 @@
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { AddNodeRequest as _funk_v1_AddNodeRequest, AddNodeRequest__Output as _funk_v1_AddNodeRequest__Output } from '../../funk/v1/AddNodeRequest.ts';
 import type { AddNodeResponse as _funk_v1_AddNodeResponse, AddNodeResponse__Output as _funk_v1_AddNodeResponse__Output } from '../../funk/v1/AddNodeResponse.ts';
+import type { BackupRequest as _funk_v1_BackupRequest, BackupRequest__Output as _funk_v1_BackupRequest__Output } from '../../funk/v1/BackupRequest.ts';
+import type { BackupResponse as _funk_v1_BackupResponse, BackupResponse__Output as _funk_v1_BackupResponse__Output } from '../../funk/v1/BackupResponse.ts';
 import type { DrainRequest as _funk_v1_DrainRequest, DrainRequest__Output as _funk_v1_DrainRequest__Output } from '../../funk/v1/DrainRequest.ts';
 import type { DrainResponse as _funk_v1_DrainResponse, DrainResponse__Output as _funk_v1_DrainResponse__Output } from '../../funk/v1/DrainResponse.ts';
 import type { ForceLeaveRequest as _funk_v1_ForceLeaveRequest, ForceLeaveRequest__Output as _funk_v1_ForceLeaveRequest__Output } from '../../funk/v1/ForceLeaveRequest.ts';
@@ -36,6 +38,7 @@ import type { WatchResponse as _funk_v1_WatchResponse, WatchResponse__Output as 
 
 export interface NodeDefinition {
   AddNode: MethodDefinition<_funk_v1_AddNodeRequest, _funk_v1_AddNodeResponse, _funk_v1_AddNodeRequest__Output, _funk_v1_AddNodeResponse__Output>
+  Backup: MethodDefinition<_funk_v1_BackupRequest, _funk_v1_BackupResponse, _funk_v1_BackupRequest__Output, _funk_v1_BackupResponse__Output>
   Drain: MethodDefinition<_funk_v1_DrainRequest, _funk_v1_DrainResponse, _funk_v1_DrainRequest__Output, _funk_v1_DrainResponse__Output>
   ForceLeave: MethodDefinition<_funk_v1_ForceLeaveRequest, _funk_v1_ForceLeaveResponse, _funk_v1_ForceLeaveRequest__Output, _funk_v1_ForceLeaveResponse__Output>
   GetShardMap: MethodDefinition<_funk_v1_GetShardMapRequest, _funk_v1_GetShardMapResponse, _funk_v1_GetShardMapRequest__Output, _funk_v1_GetShardMapResponse__Output>
