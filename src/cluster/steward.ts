@@ -104,7 +104,9 @@ export class Steward {
   addNode(node: NodeId, done: Done, now: MonotonicMs, effects: ClusterEffect[]): void {
     const { replica, neighbourhood } = this.#host;
     const peer = neighbourhood.peer(node);
-    if (replica.configuration.voters.some((voter) => nodeIdOf(voter) === node && peer?.member === voter)) {
+    const isVoter = replica.configuration.voters.some((voter) => nodeIdOf(voter) === node && peer?.member === voter);
+    // One whose removal was asked for and could not be had yet is a voter still: asking for it takes the removal back.
+    if (isVoter && !(peer !== undefined && replica.state.isExcluded(peer.member))) {
       done(refusal('ALREADY_MEMBER', `node ${node} is a voter already`), now, effects);
       return;
     }
@@ -235,7 +237,7 @@ export class Steward {
     for (const wait of this.#waits) {
       const isDone =
         wait.kind === 'add'
-          ? voters.some((voter) => nodeIdOf(voter) === wait.node)
+          ? voters.some((voter) => nodeIdOf(voter) === wait.node && !replica.state.isExcluded(voter))
           : !members.includes(wait.member) && (wait.kind === 'retire' || replica.state.isExcluded(wait.member));
       if (isDone && isCommitted) wait.done({ kind: 'done', count: 1 }, now, effects);
       else if (now >= wait.deadline)

@@ -154,6 +154,9 @@ export class Leadership {
     });
     if (plan.kind === 'refused') return state.refuse(requestId, plan.code, plan.reason);
     if (plan.kind === 'none') return state.reply(requestId, { kind: 'changed', configuration: latest.configuration });
+    // It would count at once and could not be committed: a group that has a majority now would have none until somebody comes back.
+    if (!this.#hearsQuorum(plan.configuration))
+      return state.refuse(requestId, 'NOT_READY', 'of the voters that would be, no majority was heard lately');
     this.#change = { requestId, index: this.#configure(plan.configuration) };
     this.advanceCommit();
   }
@@ -378,9 +381,9 @@ export class Leadership {
     );
   }
 
-  #hearsQuorum(): boolean {
-    const { self, configuration, clock, config } = this.#state;
-    return hasQuorum(configuration, (member) => {
+  #hearsQuorum(of: Configuration = this.#state.configuration): boolean {
+    const { self, clock, config } = this.#state;
+    return hasQuorum(of, (member) => {
       const heardAt = this.#byId.get(member)?.lastHeardAt ?? Number.NEGATIVE_INFINITY;
       return member === self || clock.healthyMs - heardAt <= config.electionMs;
     });

@@ -65,6 +65,19 @@ describe('members', () => {
     assert.deepEqual(core.outcome(added), { kind: 'changed', configuration: configurationOf(THREE, ['n4']) });
   });
 
+  it('no change leaves voters of whom no majority answers: the group would stand still until one came back', () => {
+    const core = leading();
+    for (let i = 0; i < 12; i++) {
+      core.pass(DEFAULT_RAFT_CONFIG.electionMs / 10);
+      core.acknowledge(N2);
+    }
+    assert.equal(core.raft.role, 'leader', 'two of three are enough');
+    assert.equal(code(core, change(core, 'remove', N2)), 'NOT_READY');
+    assert.deepEqual(core.raft.configuration, configurationOf(THREE));
+    change(core, 'remove', N3);
+    assert.deepEqual(core.raft.configuration, configurationOf(['n1', 'n2']), 'who is silent can be spared');
+  });
+
   it('9.3: a learner is promoted when it has caught up, and counts from then on', () => {
     const core = leading();
     change(core, 'addLearner', N4);

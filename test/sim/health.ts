@@ -1,5 +1,8 @@
 /** What a healed cluster looks like from outside (SH-7, I-27 and product.md): the first thing that is still missing, in words. */
+import type { MemberId } from '../../src/model/ids.ts';
+import { memberId } from '../../src/model/ids.ts';
 import type { NodeView } from '../../src/model/node-view.ts';
+import { decodeConfiguration } from '../../src/wire/raft/entry.ts';
 import type { Machine, Simulation } from './simulation.ts';
 
 /** Undefined when all running nodes are Operational in one cluster with one leader and one map that names exactly them. */
@@ -56,6 +59,18 @@ export function missingVoters(simulation: Simulation): string | undefined {
   // What only the leader has written may be lost with it.
   const behind = running.find((machine) => simulation.view(machine)?.configuration.voters.length !== voters.length);
   return behind === undefined ? undefined : `${behind.nodeId} has not heard of all voters`;
+}
+
+/** Those whom the newest configuration on its disk names. */
+export function votersOnDisk({ directory }: Machine): readonly MemberId[] {
+  const { entries, snapshot } = directory.durable;
+  const config = entries.findLast(({ kind }) => kind === 'config');
+  return (config === undefined ? snapshot?.meta.configuration : decodeConfiguration(config.data))?.voters ?? [];
+}
+
+/** Its disk says that it has a vote: whoever starts it alone may take it for one that can stand alone. */
+export function claimsVote(machine: Machine): boolean {
+  return votersOnDisk(machine).includes(memberId(machine.nodeId, machine.directory.durable.stamp));
 }
 
 /** One line per machine, for reports. */

@@ -1,8 +1,7 @@
 /** Stories with a known plot, each on a quiet network: what a cluster must live through, and how long that may take. */
-import type { MemberId } from '../../src/model/ids.ts';
+import type { ClusterOutcome } from '../../src/cluster/messages.ts';
 import { nodeIdOf } from '../../src/model/ids.ts';
-import { decodeConfiguration } from '../../src/wire/raft/entry.ts';
-import { missing, missingVoters } from './health.ts';
+import { missing, missingVoters, votersOnDisk } from './health.ts';
 import { quietOptions, type SimulationOptions } from './options.ts';
 import { type Machine, Simulation } from './simulation.ts';
 import { mustBecome, stopAndStart } from './swarm.ts';
@@ -94,13 +93,6 @@ function leaveTogether(simulation: Simulation, machines: readonly Machine[]): nu
     });
   mustBecome(simulation, 'leaving', () => (left === 0 ? undefined : `${left} are still there`), 21_000);
   return simulation.now - start;
-}
-
-/** Those whom the newest configuration on its disk names. */
-function votersOnDisk({ directory }: Machine): readonly MemberId[] {
-  const { entries, snapshot } = directory.durable;
-  const config = entries.findLast(({ kind }) => kind === 'config');
-  return (config === undefined ? snapshot?.meta.configuration : decodeConfiguration(config.data))?.voters ?? [];
 }
 
 function founding(count: number): Scenario {
@@ -332,6 +324,30 @@ export const SCENARIOS: readonly Scenario[] = [
       simulation.run(1_500);
       simulation.network.heal();
       return whole(simulation, 'knowing it', 4_000);
+    },
+  },
+  {
+    name: 'an operator takes back a removal that could not be had, and the node stays',
+    options: { voters: 3 },
+    play: (simulation) => {
+      form(simulation);
+      const leader = leaderOf(simulation);
+      const [kept, away] = simulation.machines.filter((machine) => machine !== leader) as [Machine, Machine];
+      // Two of three remain: neither can be spared.
+      simulation.crash(away, 'killed');
+      simulation.run(3_000);
+      const answers: string[] = [];
+      const note = (outcome: ClusterOutcome): void => {
+        answers.push(outcome.kind === 'refused' ? outcome.code : outcome.kind);
+      };
+      simulation.request(leader, { kind: 'removeNode', node: kept.nodeId }, note);
+      simulation.run(1_000);
+      simulation.request(leader, { kind: 'addNode', node: kept.nodeId }, note);
+      simulation.run(1_000);
+      if (answers.join() !== 'done') throw new Violation(`the answers were ${answers.join() || 'none'}`);
+      simulation.start(away);
+      whole(simulation, 'the third returns', 8_000);
+      return killAndReturn(simulation, kept, 2_000);
     },
   },
   {

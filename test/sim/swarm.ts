@@ -2,7 +2,7 @@
  * One seed from beginning to end: found, do harm, heal; then stop all nodes in order one after the other, start the last alone, start
  * all again. Safety is checked after every turn, what must become true is given a bounded time.
  */
-import { missing, missingVoters, standings } from './health.ts';
+import { claimsVote, missing, missingVoters, standings } from './health.ts';
 import { Nemesis } from './nemesis.ts';
 import { drawOptions, type SimulationOptions } from './options.ts';
 import { type Machine, Simulation } from './simulation.ts';
@@ -118,6 +118,9 @@ export function stopAndStart(simulation: Simulation): void {
   const sorted = [...order.filter(({ kind }) => kind !== 'voter'), ...order.filter(({ kind }) => kind === 'voter')];
   for (const machine of sorted) leaveInOrder(simulation, machine);
   const last = sorted.at(-1) as Machine;
+  const claimant = sorted.find((machine) => machine !== last && claimsVote(machine));
+  if (claimant !== undefined)
+    throw new Violation(`${claimant.nodeId} left before ${last.nodeId}, and its disk still claims a vote`);
   simulation.run(1_000);
   simulation.start(last);
   mustBecome(simulation, `${last.nodeId} alone`, () => missing(simulation), ALONE_MS);
