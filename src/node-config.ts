@@ -19,7 +19,10 @@ import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from '.
 import { type OptionValues, readOption } from './node-config/option-table.ts';
 import type { LogLevel } from './ports/logger.ts';
 import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
+import { serfConfig } from './serf/config.ts';
 import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
+
+import { checkTags } from './wire/serf/tag-set.ts';
 
 export type { HandlerSpec };
 
@@ -224,8 +227,6 @@ export const DEFAULT_PORTS: Readonly<Record<EndpointName, number>> = {
 
 /** Cluster name, kind and node id share one DNS label of 63 bytes in mDNS: `<cluster>_<kind>_<id>`. */
 const NAMES_BYTES_MAX = 57;
-/** Serf's limit on everything a node says of itself. */
-const TAGS_BYTES_MAX = 512;
 const ENDPOINT_TAGS: Readonly<Record<EndpointName, string>> = {
   serf: TAG_EP_SERF,
   raft: TAG_EP_RAFT,
@@ -457,6 +458,9 @@ function portClashes(config: NodeConfig, placeOf: (key: OptionKey) => string): s
   return [...found];
 }
 
+/** For the settings that are not of an address. */
+const NOWHERE = { name: 'a', advertise: { host: '127.0.0.1', port: 1 } };
+
 /** Reserved names, and tags that cannot fit however long the ports turn out to be. */
 function tagProblems(
   config: NodeConfig,
@@ -475,20 +479,9 @@ function tagProblems(
   }
   const reserved = [...config.tags.keys()].filter((key) => OWN_TAGS.includes(key) || key.startsWith('fn.'));
   const problems = reserved.map((key) => `${placeOf('tag')}: "${key}" is set by the node itself`);
-  const all = [...new Map([...own, ...config.tags])];
-  // One byte of Serf's magic, three of the map's header.
-  const size = 4 + all.reduce((sum, [key, value]) => sum + packedBytes(key) + packedBytes(value), 0);
-  if (size <= TAGS_BYTES_MAX) return problems;
-  const [key, value] = all.sort((a, b) => packedBytes(b[1]) - packedBytes(a[1]))[0] as [string, string];
-  return [
-    ...problems,
-    `${placeOf('tag')}: the tags need ${size} bytes, ${size - TAGS_BYTES_MAX} more than gossip carries; the longest is ` +
-      `"${key}" with ${Buffer.byteLength(value)} (endpoints and ${nameOf('clusterName')} count too)`,
-  ];
-}
-
-/** The old msgpack form that Serf speaks: one byte of header up to 31 bytes of text, three above. */
-function packedBytes(text: string): number {
-  const size = Buffer.byteLength(text);
-  return size + (size <= 31 ? 1 : 3);
+  const limit = serfConfig({ ...config.tuning.serf, swim: NOWHERE }).tagsBytesMax;
+  const given = [...config.tags].filter(([key]) => !reserved.includes(key));
+  const problem = checkTags(new Map([...own, ...given]), limit);
+  if (problem === undefined) return problems;
+  return [...problems, `${placeOf('tag')}: ${problem} (endpoints and ${nameOf('clusterName')} count too)`];
 }

@@ -254,6 +254,7 @@ export function fakeMember(member: FakeMember, position = 1): MemberView {
     address: { host: `10.0.0.${position}`, port: 7946 },
     status: member.status ?? 'alive',
     tags,
+    tagsComplete: true,
     versions: [1, 5, 2, 2, 5, 4],
     raft,
     memberId: raft === '' ? undefined : fakeMemberId(member.name),
@@ -366,6 +367,7 @@ export function zeroStats(): NodeStats {
       queriesQueued: 0,
       broadcastsPruned: 0,
       coordinate: undefined,
+      tags: { sets: 0, setBytes: 0, fetched: 0, failed: 0, refused: 0, answered: 0 },
     },
     raft: {
       term: 0,

@@ -47,6 +47,11 @@ export class Gossip {
     this.#perform(out, now, effects);
   }
 
+  /** Undefined when these can be the tags of this node; else what stands against it. */
+  checkTags(tags: ReadonlyMap<string, string>): string | undefined {
+    return this.#serf.checkTags(tags);
+  }
+
   /** For a caller, who is answered. */
   join(requestId: RequestId, request: JoinRequest, now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#joins.set(requestId, undefined);
@@ -121,6 +126,12 @@ export class Gossip {
       case 'queueDeep': {
         const given = event.dropped === 0 ? '' : `; ${event.dropped} were given up`;
         const text = `gossip does not keep up: ${event.depth} messages wait in the ${event.queue} queue${given}`;
+        notify({ kind: 'warning', text }, effects);
+        return;
+      }
+      case 'tagsMissing': {
+        const more = event.unwarned === 0 ? '' : ` (and ${event.unwarned} such failures before)`;
+        const text = `the tags of ${event.node} are not complete here: ${event.reason}${more}`;
         notify({ kind: 'warning', text }, effects);
         return;
       }

@@ -3,13 +3,16 @@ import { unreachable } from '../base/assert.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import { NO_INDEX, type RequestId } from '../model/ids.ts';
 import type { RaftOutcome } from '../raft/messages.ts';
-import { checkTags } from '../serf/serf.ts';
+import { TAG_CLUSTER_ID, TAG_SET } from '../model/tags.ts';
 import type { Core } from './core.ts';
 import type { Gossip } from './gossip.ts';
 import type { LeaveTaking } from './leave-taking.ts';
 import type { ClusterEffect, ClusterOutcome, ClusterRequest } from './messages.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
 import { refusal } from './steward.ts';
+
+/** As long as an id is. */
+const NO_CLUSTER_ID: string = '0'.repeat(22);
 
 export interface RequestsHost {
   core(): Core;
@@ -109,7 +112,9 @@ export class Requests {
   ): ClusterOutcome {
     const { gossip, neighbourhood } = this.#host;
     const tags = neighbourhood.tagsWith(changes);
-    const problem = checkTags(tags);
+    if (tags.has(TAG_SET)) return refusal('REFUSED', `tag ${TAG_SET} is set by the node itself`);
+    // An undecided node will bear the id of its cluster, too.
+    const problem = gossip.checkTags(new Map([[TAG_CLUSTER_ID, NO_CLUSTER_ID], ...tags]));
     if (problem !== undefined) return refusal('TAGS_TOO_LARGE', problem);
     if (neighbourhood.setTags(tags)) gossip.step({ kind: 'setTags', tags }, now, effects);
     return { kind: 'done', count: 1 };

@@ -9,6 +9,8 @@ export interface Member {
   readonly address: Endpoint;
   readonly status: MemberStatus;
   readonly tags: ReadonlyMap<string, string>;
+  /** False while gossip says that there are more tags, and they have not been fetched: `tags` are those that are known. */
+  readonly tagsComplete: boolean;
   /** Memberlist's and Serf's version bytes: min, max, current of each (wire-gossip 3.1). */
   readonly versions: readonly number[];
 }

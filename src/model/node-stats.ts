@@ -48,6 +48,22 @@ export interface SerfStats {
   broadcastsPruned: number;
   /** Undefined when coordinates are disabled. */
   coordinate: CoordinateStats | undefined;
+  tags: TagStats;
+}
+
+/** Of tags that gossip is too small for. */
+export interface TagStats {
+  /** Members whose whole set is held. */
+  sets: number;
+  setBytes: number;
+  /** Sets that were fetched. */
+  fetched: number;
+  /** Requests for one in vain. */
+  failed: number;
+  /** Sets that came and were not what gossip names; among `failed`. */
+  refused: number;
+  /** Sets that peers were given. */
+  answered: number;
 }
 
 /** Of the network coordinate of this node. */

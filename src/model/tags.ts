@@ -8,12 +8,34 @@ export const TAG_ROLE = 'fn.role';
 /** The stamp of the node's data directory: with its id the Raft member it is. */
 export const TAG_STAMP = 'fn.stamp';
 
+/** Not a tag of its own: gossip carries a part of the node's tags, and this names the whole set (wire/serf/tag-set.ts). */
+export const TAG_SET = 'fn.tags';
+
 export const TAG_EP_SERF = 'ep.serf';
 export const TAG_EP_RAFT = 'ep.raft';
 export const TAG_EP_LIVENESS = 'ep.liveness';
 export const TAG_EP_HTTP = 'ep.http';
 /** The name that clusterfunk's last control tool looks for; ours is answered from it. */
 export const TAG_EP_MANAGEMENT = 'ep.clusterfunk.management';
+
+/** Without these in gossip itself nobody knows the node for what it is. */
+export const ESSENTIAL_TAGS: readonly string[] = [TAG_SERVICE_NAME, TAG_EP_RAFT, TAG_STAMP, TAG_ROLE, TAG_CLUSTER_ID];
+
+/**
+ * When not all tags fit into gossip, these go first, in this order; then other endpoints, then the rest, each by name. Plain Serf agents and
+ * clusterfunk's tools see no others.
+ */
+export const META_ORDER: readonly string[] = [
+  ...ESSENTIAL_TAGS,
+  TAG_EP_LIVENESS,
+  TAG_EP_SERF,
+  TAG_EP_MANAGEMENT,
+  TAG_EP_HTTP,
+  'zone',
+  'role',
+  'ep.management',
+  'ep.metrics',
+];
 
 /** Names that are answered from another tag unless they are published themselves (product.md, Endpoints). */
 export const ENDPOINT_ALIASES: Readonly<Record<string, string>> = {

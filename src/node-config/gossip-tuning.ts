@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { type SerfConfig, serfConfig } from '../serf/config.ts';
+import { TAG_SET_BYTES_MAX } from '../wire/serf/tag-set.ts';
 import type { SwimConfig, SwimProfile } from '../swim/config.ts';
 import type { OptionMeta } from './option-table.ts';
 import { choice, duration, toggle, whole } from './option-values.ts';
@@ -34,6 +35,7 @@ export type GossipTunable =
   | 'querySizeLimit'
   | 'queryResponseSizeLimit'
   | 'queryTimeoutMult'
+  | 'tagsSizeLimit'
   | 'queueCheckInterval'
   | 'queueDepthWarning'
   | 'maxQueueDepth'
@@ -160,6 +162,13 @@ const TUNABLES: Readonly<Record<GossipTunable, Tunable>> = {
     1,
     1_024,
     'how long a query gathers answers: so many gossip intervals times log10 of the members',
+  ),
+  tagsSizeLimit: serf(
+    'tagsBytesMax',
+    'bytes',
+    512,
+    TAG_SET_BYTES_MAX,
+    'the most that all tags of one node take; of more than 512 gossip names a digest, and funknodes fetch the rest',
   ),
   queueCheckInterval: serf('queueCheckIntervalMs', 'ms', 10, DAY_MS, 'how often the queues of gossip are looked at'),
   queueDepthWarning: serf(

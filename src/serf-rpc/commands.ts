@@ -1,7 +1,7 @@
 /** What each command of the agent's RPC does, in terms of the node. wire-gossip.md 20.3. */
 import { unreachable } from '../base/assert.ts';
 import type { GossipRequest, KeyOperation } from '../model/gossip-request.ts';
-import { TAG_CLUSTER_ID, TAG_ROLE, TAG_SERVICE_NAME, TAG_STAMP } from '../model/tags.ts';
+import { TAG_CLUSTER_ID, TAG_ROLE, TAG_SERVICE_NAME, TAG_SET, TAG_STAMP } from '../model/tags.ts';
 import type { RpcBody } from '../wire/serf/rpc-answer.ts';
 import type { RpcRequest } from '../wire/serf/rpc-request.ts';
 import { agentStats } from './agent-stats.ts';
@@ -16,7 +16,7 @@ const INTERNAL_PREFIX = '_serf_';
 const PING = '_serf_ping';
 const NS_PER_MS = 1e6;
 /** Tags by which nodes know each other: an operator's slip must not make a node a stranger. */
-const OWN_TAGS: readonly string[] = [TAG_SERVICE_NAME, TAG_CLUSTER_ID, TAG_ROLE, TAG_STAMP];
+const OWN_TAGS: readonly string[] = [TAG_SERVICE_NAME, TAG_CLUSTER_ID, TAG_ROLE, TAG_STAMP, TAG_SET];
 
 type RequestOf<C extends RpcRequest['command']> = Extract<RpcRequest, { readonly command: C }>;
 

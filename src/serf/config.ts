@@ -1,5 +1,6 @@
 /** Settings of the Serf core: serf's DefaultConfig over memberlist's profile, and the limits that Serf leaves open. */
 import { type SwimConfig, type SwimProfile, swimConfig, validateSwimConfig } from '../swim/config.ts';
+import { TAG_SET_BYTES_MAX } from '../wire/serf/tag-set.ts';
 
 export interface SerfConfig {
   readonly swim: SwimConfig;
@@ -39,6 +40,10 @@ export interface SerfConfig {
   readonly queryTimeoutMult: number;
   /** Encoded size of a response of ours, relay wrapper included. serf: QueryResponseSizeLimit. */
   readonly queryResponseBytesMax: number;
+  /** Tags of one node as encoded, ours or another's. Serf stops at 512, which is what gossip carries. */
+  readonly tagsBytesMax: number;
+  /** Tags of all others that gossip is too small for, together. */
+  readonly tagsHeldBytesMax: number;
   /** Intents that wait for their member. The oldest goes first. */
   readonly recentIntentsMax: number;
   /** Hold a vote when another live process bears our name, and stop when it is lost. serf: EnableNameConflictResolution. */
@@ -80,6 +85,8 @@ export function serfConfig(
     queryBytesMax: 1_024,
     queryTimeoutMult: 16,
     queryResponseBytesMax: 1_024,
+    tagsBytesMax: 65_536,
+    tagsHeldBytesMax: 67_108_864,
     recentIntentsMax: 4_096,
     resolvesNameConflicts: true,
     membersMax: 2 * swim.membersMax,
@@ -115,6 +122,8 @@ const BOUNDS: Readonly<
   queryBytesMax: [128, 9_216],
   queryTimeoutMult: [1, 1_024],
   queryResponseBytesMax: [128, 9_216],
+  tagsBytesMax: [512, TAG_SET_BYTES_MAX],
+  tagsHeldBytesMax: [0, 1_073_741_824],
   recentIntentsMax: [1, 1_048_576],
   membersMax: [1, 2_097_152],
 };

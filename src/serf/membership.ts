@@ -22,6 +22,7 @@ import type { SerfConfig } from './config.ts';
 import { IntentBuffer } from './intent-buffer.ts';
 import { LamportClock } from './lamport-clock.ts';
 import type { SerfEvent } from './messages.ts';
+import type { TagDesk } from './tag-desk.ts';
 
 /** One member as Serf holds it. */
 export interface MemberRecord {
@@ -32,6 +33,9 @@ export interface MemberRecord {
   address: Endpoint;
   addressBytes: Uint8Array;
   tags: ReadonlyMap<string, string>;
+  /** Those of them that gossip carries, `fn.tags` included. */
+  gossipedTags: ReadonlyMap<string, string>;
+  tagsComplete: boolean;
   versions: readonly number[];
   /** Since when it has been present without a break. */
   presentSince: MonotonicMs;
@@ -53,11 +57,15 @@ export interface LeaveIntentNews {
   readonly prune: boolean;
 }
 
+/** Who knows more of a member's tags than gossip says. */
+export type TagReader = Pick<TagDesk, 'read' | 'onGone' | 'forget'>;
+
 const NO_TAGS: ReadonlyMap<string, string> = new Map();
 
 export class Membership {
   readonly clock: LamportClock = new LamportClock();
   readonly #config: SerfConfig;
+  readonly #tags: TagReader;
   readonly #notify: (event: SerfEvent) => void;
   readonly #records: Map<string, MemberRecord> = new Map();
   /** Of present members: who sends from `host:port`. */
@@ -65,8 +73,9 @@ export class Membership {
   readonly #intents: IntentBuffer;
   #list: readonly Member[] | undefined;
 
-  constructor(config: SerfConfig, notify: (event: SerfEvent) => void) {
+  constructor(config: SerfConfig, tags: TagReader, notify: (event: SerfEvent) => void) {
     this.#config = config;
+    this.#tags = tags;
     this.#notify = notify;
     this.#intents = new IntentBuffer(config.recentIntentsMax);
   }
@@ -109,6 +118,7 @@ export class Membership {
       address: record.address,
       status: record.status,
       tags: record.tags,
+      tagsComplete: record.tagsComplete,
       versions: record.versions,
     };
     return record.view;
@@ -124,22 +134,32 @@ export class Membership {
   onJoined(member: SwimMember, now: MonotonicMs): void {
     const held = this.#records.get(member.name);
     const record = held ?? this.#create(member.name, now);
+    const isBack = held === undefined || !isPresent(held);
     if (held === undefined) this.#applyBufferedIntent(record);
     else {
-      if (!isPresent(held)) held.presentSince = now;
+      if (isBack) held.presentSince = now;
       held.status = 'alive';
       held.isReturning = false;
       held.isDoomed = false;
     }
-    this.#adopt(record, member);
+    this.#adopt(record, member, isBack);
     this.#tell('memberJoined', record);
   }
 
   onUpdated(member: SwimMember): void {
     const record = this.#records.get(member.name);
     if (record === undefined) return;
-    this.#adopt(record, member);
+    this.#adopt(record, member, false);
     this.#tell('memberUpdated', record);
+  }
+
+  /** More is known of a member's tags than gossip says. */
+  onTags(name: string): void {
+    const record = this.#records.get(name);
+    if (record === undefined) return;
+    this.#readTags(record, false);
+    if (isPresent(record)) this.#tell('memberUpdated', record);
+    else this.#changed(record);
   }
 
   /**
@@ -152,6 +172,7 @@ export class Membership {
     record.status = record.status === 'leaving' || hasSaidSo ? 'left' : 'failed';
     record.goneAt = now;
     this.#dropAddress(record);
+    this.#tags.onGone(name);
     this.#tell(record.status === 'left' ? 'memberLeft' : 'memberFailed', record);
     if (record.isDoomed) this.#erase(record);
   }
@@ -256,6 +277,8 @@ export class Membership {
       address: { host: '', port: 0 },
       addressBytes: new Uint8Array(0),
       tags: NO_TAGS,
+      gossipedTags: NO_TAGS,
+      tagsComplete: true,
       versions: [],
       presentSince: now,
       goneAt: now,
@@ -275,15 +298,22 @@ export class Membership {
     if (intent.kind === 'leave') record.status = 'leaving';
   }
 
-  #adopt(record: MemberRecord, member: SwimMember): void {
+  #adopt(record: MemberRecord, member: SwimMember, isBack: boolean): void {
     this.#dropAddress(record);
     record.address = member.address;
     record.addressBytes = member.addressBytes;
     // Tags that cannot be read are none, as real agents have it; gossip keeps the bytes.
-    record.tags = decodeTags(member.meta) ?? NO_TAGS;
+    record.gossipedTags = decodeTags(member.meta) ?? NO_TAGS;
+    this.#readTags(record, isBack);
     record.versions = [...member.versions];
     this.#byAddress.set(formatEndpoint(record.address), record);
     this.#changed(record);
+  }
+
+  #readTags(record: MemberRecord, isBack: boolean): void {
+    const { tags, isComplete } = this.#tags.read(record.name, record.gossipedTags, isBack);
+    record.tags = tags;
+    record.tagsComplete = isComplete;
   }
 
   #setStatus(record: MemberRecord, status: MemberStatus): void {
@@ -307,6 +337,7 @@ export class Membership {
   #erase(record: MemberRecord): void {
     this.#dropAddress(record);
     this.#records.delete(record.name);
+    this.#tags.forget(record.name);
     this.#tell('memberReaped', record);
   }
 

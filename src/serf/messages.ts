@@ -84,4 +84,6 @@ export type SerfEvent =
   | { readonly kind: 'keysChanged'; readonly operation: 'install' | 'use' | 'remove'; readonly keys: number }
   /** The ring was changed, and a restart would not know of it. */
   | { readonly kind: 'keyringNotSaved'; readonly reason: string }
+  /** The whole tags of a member could not be had, and why. Told once in half a minute; `unwarned` were not told before. */
+  | { readonly kind: 'tagsMissing'; readonly node: string; readonly reason: string; readonly unwarned: number }
   | { readonly kind: 'dropped'; readonly reason: string; readonly from: Endpoint | undefined };

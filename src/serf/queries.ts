@@ -225,7 +225,8 @@ export class QueryDesk {
     if (name === undefined || name === this.#config.swim.name) return undefined;
     const record = this.#membership.get(name);
     if (record === undefined) return encodeQueryPayload({ kind: 'conflictResponse', member: undefined });
-    const { status, tags, versions, addressBytes: address } = record;
+    // As gossip carries them: a larger set would not fit into an answer, and the vote is about the address.
+    const { status, gossipedTags: tags, versions, addressBytes: address } = record;
     const member = { name, address, port: record.address.port, status, tags, versions };
     return encodeQueryPayload({ kind: 'conflictResponse', member });
   }

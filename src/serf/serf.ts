@@ -20,16 +20,13 @@ import type { Member } from '../model/member.ts';
 import type { SerfStats, SwimStats } from '../model/node-stats.ts';
 import type { SwimDelegate, SwimEffect, SwimEvent, SwimInput, SwimOutcome } from '../swim/messages.ts';
 import { Swim } from '../swim/swim.ts';
-import { decodeSerfMessage, encodeSerfMessage } from '../wire/serf/messages.ts';
-import { decodePushPull, encodePushPull } from '../wire/serf/push-pull.ts';
-import { checkTags, encodeTags } from '../wire/serf/tags.ts';
+import { checkTags } from '../wire/serf/tag-set.ts';
 import { Asking } from './asking.ts';
 import { Admission, mayFollow, type MergeFilter } from './admission.ts';
 import { Broadcasts } from './broadcasts.ts';
 import { type SerfConfig, validateSerfConfig } from './config.ts';
 import { Coordinates } from './coordinates.ts';
 import { Departure } from './departure.ts';
-import { type ExchangeParts, localState, type MergeOptions, mergeState, restoreTimes } from './exchange.ts';
 import { isPresent, Membership } from './membership.ts';
 import { KeyDesk } from './keys.ts';
 import type { SerfEffect, SerfEvent, SerfInput, SerfOutcome } from './messages.ts';
@@ -37,9 +34,11 @@ import { GossipRequests } from './gossip-requests.ts';
 import { NameConflicts } from './name-conflicts.ts';
 import { QueueWatch } from './queue-watch.ts';
 import { QueryDesk, type SendDirect } from './queries.ts';
+import { Reception } from './reception.ts';
+import { TagDesk } from './tag-desk.ts';
+import { tagSources } from './tag-sources.ts';
 import { UserEventDesk } from './user-events.ts';
 
-export { checkTags };
 export type { MergeFilter };
 
 export interface SerfOptions {
@@ -68,7 +67,8 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   readonly #userEvents: UserEventDesk;
   readonly #asking: Asking;
   readonly #requests: GossipRequests;
-  readonly #parts: ExchangeParts;
+  readonly #reception: Reception;
+  readonly #tags: TagDesk;
   readonly #broadcasts: Broadcasts;
   readonly #queueWatch: QueueWatch;
   /** Undefined when they are disabled. */
@@ -89,7 +89,8 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#config = config;
     this.#random = random;
     this.#coordinates = config.hasCoordinates ? new Coordinates(config.swim.name, random) : undefined;
-    this.#membership = new Membership(config, (event) => {
+    this.#tags = this.#makeTagDesk();
+    this.#membership = new Membership(config, this.#tags, (event) => {
       if (event.kind === 'memberReaped') this.#coordinates?.forget(event.member.name);
       this.#notify(event);
     });
@@ -113,7 +114,6 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       deliver: (event) => this.#notify(event),
     });
     this.#userEvents = new UserEventDesk(config);
-    this.#parts = { membership: this.#membership, queries: this.#queries, userEvents: this.#userEvents };
     this.#broadcasts = new Broadcasts(config);
     this.#queueWatch = new QueueWatch({
       config,
@@ -145,6 +145,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       reply: (requestId, outcome) => this.#reply(requestId, outcome),
       departGossip: (now) => this.#stepSwim({ kind: 'leave', requestId: this.#errand({ kind: 'leave' }) }, now),
     });
+    this.#reception = this.#makeReception();
     this.#swim = new Swim({ config: config.swim, random, delegate: this.#delegate() });
     this.#admission = new Admission({
       selfName: config.swim.name,
@@ -194,7 +195,13 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       ...this.#broadcasts.queued,
       broadcastsPruned: this.#broadcasts.pruned,
       coordinate: this.#coordinates?.stats,
+      tags: this.#tags.stats,
     };
+  }
+
+  /** Undefined when these can be the tags of this node; else what stands against it. */
+  checkTags(tags: ReadonlyMap<string, string>): string | undefined {
+    return checkTags(tags, this.#config.tagsBytesMax);
   }
 
   get swimStats(): Readonly<SwimStats> {
@@ -219,7 +226,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   }
 
   nextDeadline(): MonotonicMs {
-    const parts = [this.#departure, this.#asking, this.#queueWatch, this.#swim];
+    const parts = [this.#departure, this.#asking, this.#queueWatch, this.#tags, this.#swim];
     return Math.min(this.#deadlines.next(), ...parts.map((part) => part.nextDeadline()));
   }
 
@@ -227,6 +234,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#swim.check();
     this.#membership.check();
     this.#queries.check();
+    this.#tags.check();
     this.#keys.check();
     this.#userEvents.check();
     this.#asking.check();
@@ -240,13 +248,13 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     switch (input.kind) {
       case 'start':
         this.#queueWatch.start(now);
-        restoreTimes(this.#parts, input.times);
+        this.#reception.restore(input.times);
         this.#deadlines.set('reap', now + this.#config.reapIntervalMs);
         this.#deadlines.set('reconnect', now + this.#config.reconnectIntervalMs);
-        this.#stepSwim({ kind: 'start', meta: this.#metaOf(input.tags) }, now);
+        this.#stepSwim({ kind: 'start', meta: this.#tags.setOwn(input.tags) }, now);
         break;
       case 'setTags':
-        this.#stepSwim({ kind: 'setMeta', meta: this.#metaOf(input.tags) }, now);
+        this.#stepSwim({ kind: 'setMeta', meta: this.#tags.setOwn(input.tags) }, now);
         break;
       case 'datagram':
         this.#membership.heardFrom(input.from, now);
@@ -306,14 +314,36 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     }
   }
 
-  #metaOf(tags: ReadonlyMap<string, string>): Uint8Array {
-    const problem = checkTags(tags);
-    assert(problem === undefined, problem ?? 'tags fit');
-    return encodeTags(tags);
-  }
-
   #stepSwim(input: SwimInput, now: MonotonicMs): void {
     this.#swim.step(input, now, this.#swimEffects);
+  }
+
+  #makeTagDesk(): TagDesk {
+    const { swim, tagsBytesMax: bytesMax, tagsHeldBytesMax: heldBytesMax } = this.#config;
+    return new TagDesk({
+      selfName: swim.name,
+      bytesMax,
+      heldBytesMax,
+      random: this.#random,
+      timeoutMs: swim.tcpTimeoutMs,
+      sources: (node) => tagSources(this.#membership, node, swim.name),
+      request: (to, request) => this.#swim.request(to, request, this.#swimEffects),
+      changed: (node) => this.#membership.onTags(node),
+      notify: (event) => this.#notify(event),
+    });
+  }
+
+  #makeReception(): Reception {
+    return new Reception({
+      selfName: this.name,
+      membership: this.#membership,
+      queries: this.#queries,
+      userEvents: this.#userEvents,
+      asking: this.#asking,
+      broadcasts: this.#broadcasts,
+      isStaying: () => this.#departure.stage === 'staying',
+      tellEvent: (event) => this.#requests.tellEvent(event),
+    });
   }
 
   #delegate(): SwimDelegate {
@@ -321,14 +351,15 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       onEvent: (event, now) => this.#onSwimEvent(event, now),
       onUserMessage: (bytes, from, now, effects) => {
         const send: SendDirect = (to, message) => this.#swim.sendUserMessage(to, message, effects);
-        const isUsed = this.#onMessage(bytes, now, send);
+        const isUsed = this.#reception.onMessage(bytes, now, send);
         if (!isUsed) this.#notify({ kind: 'dropped', reason: 'serf message', from });
       },
-      localState: () => encodePushPull(localState(this.#parts)),
+      answerRequest: (bytes, _from, now) => this.#tags.answer(bytes, now),
+      localState: () => this.#reception.localState(),
       mergeRemoteState: (bytes, isJoin, now) => {
-        const state = decodePushPull(bytes);
-        if (state.kind === 'pushPull') mergeState(this.#parts, state, this.#mergeOptions(isJoin, now), now);
-        else this.#notify({ kind: 'dropped', reason: 'serf push/pull state', from: undefined });
+        const isJoining = [...this.#errands.values()].some((errand) => errand.kind === 'join' && !errand.replay);
+        const isUsed = this.#reception.onRemoteState(bytes, isJoin && isJoining, now);
+        if (!isUsed) this.#notify({ kind: 'dropped', reason: 'serf push/pull state', from: undefined });
       },
       hasBroadcasts: () => this.#broadcasts.size > 0,
       takeBroadcasts: (overheadBytes, bytesMax) =>
@@ -350,6 +381,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   #settle(now: MonotonicMs): void {
     for (;;) {
       this.#departure.settle(now);
+      if (this.#departure.stage !== 'gone') this.#tags.pump(now);
       if (this.#swimEffects.length === 0) return;
       const effects = this.#swimEffects;
       this.#swimEffects = [];
@@ -381,7 +413,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
   #onJoined(requestId: RequestId, outcome: SwimOutcome, now: MonotonicMs): void {
     assert(outcome.kind !== 'left', 'a join does not end in a leave');
     const isIn = outcome.kind === 'joined' && outcome.count > 0;
-    if (isIn && !this.isLeaving) this.#announceJoin(now);
+    if (isIn && !this.isLeaving) this.#reception.announceJoin(now);
     this.#reply(requestId, outcome);
   }
 
@@ -411,65 +443,6 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
       default:
       // The rest is SWIM's own business: to be read from its statistics.
     }
-  }
-
-  /** Answers false when the message is of no use. */
-  #onMessage(bytes: Uint8Array, now: MonotonicMs, send: SendDirect): boolean {
-    const message = decodeSerfMessage(bytes);
-    switch (message.kind) {
-      case 'joinIntent':
-        if (this.#membership.onJoinIntent(message.node, message.lamportTime, now))
-          this.#broadcasts.add('intent', bytes);
-        return true;
-      case 'leaveIntent': {
-        const verdict = this.#membership.onLeaveIntent(message, this.#isStaying(message.node), now);
-        if (verdict === 'refute') this.#announceJoin(now);
-        if (verdict === 'news') this.#broadcasts.add('intent', bytes);
-        return true;
-      }
-      case 'userEvent':
-        if (this.#userEvents.onEvent(message.lamportTime, message)) {
-          this.#broadcasts.add('event', bytes);
-          this.#requests.tellEvent(message);
-        }
-        return true;
-      case 'query':
-        if (this.#queries.onQuery(message, now, send)) this.#broadcasts.add('query', bytes);
-        return true;
-      case 'queryResponse':
-        // One that comes twice or late is no fault of anybody.
-        this.#asking.onResponse(message);
-        return true;
-      case 'relay':
-        return this.#queries.onRelay(message, send);
-      case 'undecodable':
-        return false;
-      default:
-        return unreachable(message);
-    }
-  }
-
-  /** Whether `node` is this one, and means to stay. */
-  #isStaying(node: string): boolean {
-    return node === this.name && this.#departure.stage === 'staying';
-  }
-
-  #mergeOptions(isJoin: boolean, now: MonotonicMs): MergeOptions {
-    const isJoining = [...this.#errands.values()].some((errand) => errand.kind === 'join' && !errand.replay);
-    return {
-      selfName: this.name,
-      isStaying: this.#departure.stage === 'staying',
-      skipOldEvents: isJoin && isJoining,
-      refute: () => this.#announceJoin(now),
-      tellEvent: (event) => this.#requests.tellEvent(event),
-    };
-  }
-
-  /** Tells all that we are here: after a join, and when someone says that we left. wire-gossip.md 14.3. */
-  #announceJoin(now: MonotonicMs): void {
-    const lamportTime = this.#membership.clock.time;
-    this.#membership.onJoinIntent(this.name, lamportTime, now);
-    this.#broadcasts.add('intent', encodeSerfMessage({ kind: 'joinIntent', lamportTime, node: this.name }));
   }
 
   #join(errand: Errand, addresses: readonly Endpoint[], now: MonotonicMs): void {

@@ -102,11 +102,30 @@ export interface SwimClaim {
   readonly state: SwimMemberState;
 }
 
+/** A question to one member by a stream of its own: a user message, answered by one. */
+export interface SwimRequest {
+  readonly bytes: Uint8Array;
+  /** Until when the whole answer must be here. */
+  readonly deadline: MonotonicMs;
+  /** As it comes over the wire, sealed and packed. */
+  readonly answerBytesMax: number;
+  /** Exactly one of the two is called. `bytes` may share memory with the stream: copy to keep. */
+  readonly client: {
+    onAnswer(bytes: Uint8Array, now: MonotonicMs): void;
+    onFailed(reason: string, now: MonotonicMs): void;
+  };
+}
+
 /** The layer above. See the top of this file for when and how hooks are called. */
 export interface SwimDelegate {
   onEvent(event: SwimEvent, now: MonotonicMs, effects: SwimEffect[]): void;
   /** A user message without its type byte, by UDP or TCP. `bytes` may share memory with the packet: copy to keep. */
   onUserMessage(bytes: Uint8Array, from: Endpoint, now: MonotonicMs, effects: SwimEffect[]): void;
+  /**
+   * Whether a user message that came on a stream asks for an answer on the same stream: then that, without type byte; else undefined, and
+   * `onUserMessage` is called.
+   */
+  answerRequest(bytes: Uint8Array, from: Endpoint, now: MonotonicMs): Uint8Array | undefined;
   /** Opaque state for a push/pull; empty for none. `join`: the exchange was begun by a join call. */
   localState(join: boolean): Uint8Array;
   /** The peer's opaque state; called after its member list was merged, and only when it is not empty. */

@@ -10,7 +10,7 @@ import { formatEndpoint } from '../model/endpoint.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { RequestId } from '../model/ids.ts';
 import { encodeAck } from '../wire/memberlist/messages.ts';
-import { encodePushPull } from '../wire/memberlist/stream.ts';
+import { encodePushPull, encodeStreamUser } from '../wire/memberlist/stream.ts';
 import type { NodeRecord, PushPull, StreamMessage } from '../wire/memberlist/stream.ts';
 import { versionConflict } from './claim.ts';
 import type { SwimContext } from './context.ts';
@@ -79,9 +79,12 @@ export class PushPulls {
           bytes: encodeAck({ kind: 'ack', sequence: message.sequence, payload: undefined }),
           after: () => undefined,
         };
-      case 'user':
+      case 'user': {
+        const answer = this.#context.delegate.answerRequest(message.bytes, from, this.#context.now);
+        if (answer !== undefined) return { bytes: encodeStreamUser(answer), after: () => undefined };
         this.#context.delegate.onUserMessage(message.bytes, from, this.#context.now, this.#context.effects);
         return undefined;
+      }
       case 'ack':
       case 'err':
         this.#context.drop('unexpectedOnStream', from);

@@ -36,6 +36,8 @@ interface OpenOptions {
   readonly client: StreamClient;
   /** Fixed; by default each step may take the TCP timeout. */
   readonly deadline?: MonotonicMs;
+  /** The longest answer that is taken, as it comes over the wire. By default as much as all streams may hold. */
+  readonly bytesMax?: number;
 }
 
 /** Closed without a word: what the type byte says nothing about, and strangers by their label (wire-gossip 7.2). */
@@ -47,6 +49,8 @@ interface Stream {
   readonly decoder: GuardedStream;
   /** Undefined on streams that peers opened. */
   readonly request: { readonly bytes: Uint8Array; readonly client: StreamClient; readonly renews: boolean } | undefined;
+  readonly bytesMax: number;
+  received: number;
 }
 
 export class Streams {
@@ -72,7 +76,9 @@ export class Streams {
     this.#nextId += 2;
     const bytes = this.#wrap(message, 'dialled');
     const request = { bytes, client: options.client, renews: options.deadline === undefined };
-    this.#streams.set(id, { id, peer: to, decoder: new GuardedStream(guard, 'dialled'), request });
+    const decoder = new GuardedStream(guard, 'dialled');
+    const { bytesMax = Number.POSITIVE_INFINITY } = options;
+    this.#streams.set(id, { id, peer: to, decoder, request, bytesMax, received: 0 });
     this.#deadlines.set(id, options.deadline ?? now + config.tcpTimeoutMs);
     stats.streamsOpened += 1;
     effects.push({ kind: 'openStream', stream: id, to });
@@ -86,7 +92,9 @@ export class Streams {
       return;
     }
     this.#acceptedCount += 1;
-    this.#streams.set(id, { id, peer: from, decoder: new GuardedStream(guard, 'accepted'), request: undefined });
+    const decoder = new GuardedStream(guard, 'accepted');
+    const bytesMax = Number.POSITIVE_INFINITY;
+    this.#streams.set(id, { id, peer: from, decoder, request: undefined, bytesMax, received: 0 });
     // Not renewed by bytes that trickle in: a whole request comes within the time, or not at all.
     this.#deadlines.set(id, now + config.tcpTimeoutMs);
   }
@@ -102,6 +110,11 @@ export class Streams {
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
     this.#context.stats.bytesReceived += bytes.length;
+    stream.received += bytes.length;
+    if (stream.received > stream.bytesMax) {
+      this.#fail(stream, { reason: 'tooLarge', detail: 'the answer is longer than it may be' });
+      return;
+    }
     const before = stream.decoder.buffered;
     const progress = stream.decoder.push(bytes);
     this.#buffered += stream.decoder.buffered - before;

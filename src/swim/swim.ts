@@ -22,6 +22,7 @@ import type { SwimStats } from '../model/node-stats.ts';
 import { encodeUser } from '../wire/memberlist/messages.ts';
 import type { Alive, DatagramMessage, Dead, Suspect } from '../wire/memberlist/messages.ts';
 import { decodePacket } from '../wire/memberlist/packet.ts';
+import { encodeStreamUser, type StreamMessage } from '../wire/memberlist/stream.ts';
 import { Answerer } from './answerer.ts';
 import { validateSwimConfig } from './config.ts';
 import { SwimContext } from './context.ts';
@@ -30,7 +31,7 @@ import type { Keyring } from './keyring.ts';
 import { memberOf } from './member-table.ts';
 import { Membership } from './membership.ts';
 import type { Accusation } from './membership.ts';
-import type { SwimClaim, SwimEffect, SwimInput, SwimMember } from './messages.ts';
+import type { SwimClaim, SwimEffect, SwimInput, SwimMember, SwimRequest } from './messages.ts';
 import { NameChecks } from './name-checks.ts';
 import { Outbox } from './outbox.ts';
 import { Prober } from './prober.ts';
@@ -137,6 +138,23 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     const { effects: outer } = this.#context;
     this.#context.effects = effects;
     this.#outbox.send(to, encodeUser(bytes));
+    this.#context.effects = outer;
+  }
+
+  /**
+   * Asks a member by a stream of its own; its `answerRequest` answers. For the layer above; allowed inside hooks. `client` hears once what came
+   * of it, in a later turn.
+   */
+  request(to: Endpoint, { bytes, deadline, answerBytesMax, client }: SwimRequest, effects: SwimEffect[]): void {
+    const { effects: outer } = this.#context;
+    this.#context.effects = effects;
+    const onFailed = (reason: string): void => client.onFailed(reason, this.#context.now);
+    const onMessage = (message: StreamMessage): void => {
+      if (message.kind === 'user') client.onAnswer(message.bytes, this.#context.now);
+      else onFailed(message.kind === 'err' ? `the peer refused: ${message.error}` : 'the peer answered otherwise');
+    };
+    const options = { client: { onMessage, onFailed }, deadline, bytesMax: answerBytesMax };
+    this.#streams.open(to, encodeStreamUser(bytes), options);
     this.#context.effects = outer;
   }
 

@@ -9,6 +9,7 @@ function member(status: MemberStatus, tags: Readonly<Record<string, string>>): M
     address: { host: '127.0.0.1', port: 7946 },
     status,
     tags: new Map(Object.entries(tags)),
+    tagsComplete: true,
     versions: [1, 5, 2, 2, 5, 5],
   };
 }

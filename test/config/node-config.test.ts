@@ -162,10 +162,14 @@ describe('settings', () => {
   });
 
   it('say which tag is too long, and by how much', () => {
-    assert.deepEqual(problemsOf({ tag: { note: 'x'.repeat(150) } }), []);
+    assert.deepEqual(problemsOf({ tag: { note: 'x'.repeat(60_000) } }), []);
     assert.match(
-      problemsOf({ tag: { note: 'x'.repeat(400), zone: 'a' } })[0] ?? '',
-      /\d+ more than gossip carries; the longest is "note" with 400/,
+      problemsOf({ tag: { note: 'x'.repeat(70_000), zone: 'a' } })[0] ?? '',
+      /^tag: tag note does not fit: all tags need 7\d{4} bytes, \d+ more than the 65536 allowed \(endpoints and clusterName count/,
+    );
+    assert.match(
+      problemsOf({ tag: { note: 'x'.repeat(500) }, tagsSizeLimit: 600 })[0] ?? '',
+      /^tag: tag note does not fit: .* more than the 600 allowed/,
     );
   });
 

@@ -15,7 +15,14 @@ import type { Logger } from '../../src/ports/logger.ts';
 import { FakeNodeHandle, fakeView } from '../fake-node-handle.ts';
 
 function member(name: string, tags: readonly (readonly [string, string])[] = []): Member {
-  return { name, address: { host: '10.0.0.9', port: 7946 }, status: 'alive', tags: new Map(tags), versions: [] };
+  return {
+    name,
+    address: { host: '10.0.0.9', port: 7946 },
+    status: 'alive',
+    tags: new Map(tags),
+    tagsComplete: true,
+    versions: [],
+  };
 }
 
 function userEvent(name: string, lamportTime: number, coalesce = true, payload = ''): NodeEvent {

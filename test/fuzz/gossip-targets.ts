@@ -1,5 +1,5 @@
 /** The decoders of gossip, each with its door and the vectors it starts from. */
-import { EMPTY_BYTES } from '../../src/base/bytes.ts';
+import { EMPTY_BYTES, utf8 } from '../../src/base/bytes.ts';
 import { DecodeError } from '../../src/base/errors.ts';
 import { type Random, randomBelow } from '../../src/base/random.ts';
 import { lzwCompress, lzwDecompress } from '../../src/wire/lzw.ts';
@@ -18,7 +18,15 @@ import { decodeSerfMessage } from '../../src/wire/serf/messages.ts';
 import { decodeConflictName, decodeQueryPayload } from '../../src/wire/serf/payloads.ts';
 import { decodePushPull } from '../../src/wire/serf/push-pull.ts';
 import { readRpcRequest } from '../../src/wire/serf/rpc-request.ts';
-import { decodeTags } from '../../src/wire/serf/tags.ts';
+import {
+  decodeTagSetMessage,
+  digestOf,
+  encodeTagSetMessage,
+  parseDigest,
+  readTagSet,
+  type TagDigest,
+} from '../../src/wire/serf/tag-set.ts';
+import { decodeTags, encodeTags } from '../../src/wire/serf/tags.ts';
 import { seedsOf } from './corpus.ts';
 import { type FuzzTarget, REFUSED, weightAllowed } from './harness.ts';
 
@@ -39,6 +47,11 @@ const packetSeeds: readonly Uint8Array[] = seedsOf(UDP, /^hex$/);
 const messageSeeds: readonly Uint8Array[] = seedsOf(['messages-generated', 'udp-plain', 'acks-coordinates'], /^hex/);
 const serfSeeds: readonly Uint8Array[] = seedsOf(SERF, /^hex$/);
 const streamSeeds: readonly Uint8Array[] = seedsOf(TCP, /(request|response|plaintext|decompressed|^)_?hex$/);
+
+const tagSetSeeds: readonly Uint8Array[] = [1, 20].map((count) =>
+  encodeTags(new Map(Array.from({ length: count }, (_, i) => [`tag-${i}`, 'v'.repeat(3 * i)]))),
+);
+const SET_DIGEST: TagDigest = digestOf(tagSetSeeds[0] ?? EMPTY_BYTES);
 
 /** A packet is refused when nothing of it is of use. */
 function packet(bytes: Uint8Array, guard: GossipGuard): unknown {
@@ -173,6 +186,26 @@ export const GOSSIP_TARGETS: readonly FuzzTarget[] = [
   { name: 'query payload', seeds: serfSeeds, decode: (bytes) => undecodable(decodeQueryPayload(bytes)) },
   { name: 'query filter', seeds: serfSeeds.flatMap(filtersIn), decode: (bytes) => undecodable(decodeFilter(bytes)) },
   { name: 'tags', seeds: packetSeeds.flatMap(tagsIn), decode: (bytes) => decodeTags(bytes) ?? REFUSED },
+  {
+    name: 'set of tags',
+    seeds: tagSetSeeds,
+    decode: (bytes) => readTagSet(bytes) ?? REFUSED,
+  },
+  {
+    name: 'set of tags, asked for and answered',
+    seeds: [
+      encodeTagSetMessage({ kind: 'tagSetRequest', node: 'n1', digest: SET_DIGEST.text }),
+      ...[...tagSetSeeds, undefined].map((set) =>
+        encodeTagSetMessage({ kind: 'tagSetAnswer', digest: SET_DIGEST.text, set }),
+      ),
+    ],
+    decode: (bytes) => undecodable(decodeTagSetMessage(bytes)),
+  },
+  {
+    name: 'name of a set of tags',
+    seeds: [utf8(SET_DIGEST.text)],
+    decode: (bytes) => parseDigest(new TextDecoder('latin1').decode(bytes)) ?? REFUSED,
+  },
   { name: 'conflict name', seeds: serfSeeds, decode: (bytes) => decodeConflictName(bytes) ?? REFUSED },
   {
     name: 'coordinate payload',

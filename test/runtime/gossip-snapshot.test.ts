@@ -20,7 +20,14 @@ function names(text: string, options = keep): string[] {
 }
 
 function member(name: string, port = 7946): Member {
-  return { name, address: { host: '127.0.0.1', port }, status: 'alive', tags: new Map(), versions: [] };
+  return {
+    name,
+    address: { host: '127.0.0.1', port },
+    status: 'alive',
+    tags: new Map(),
+    tagsComplete: true,
+    versions: [],
+  };
 }
 
 describe('a snapshot file', () => {

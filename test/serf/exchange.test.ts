@@ -6,6 +6,7 @@ import { type ExchangeParts, localState, mergeState } from '../../src/serf/excha
 import { KeyDesk } from '../../src/serf/keys.ts';
 import { Membership } from '../../src/serf/membership.ts';
 import type { SerfEvent } from '../../src/serf/messages.ts';
+import type { TagReading } from '../../src/serf/tag-desk.ts';
 import { QueryDesk } from '../../src/serf/queries.ts';
 import { UserEventDesk } from '../../src/serf/user-events.ts';
 import type { SwimMember } from '../../src/swim/messages.ts';
@@ -39,10 +40,17 @@ interface Side extends ExchangeParts {
   ) => void;
 }
 
+/** Nobody has more tags than gossip carries. */
+const TAGS = {
+  read: (_node: string, tags: ReadonlyMap<string, string>): TagReading => ({ tags, isComplete: true }),
+  onGone: () => undefined,
+  forget: () => undefined,
+};
+
 function side(membersMax = 100): Side {
   const config = { ...serfConfig({ swim: SELF }), membersMax };
   const events: SerfEvent[] = [];
-  const membership = new Membership(config, (event) => events.push(event));
+  const membership = new Membership(config, TAGS, (event) => events.push(event));
   const parts = {
     membership,
     queries: new QueryDesk({

@@ -63,6 +63,12 @@ export class VirtualNetwork {
   loss = 0;
   /** Whether packets and streams pass between two nodes. */
   isCut: (from: VirtualNode, to: VirtualNode) => boolean = () => false;
+  /** Whether streams alone do not pass. */
+  isStreamCut: (from: VirtualNode, to: VirtualNode) => boolean = () => false;
+  /** What becomes of the bytes that a node sends by stream. */
+  forge: (from: VirtualNode, bytes: Uint8Array) => Uint8Array = (_from, bytes) => bytes;
+  /** All that was sent by stream. */
+  readonly streamed: Uint8Array[] = [];
   /** One way of a datagram beside the usual spread. */
   delayMs: (from: VirtualNode, to: VirtualNode) => number = () => 0;
   readonly #random: Random;
@@ -186,7 +192,7 @@ export class VirtualNetwork {
           this.#openStream(node, effect.stream, effect.to);
           break;
         case 'sendStream':
-          this.#toOtherEnd(node, effect.stream, (stream) => ({ kind: 'streamBytes', stream, bytes: effect.bytes }));
+          this.#sendStream(node, effect.stream, this.forge(node, effect.bytes));
           break;
         case 'closeStream':
           this.#toOtherEnd(node, effect.stream, (stream) => ({ kind: 'streamClosed', stream, error: undefined }));
@@ -230,7 +236,7 @@ export class VirtualNetwork {
   #openStream(from: VirtualNode, stream: StreamId, to: Endpoint): void {
     this.#soon(() => {
       const target = this.#at(to);
-      if (target === undefined || this.isCut(from, target)) {
+      if (target === undefined || this.isCut(from, target) || this.isStreamCut(from, target)) {
         this.give(from, { kind: 'streamClosed', stream, error: 'refused' });
         return;
       }
@@ -241,6 +247,11 @@ export class VirtualNetwork {
       this.give(target, { kind: 'streamAccepted', stream: accepted, from: { ...from.address, port: 50_000 } });
       this.give(from, { kind: 'streamOpened', stream });
     });
+  }
+
+  #sendStream(node: VirtualNode, id: StreamId, bytes: Uint8Array): void {
+    this.streamed.push(bytes);
+    this.#toOtherEnd(node, id, (stream) => ({ kind: 'streamBytes', stream, bytes }));
   }
 
   #toOtherEnd(node: VirtualNode, stream: StreamId, input: (id: StreamId) => SerfInput): void {

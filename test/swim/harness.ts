@@ -19,6 +19,8 @@ const PORT = 7946;
 /** Records what it hears; says what the test put into its fields. */
 export class TestDelegate implements SwimDelegate {
   readonly events: SwimEvent[] = [];
+  /** To requests on streams, by their text. */
+  readonly answers: Map<string, Uint8Array> = new Map();
   readonly userMessages: string[] = [];
   readonly merged: string[] = [];
   readonly payloads: { node: string; bytes: number; roundTripMs: number }[] = [];
@@ -36,6 +38,10 @@ export class TestDelegate implements SwimDelegate {
 
   onUserMessage(bytes: Uint8Array): void {
     this.userMessages.push(new TextDecoder().decode(bytes));
+  }
+
+  answerRequest(bytes: Uint8Array): Uint8Array | undefined {
+    return this.answers.get(new TextDecoder().decode(bytes));
   }
 
   localState(): Uint8Array {

@@ -57,6 +57,7 @@ function bodyOf(captured: Readonly<Record<string, unknown>>): RpcBody | undefine
       address: { host: bytesOf(member['Addr']).join('.'), port: Number(member['Port']) },
       status: member['Status'] as 'alive',
       tags: new Map(Object.entries(member['Tags'] as Record<string, string>)),
+      tagsComplete: true,
       versions: versions.map((key) => Number(member[key])),
     };
   });

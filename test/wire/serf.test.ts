@@ -13,7 +13,7 @@ import {
 } from '../../src/wire/serf/messages.ts';
 import { decodeQueryPayload, encodeQueryPayload } from '../../src/wire/serf/payloads.ts';
 import { decodePushPull, encodePushPull } from '../../src/wire/serf/push-pull.ts';
-import { checkTags, decodeTags, encodeTags, META_SIZE_MAX } from '../../src/wire/serf/tags.ts';
+import { decodeTags, encodeTags } from '../../src/wire/serf/tags.ts';
 import { fromHex, hex, vectors } from '../vectors.ts';
 
 interface Decoded {
@@ -177,21 +177,6 @@ describe('Serf tags', () => {
     assert.deepEqual(decodeTags(new TextEncoder().encode('db')), new Map([['role', 'db']]));
     assert.deepEqual(decodeTags(new Uint8Array(0)), new Map([['role', '']]));
     assert.equal(decodeTags(fromHex('ff01')), undefined);
-  });
-
-  it('that outgrow the meta are named, with what is too much', () => {
-    const tags = new Map([
-      ['a', 'x'.repeat(300)],
-      ['b', 'y'.repeat(250)],
-      ['c', 'z'],
-    ]);
-    const size = encodeTags(tags).length;
-    assert.match(
-      checkTags(tags) ?? '',
-      new RegExp(`^tag b does not fit: all tags need ${size} bytes, ${size - META_SIZE_MAX} more`),
-    );
-    tags.set('b', 'y');
-    assert.equal(checkTags(tags), undefined);
   });
 });
 

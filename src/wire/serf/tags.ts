@@ -8,7 +8,9 @@ import { MsgpackWriter } from '../msgpack/writer.ts';
 export const META_SIZE_MAX = 512;
 
 const TAGS_MAGIC = 0xff;
-const lossyText: InstanceType<typeof TextDecoder> = new TextDecoder('utf-8');
+const lossyText: InstanceType<typeof TextDecoder> = new TextDecoder('utf-8', {
+  ignoreBOM: true,
+});
 
 /** In byte order of the names, so that equal tags have equal bytes. May be larger than {@link META_SIZE_MAX}. */
 export function encodeTags(tags: ReadonlyMap<string, string>): Uint8Array {
@@ -38,18 +40,4 @@ export function decodeTags(meta: Uint8Array): ReadonlyMap<string, string> | unde
     if (error instanceof DecodeError) return undefined;
     throw error;
   }
-}
-
-/** Undefined when all tags fit into the meta; else which tag, in the order given, is the first that does not, and by how much. */
-export function checkTags(tags: ReadonlyMap<string, string>): string | undefined {
-  const whole = encodeTags(tags).length;
-  if (whole <= META_SIZE_MAX) return undefined;
-  const taken = new Map<string, string>();
-  for (const [name, value] of tags) {
-    taken.set(name, value);
-    if (encodeTags(taken).length <= META_SIZE_MAX) continue;
-    const over = whole - META_SIZE_MAX;
-    return `tag ${name} does not fit: all tags need ${whole} bytes, ${over} more than the ${META_SIZE_MAX} that gossip carries`;
-  }
-  return undefined;
 }

@@ -83,6 +83,7 @@ function delegateOf(onEvent: (event: SwimEvent) => void): SwimDelegate {
   return {
     onEvent,
     onUserMessage: () => undefined,
+    answerRequest: () => undefined,
     localState: () => EMPTY_BYTES,
     mergeRemoteState: () => undefined,
     hasBroadcasts: () => false,
