@@ -9,6 +9,7 @@ import type { RequestId } from '../model/ids.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { LoopStats } from '../model/node-stats.ts';
 import { ClockWatch, type SystemClock } from './system-clock.ts';
+import { withoutPassedThrough } from './turn-events.ts';
 
 /** Inputs waiting for a turn. Only datagrams are dropped beyond it: whoever sent them expects losses. */
 const INBOX_MAX = 16_384;
@@ -179,7 +180,7 @@ export class NodeLoop {
     this.#stats.turns += 1;
     this.#stats.inputs += inputs.length;
     this.#publish(this);
-    for (const effect of effects) {
+    for (const effect of withoutPassedThrough(effects)) {
       // After a stop nothing more is said or written: what follows it was decided without knowing of it.
       if (this.#isStopped) return;
       this.#perform(effect);

@@ -13,7 +13,7 @@ import { FUNKNODE } from './funknode-program.ts';
 
 const KEYS = ['HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8=', 'vbitCcJNwNP4aEWHgofjMg=='] as const;
 /** How long they stay together, watched for a false failure. */
-const QUIET_MS = IS_LONG ? 3_600_000 : 10_000;
+const QUIET_MS = IS_LONG ? 3_600_000 : 75_000;
 /** Of an event, a query or a change of tags: gossip, and the push/pull every half minute for whom it missed. */
 const SEEN_MS = 60_000;
 /** Suspicion and verdict, for ten members on a busy machine. */
