@@ -81,6 +81,7 @@ export function memberMessage(view: NodeView, member: MemberView, now: number): 
     heardMsAgo: isSelf ? 0 : member.lastHeard === undefined ? NEVER : age(now, member.lastHeard),
     tags: [...member.tags].map(([name, value]) => ({ name, value })),
     managementAddress: endpointOf(member, TAG_EP_MANAGEMENT),
+    tagsIncomplete: !member.tagsComplete,
   };
 }
 

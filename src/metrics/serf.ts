@@ -34,10 +34,44 @@ export function registerSerf(families: Families): void {
     ({ stats }) => stats.serf.broadcastsPruned,
   );
   registerCoordinate(families);
+  registerTags(families);
   families.counter(
     'funknode_serf_member_flaps_total',
     'Members that failed and were back within a minute.',
     ({ tally }) => tally.memberFlaps,
+  );
+}
+
+function registerTags(families: Families): void {
+  families.gauge(
+    'funknode_serf_members_tags_incomplete',
+    'Present members that have more tags than are known here: gossip is too small for them, and they are not fetched yet.',
+    ({ view }) => view.members.filter(({ status, tagsComplete }) => status === 'alive' && !tagsComplete).length,
+  );
+  families.gauge(
+    'funknode_serf_tag_sets_bytes',
+    'Tags of other members that gossip is too small for and that are held here.',
+    ({ stats }) => stats.serf.tags.setBytes,
+  );
+  families.counter(
+    'funknode_serf_tag_sets_fetched_total',
+    'Sets of tags that gossip is too small for and that were fetched.',
+    ({ stats }) => stats.serf.tags.fetched,
+  );
+  families.counter(
+    'funknode_serf_tag_fetches_failed_total',
+    'Requests for a set of tags in vain; they are made again.',
+    ({ stats }) => stats.serf.tags.failed,
+  );
+  families.counter(
+    'funknode_serf_tag_sets_refused_total',
+    'Sets of tags that came and were not what gossip names; failed requests, too.',
+    ({ stats }) => stats.serf.tags.refused,
+  );
+  families.counter(
+    'funknode_serf_tag_sets_answered_total',
+    'Sets of tags that other members were given.',
+    ({ stats }) => stats.serf.tags.answered,
   );
 }
 

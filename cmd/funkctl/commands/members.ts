@@ -46,5 +46,6 @@ function stateText(state: string): string {
 
 function addressAndTags(member: ClusterMember): string[] {
   const tags = Object.entries(member.tags).sort(([a], [b]) => (a < b ? -1 : 1));
-  return [printable(member.address), tags.map(([name, value]) => printable(`${name}=${value}`)).join(',')];
+  const shown = tags.map(([name, value]) => printable(`${name}=${value}`));
+  return [printable(member.address), [...shown, ...(member.tagsIncomplete ? ['...'] : [])].join(',')];
 }

@@ -15,6 +15,7 @@ export interface Member {
   'heardMsAgo'?: (number | string | Long);
   'tags'?: (_funk_v1_Tag)[];
   'managementAddress'?: (string);
+  'tagsIncomplete'?: (boolean);
 }
 
 export interface Member__Output {
@@ -29,4 +30,5 @@ export interface Member__Output {
   'heardMsAgo': (number);
   'tags': (_funk_v1_Tag__Output)[];
   'managementAddress': (string);
+  'tagsIncomplete': (boolean);
 }
