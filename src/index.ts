@@ -12,7 +12,7 @@ export type { MemberView, NodeView, Waiting } from './model/node-view.ts';
 export type { Owner, Ownership, ShardMap } from './model/shard-map.ts';
 export { FunkNode, type FunkNodeHooks } from './node.ts';
 export { ConfigError, type NodeConfig, type NodeOptions, resolveNodeConfig } from './node-config.ts';
-export { NotRunningError } from './node-runner.ts';
+export { NodeThreadError, NotRunningError } from './node-runner.ts';
 export type { Logger, LogLevel } from './ports/logger.ts';
 export {
   type IncomingQuery,

@@ -16,7 +16,7 @@ import {
 } from './node-config/gossip-tuning.ts';
 import { nearestName } from './node-config/nearest-name.ts';
 import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from './node-config/option-table.ts';
-import { type OptionValues, readOption } from './node-config/option-table.ts';
+import { type NodeThread, type OptionValues, readOption } from './node-config/option-table.ts';
 import type { LogLevel } from './ports/logger.ts';
 import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
 import { serfConfig } from './serf/config.ts';
@@ -114,6 +114,8 @@ export interface NodeOptions extends TuningOptions {
   readonly rejoinAfterLeave?: boolean | undefined;
   /** Scripts for events, each `[event,…=]script`, as Serf's agent takes them. Default: none. */
   readonly eventHandler?: string | readonly string[] | undefined;
+  /** Where the node runs: in a thread of its own (`own`, the default) or, with less memory, in the one that calls it. */
+  readonly thread?: NodeThread | undefined;
   /** Default `prometheus`. */
   readonly metrics?: MetricsSink | 'blackhole' | undefined;
   /** Default `info`. */
@@ -183,6 +185,7 @@ export interface NodeConfig {
   readonly snapshot: string | undefined;
   readonly rejoinAfterLeave: boolean;
   readonly serfDiscover: string | undefined;
+  readonly thread: NodeThread | undefined;
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -353,6 +356,7 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     eventHandlers: values.eventHandler,
     snapshot: values.snapshot,
     rejoinAfterLeave: values.rejoinAfterLeave,
+    thread: values.thread,
     metrics: values.metrics,
     logLevel: values.logLevel,
     logFormat: values.logFormat,

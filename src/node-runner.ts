@@ -18,6 +18,13 @@ export class NotRunningError extends FunkError {
   readonly code = 'FUNK_NOT_RUNNING';
 }
 
+/** The node's thread could not be started, or it has ended by itself. */
+export class NodeThreadError extends FunkError {
+  readonly code = 'FUNK_THREAD';
+  /** EX_SOFTWARE, as of a turn that failed. */
+  readonly exitCode = 70;
+}
+
 export interface NodeRunner {
   /** Once. Rejects with what could not be had; then all is closed again. */
   start(): Promise<void>;

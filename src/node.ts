@@ -13,6 +13,7 @@ import type { Logger } from './ports/logger.ts';
 import { callListener } from './runtime/node-loop.ts';
 import type { NodeHandle } from './runtime/node-handle.ts';
 import { type ShardReadings, shardReadings } from './shard-readings.ts';
+import { ThreadNode } from './thread-node.ts';
 
 export interface FunkNodeHooks {
   readonly logger?: Logger;
@@ -185,8 +186,12 @@ export class FunkNode implements AsyncDisposable {
         for (const listener of this.#listeners) callListener(listener, event);
       },
     };
-    const { LocalNode } = await import('./local-node.ts');
-    return new LocalNode(this.#config, hooks);
+    if (this.#config.thread === 'caller') {
+      // Loaded where it runs only: the parts of a node weigh some twenty megabytes.
+      const { LocalNode } = await import('./local-node.ts');
+      return new LocalNode(this.#config, hooks);
+    }
+    return new ThreadNode(this.#config, hooks);
   }
 
   async #stop(): Promise<void> {

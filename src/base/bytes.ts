@@ -12,6 +12,11 @@ export function utf8(text: string): Uint8Array {
   return textEncoder.encode(text);
 }
 
+/** The same bytes in memory of their own: a part of a buffer takes the whole buffer along when it is cloned. */
+export function compactBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+}
+
 /** Decodes UTF-8; throws {@link DecodeError} when the bytes are not valid. */
 export function fromUtf8(bytes: Uint8Array): string {
   try {

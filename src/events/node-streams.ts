@@ -119,10 +119,11 @@ class StreamFeed {
     this.#scheduled = false;
     const batch = this.#queue;
     this.#queue = [];
-    let membersChanged = this.#lost;
+    let membersChanged = false;
     for (const event of batch) {
       if (this.#closed) return;
       membersChanged ||= isMemberEvent(event);
+      if (event.kind === 'eventsForgotten') this.#lost = true;
       this.#publish(event);
       if (event.kind === 'stopped') {
         this.#publishMembers(membersChanged);
@@ -130,7 +131,7 @@ class StreamFeed {
         return;
       }
     }
-    this.#publishMembers(membersChanged);
+    this.#publishMembers(membersChanged || this.#lost);
     if (this.#lost) this.#catchUp();
   }
 

@@ -121,6 +121,7 @@ function perEvent(): Record<NodeEvent['kind'], number> {
     waiting: 0,
     dropped: 0,
     warning: 0,
+    eventsForgotten: 0,
     stopped: 0,
   };
 }

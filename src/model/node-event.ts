@@ -53,5 +53,7 @@ export type NodeEvent =
   /** Bytes of a peer were refused; `where` and `reason` are of fixed sets. */
   | { readonly kind: 'dropped'; readonly where: string; readonly reason: string }
   | { readonly kind: 'warning'; readonly text: string }
+  /** In the place of events that the application was too busy to take (node in a thread of its own): what is told now is of later. */
+  | { readonly kind: 'eventsForgotten'; readonly count: number }
   /** The last event. 0: in order; else the exit code that a program deserves (docs/operating.md). */
   | { readonly kind: 'stopped'; readonly reason: string; readonly exitCode: number };

@@ -26,6 +26,7 @@ import {
 
 export type MetricsSink = 'prometheus' | 'none';
 export type LogFormat = 'auto' | 'text' | 'json';
+export type NodeThread = 'own' | 'caller';
 
 /** The value of every option after it was read; undefined where an option without a default is not set. */
 export interface OptionValues extends GossipTuningValues {
@@ -72,6 +73,7 @@ export interface OptionValues extends GossipTuningValues {
   readonly eventHandler: readonly HandlerSpec[];
   readonly snapshot: string | undefined;
   readonly rejoinAfterLeave: boolean;
+  readonly thread: NodeThread | undefined;
   readonly metrics: MetricsSink;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -402,6 +404,14 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     valueName: '[events=]script',
     fallback: 'none',
     isRepeatable: true,
+  }),
+  thread: described(choice(['own', 'caller']).optional(), {
+    group: 'Watching',
+    text: 'where the node runs: in a thread of its own, so that nothing else can hold it up, or in the thread of the program',
+    expected: 'own or caller',
+    valueName: 'thread',
+    fallback: 'caller in the program, own in the library',
+    isAdvanced: true,
   }),
   metrics: described(choice(['prometheus', 'none'], { blackhole: 'none' }).default('prometheus'), {
     group: 'Watching',

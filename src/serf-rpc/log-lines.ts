@@ -120,6 +120,7 @@ function narrated(event: NodeEvent): readonly [RpcLogLevel, string, string] | un
       return ['DEBUG', 'funknode', `dropped what a peer sent: ${event.where}: ${event.reason}`];
     case 'stopped':
       return ['INFO', 'funknode', `stopped: ${event.reason}`];
+    case 'eventsForgotten':
     case 'queryAck':
     case 'queryResponse':
     case 'queryEnded':

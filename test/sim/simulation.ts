@@ -360,6 +360,7 @@ function textOf(event: NodeEvent): string | undefined {
       return `finds ${event.node} ${event.alive ? 'alive' : 'dead'}`;
     case 'dropped':
       return `dropped in ${event.where}: ${event.reason}`;
+    case 'eventsForgotten':
     case 'memberUpdated':
     case 'endpointChanged':
     case 'shardsReleasing':

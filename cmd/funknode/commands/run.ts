@@ -27,7 +27,8 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
   crashLoudly(log);
   for (const warning of warnings) log.say('warn', 'setting', warning);
   for (const warning of configWarnings(config)) log.say('warn', 'warning', warning);
-  const node = new FunkNode(config, { logger: log });
+  // This program does nothing but run a node: a second thread would only cost memory.
+  const node = new FunkNode({ ...config, thread: config.thread ?? 'caller' }, { logger: log });
   using narrator = new Narrator(node, log);
   const ended = new Promise<number>((resolve) => {
     node.subscribe((event) => {

@@ -1,0 +1,38 @@
+/** The thread of a node: runs it whole, and hands on what comes and goes. Started by `thread-node.ts` only. */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { present } from './base/assert.ts';
+import { LocalNode } from './local-node.ts';
+import type { NodeConfig } from './node-config.ts';
+import { OwnershipWriter } from './runtime/shared-ownership.ts';
+import { ThreadHost } from './runtime/thread-host.ts';
+import type { ThreadMemory } from './runtime/thread-messages.ts';
+
+/** Given to the thread at its start. */
+export interface NodeThreadData {
+  readonly config: NodeConfig;
+  readonly hasLogger: boolean;
+  readonly memory: ThreadMemory;
+  readonly questions: MessagePort;
+}
+
+run(present(parentPort, 'this module is the body of a worker thread'), workerData as NodeThreadData);
+
+function run(main: MessagePort, { config, hasLogger, memory, questions }: NodeThreadData): void {
+  const ownership = new OwnershipWriter(memory.ownership);
+  const host = new ThreadHost({ main, questions, memory }, () => void node.stop());
+  let starting: Promise<void> = Promise.resolve();
+  const node = new LocalNode(config, {
+    ...(hasLogger && { logger: host.logger() }),
+    // Always, for what the application has begun before it is told must have ended.
+    onRelease: (shards, deadlineMs) => host.release(shards, deadlineMs),
+    onEvent: (event) => host.tell(event),
+    publish: (loop) => ownership.publish(loop),
+    onRunning: (handle) => host.run(handle, node.dataDir),
+    // A start that failed closes before it says so.
+    onClosed: () => void starting.finally(() => host.end()),
+  });
+  starting = node.start().then(
+    () => host.started(undefined),
+    (failure: unknown) => host.started({ failure }),
+  );
+}

@@ -1,0 +1,199 @@
+/** What stands between a node and its thread's port: performs the calls that come, answers questions, and tells what the application is to hear. */
+import type { MessagePort } from 'node:worker_threads';
+import { present } from '../base/assert.ts';
+import type { ShardId } from '../model/ids.ts';
+import type { NodeEvent } from '../model/node-event.ts';
+import type { Logger, LogLevel } from '../ports/logger.ts';
+import type { CallOptions, NodeHandle } from './node-handle.ts';
+import { failureOf } from './thread-failures.ts';
+import type {
+  Answer,
+  CallValue,
+  FromThread,
+  HandleCall,
+  LastReadings,
+  Question,
+  ThreadMemory,
+  ToThread,
+} from './thread-messages.ts';
+import { ThreadOutlet } from './thread-outlet.ts';
+import { answerQuestions } from './thread-questions.ts';
+import { ViewSender } from './thread-view.ts';
+
+export interface ThreadPorts {
+  /** To the application and back, both without waiting. */
+  readonly main: MessagePort;
+  /** See `thread-questions.ts`. */
+  readonly questions: MessagePort;
+  readonly memory: ThreadMemory;
+}
+
+interface Release {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class ThreadHost {
+  readonly #ports: ThreadPorts;
+  readonly #outlet: ThreadOutlet;
+  readonly #views: ViewSender = new ViewSender();
+  readonly #calls: Map<number, AbortController> = new Map();
+  readonly #releases: Map<number, Release> = new Map();
+  #lastRelease = 0;
+  #handle: NodeHandle | undefined;
+
+  constructor(ports: ThreadPorts, stop: () => void) {
+    this.#ports = ports;
+    this.#outlet = new ThreadOutlet(ports.memory.words, (notice) => ports.main.postMessage(notice));
+    ports.main.on('message', (message: ToThread) => {
+      if (message.kind === 'stop') stop();
+      else this.#onMessage(message);
+    });
+  }
+
+  /** From now on there is a node to ask. */
+  run(handle: NodeHandle, dataDir: string | undefined): void {
+    this.#handle = handle;
+    answerQuestions(this.#ports.questions, this.#ports.memory.words, (question) => this.#answer(handle, question));
+    this.#outlet.send({ kind: 'running', ...this.#readings(handle), dataDir });
+  }
+
+  started(outcome: { readonly failure: unknown } | undefined): void {
+    if (outcome === undefined) this.#outlet.send({ kind: 'started' });
+    else this.#outlet.send({ kind: 'startFailed', failure: failureOf(outcome.failure) });
+  }
+
+  tell(event: NodeEvent): void {
+    this.#outlet.tellEvent(event);
+  }
+
+  /** Lets the application release; settles as its hook does. A release that was never told is of no use once a newer one is there. */
+  release(shards: readonly ShardId[], deadlineMs: number): Promise<void> {
+    for (const notice of this.#outlet.withdraw(({ kind }) => kind === 'release'))
+      if (notice.kind === 'release') this.#releases.delete(notice.id);
+    this.#lastRelease += 1;
+    const id = this.#lastRelease;
+    return new Promise((resolve, reject) => {
+      this.#releases.set(id, { resolve, reject });
+      this.#outlet.send({ kind: 'release', id, shards, deadlineMs });
+    });
+  }
+
+  /** The application's logger, as seen from here. */
+  logger(rooms: readonly string[] = []): Logger {
+    return {
+      log: (level, event, fields) => this.#log(rooms, level, event, fields),
+      child: (room) => this.logger([...rooms, room]),
+    };
+  }
+
+  /** The last word: everything is closed. */
+  end(): void {
+    const handle = this.#handle;
+    this.#outlet.send({ kind: 'ended', last: handle === undefined ? undefined : this.#readings(handle) });
+  }
+
+  #readings(handle: NodeHandle): LastReadings {
+    return { view: this.#views.answer(handle.view(), 0), stats: handle.stats() };
+  }
+
+  #log(rooms: readonly string[], level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void {
+    const notice = (plain: typeof fields): FromThread => ({ kind: 'log', rooms, level, event, fields: plain });
+    this.#outlet.send(notice(plainFields(fields)));
+  }
+
+  #onMessage(message: Exclude<ToThread, { kind: 'stop' }>): void {
+    switch (message.kind) {
+      case 'call':
+        this.#call(message.id, message.call);
+        return;
+      case 'abort':
+        this.#calls.get(message.id)?.abort();
+        return;
+      case 'released':
+        this.#handle?.released(message.version);
+        return;
+      case 'discovered':
+        this.#handle?.discovered(message.found);
+        return;
+      case 'releaseEnded': {
+        const release = this.#releases.get(message.id);
+        this.#releases.delete(message.id);
+        if (message.failure === undefined) release?.resolve();
+        else release?.reject(new Error(message.failure));
+        return;
+      }
+      case 'more':
+        this.#outlet.flush();
+    }
+  }
+
+  #call(id: number, call: HandleCall): void {
+    const handle = present(this.#handle, 'calls come after the word that the node runs');
+    const controller = new AbortController();
+    this.#calls.set(id, controller);
+    void perform(handle, call, { signal: controller.signal })
+      .then(
+        (value): FromThread => ({ kind: 'answer', id, value }),
+        (error: unknown): FromThread => ({ kind: 'failed', id, failure: failureOf(error) }),
+      )
+      .then((notice) => {
+        this.#calls.delete(id);
+        // Whoever aborted it has had its answer.
+        if (!controller.signal.aborted) this.#outlet.send(notice);
+      });
+  }
+
+  #answer(handle: NodeHandle, question: Question): Answer {
+    switch (question.kind) {
+      case 'view':
+        return { kind: 'view', seq: this.#outlet.seq, view: this.#views.answer(handle.view(), question.basis) };
+      case 'stats':
+        return { kind: 'stats', stats: handle.stats() };
+      case 'confirmShardMap':
+        return { kind: 'confirmShardMap', ...handle.confirmShardMap(question.node, question.version) };
+    }
+  }
+}
+
+async function perform(handle: NodeHandle, call: HandleCall, options: CallOptions): Promise<CallValue> {
+  switch (call.name) {
+    case 'join':
+      return await handle.join(call.addresses, { ...options, replay: call.replay });
+    case 'gossip':
+      return await handle.gossip(call.request, options);
+    case 'backup':
+      return await handle.backup(options);
+    case 'setTags':
+      await handle.setTags(call.tags, options);
+      return undefined;
+    case 'addNode':
+    case 'removeNode':
+      await handle[call.name](call.node, options);
+      return undefined;
+    case 'stepDown':
+    case 'drain':
+      await handle[call.name](options);
+      return undefined;
+  }
+}
+
+/** A line is a line: what does not cross a thread goes as text. */
+function plainFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, typeof value === 'object' ? clonable(value) : shown(value)]),
+  );
+}
+
+function clonable(value: unknown): unknown {
+  try {
+    return structuredClone(value);
+  } catch (error) {
+    if (error instanceof DOMException) return String(value);
+    throw error;
+  }
+}
+
+function shown(value: unknown): unknown {
+  return typeof value === 'function' || typeof value === 'symbol' ? String(value) : value;
+}
