@@ -106,7 +106,7 @@ export class Steward {
     const peer = neighbourhood.peer(node);
     const isVoter = replica.configuration.voters.some((voter) => nodeIdOf(voter) === node && peer?.member === voter);
     // One whose removal was asked for and could not be had yet is a voter still: asking for it takes the removal back.
-    if (isVoter && !(peer !== undefined && replica.state.isExcluded(peer.member))) {
+    if (isVoter && !(peer !== undefined && replica.state.isExcluded(peer.member)) && this.#leadsForSure(now)) {
       done(refusal('ALREADY_MEMBER', `node ${node} is a voter already`), now, effects);
       return;
     }
@@ -239,12 +239,19 @@ export class Steward {
         wait.kind === 'add'
           ? voters.some((voter) => nodeIdOf(voter) === wait.node && !replica.state.isExcluded(voter))
           : !members.includes(wait.member) && (wait.kind === 'retire' || replica.state.isExcluded(wait.member));
-      if (isDone && isCommitted) wait.done({ kind: 'done', count: 1 }, now, effects);
+      const isCertain = isCommitted && (wait.kind !== 'add' || this.#leadsForSure(now));
+      if (isDone && isCertain) wait.done({ kind: 'done', count: 1 }, now, effects);
       else if (now >= wait.deadline)
         wait.done(refusal('OUTCOME_UNKNOWN', 'not finished in time; it may still happen'), now, effects);
       else left.push(wait);
     }
     this.#waits = left;
+  }
+
+  /** What is configured here is what the cluster has agreed on: a leader that was cut off may have a successor that changed it. */
+  #leadsForSure(now: MonotonicMs): boolean {
+    const { raft } = this.#host.replica;
+    return raft !== undefined && raft.isReady && now < raft.leaderLeaseUntil;
   }
 
   #refuseAll(code: ClusterRefusal, reason: string, now: MonotonicMs, effects: ClusterEffect[]): void {

@@ -211,8 +211,9 @@ export class Nemesis {
     const leader = this.#simulation.leader();
     if (leader === undefined) return;
     this.#simulation.request(leader, { kind: 'addNode', node: machine.nodeId }, (outcome) => {
-      if (outcome.kind === 'done') this.#removed.delete(machine);
-      if (outcome.kind === 'refused' && outcome.code === 'ALREADY_MEMBER') this.#removed.delete(machine);
+      // A removal of unknown outcome may still be on its way as long as there are faults.
+      const isIn = outcome.kind === 'done' || (outcome.kind === 'refused' && outcome.code === 'ALREADY_MEMBER');
+      if (isIn && this.#isOver) this.#removed.delete(machine);
     });
   }
 
