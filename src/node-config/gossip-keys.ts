@@ -27,7 +27,7 @@ export function readGossipKeys({ encrypt, keyringFile }: GossipKeySettings): rea
 }
 
 /** Serf's form: a JSON array of keys in base64, the primary first. */
-function parseKeyring(text: string, path: string): readonly Uint8Array[] | string {
+export function parseKeyring(text: string, path: string): readonly Uint8Array[] | string {
   let listed: unknown;
   try {
     listed = JSON.parse(text);

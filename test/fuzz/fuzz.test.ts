@@ -1,15 +1,17 @@
 /** Every decoder against hostile bytes: 20,000 inputs each, a million in the long suite; the table tells how it went. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { clusterTargets } from './cluster-targets.ts';
 import { GOSSIP_TARGETS } from './gossip-targets.ts';
 import { fuzz, type FuzzResult, REFUSED, tableOf } from './harness.ts';
 
 const INPUTS = process.env['FUNKNODE_LONG'] === '1' ? 1_000_000 : 20_000;
 
 describe('hostile bytes', () => {
+  const targets = [...GOSSIP_TARGETS, ...clusterTargets()];
   const results: FuzzResult[] = [];
 
-  for (const [index, target] of GOSSIP_TARGETS.entries()) {
+  for (const [index, target] of targets.entries()) {
     it(`do no more than be refused: ${target.name}, ${INPUTS} times`, () => {
       const result = fuzz(target, INPUTS, 1_000 + index);
       results.push(result);
@@ -21,7 +23,7 @@ describe('hostile bytes', () => {
 
   it('leave this table', (t) => {
     for (const line of tableOf(results)) t.diagnostic(line);
-    assert.equal(results.length, GOSSIP_TARGETS.length);
+    assert.equal(results.length, targets.length);
   });
 });
 
