@@ -44,6 +44,7 @@ const STOP_MS = 60_000;
 export class ThreadNode implements NodeRunner {
   readonly #config: NodeConfig;
   readonly #hooks: NodeRunnerHooks;
+  readonly #body: URL;
   readonly #memory: ThreadMemory = { ownership: ownershipMemory(), words: threadWords() };
   readonly #intake: ThreadIntake = new ThreadIntake(this.#memory.words, () => this.#post({ kind: 'more' }));
   readonly #loggers: Map<string, Logger> = new Map();
@@ -61,9 +62,11 @@ export class ThreadNode implements NodeRunner {
     this.#onGone = resolve;
   });
 
-  constructor(config: NodeConfig, hooks: NodeRunnerHooks) {
+  /** `body`: the module that the thread runs. */
+  constructor(config: NodeConfig, hooks: NodeRunnerHooks, body: URL = nodeWorker()) {
     this.#config = config;
     this.#hooks = hooks;
+    this.#body = body;
   }
 
   get handle(): ThreadNodeHandle | undefined {
@@ -106,9 +109,7 @@ export class ThreadNode implements NodeRunner {
       memory,
       questions: questions.port2,
     };
-    // Compiled, this file and the worker's end in `.js`; run as source, in `.ts`.
-    const extension = extname(fileURLToPath(import.meta.url));
-    const url = new URL(`./node-worker${extension}`, import.meta.url);
+    const url = this.#body;
     let worker: Worker;
     try {
       // Flags of the program that embeds us, such as --input-type, may forbid what we do here.
@@ -225,6 +226,11 @@ export class ThreadNode implements NodeRunner {
     this.#handle?.deliver(Number.MAX_SAFE_INTEGER, event);
     this.#handle?.end(undefined);
   }
+}
+
+/** Compiled, this file and the worker's end in `.js`; run as source, in `.ts`. */
+function nodeWorker(): URL {
+  return new URL(`./node-worker${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
 }
 
 function threadError(url: URL, cause: unknown): NodeThreadError {

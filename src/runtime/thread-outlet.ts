@@ -10,13 +10,15 @@ import { type FromThread, WORD_TAKEN, WORD_WAITS } from './thread-messages.ts';
 const UNTAKEN_MAX = 1_000;
 /** Waiting behind it. As many as streams keep for a slow subscriber. */
 const WAITING_MAX = 10_000;
+/** What is left when some of it is forgotten. */
+const WAITING_AFTERWARDS = 9_000;
 /** An event that names many shards weighs as much as so many others. */
 const SHARDS_PER_UNIT = 64;
 
 export class ThreadOutlet {
   readonly #words: Int32Array;
   readonly #post: (notice: FromThread) => void;
-  readonly #waiting: FromThread[] = [];
+  #waiting: FromThread[] = [];
   #waitingWeight = 0;
   #postedWeight = 0;
   #events = 0;
@@ -46,7 +48,7 @@ export class ThreadOutlet {
     }
     this.#waiting.push(notice);
     this.#waitingWeight += weightOf(notice);
-    while (this.#waitingWeight > WAITING_MAX && this.#forgetOldest());
+    if (this.#waitingWeight > WAITING_MAX) this.#forgetOldest();
     Atomics.store(this.#words, WORD_WAITS, 1);
     // The application may have taken the last of it just before it could see that more waits.
     if (this.#hasRoom) this.flush();
@@ -55,7 +57,9 @@ export class ThreadOutlet {
   /** Takes back what waits and is of no use any more. */
   withdraw(isUseless: (notice: FromThread) => boolean): FromThread[] {
     const useless = this.#waiting.filter(isUseless);
-    for (const notice of useless) this.#drop(this.#waiting.indexOf(notice));
+    if (useless.length === 0) return useless;
+    this.#waiting = this.#waiting.filter((notice) => !useless.includes(notice));
+    for (const notice of useless) this.#waitingWeight -= weightOf(notice);
     return useless;
   }
 
@@ -80,21 +84,17 @@ export class ThreadOutlet {
     this.#post(notice);
   }
 
-  #forgetOldest(): boolean {
-    const at = this.#waiting.findIndex(({ kind }) => kind === 'event' || kind === 'log');
-    const notice = this.#waiting[at];
-    // The last event says that the node has stopped.
-    if (notice === undefined || (notice.kind === 'event' && notice.event.kind === 'stopped')) return false;
-    this.#drop(at);
-    if (notice.kind === 'event') {
-      this.#forgottenEvents += 1;
-      this.#forgottenUpTo = notice.seq;
-    } else this.#forgottenLines += 1;
-    return true;
-  }
-
-  #drop(at: number): void {
-    for (const notice of this.#waiting.splice(at, 1)) this.#waitingWeight -= weightOf(notice);
+  /** A part of all at once: to look for the oldest costs as much as there are. */
+  #forgetOldest(): void {
+    this.#waiting = this.#waiting.filter((notice) => {
+      if (this.#waitingWeight <= WAITING_AFTERWARDS || !isForgettable(notice)) return true;
+      this.#waitingWeight -= weightOf(notice);
+      if (notice.kind === 'event') {
+        this.#forgottenEvents += 1;
+        this.#forgottenUpTo = notice.seq;
+      } else this.#forgottenLines += 1;
+      return false;
+    });
   }
 
   #tellForgotten(): void {
@@ -127,6 +127,11 @@ export class ThreadIntake {
     Atomics.store(this.#words, WORD_WAITS, 0);
     this.#askForMore();
   }
+}
+
+/** The last event says that the node has stopped. */
+function isForgettable(notice: FromThread): boolean {
+  return notice.kind === 'log' || (notice.kind === 'event' && notice.event.kind !== 'stopped');
 }
 
 function weightOf(notice: FromThread): number {
