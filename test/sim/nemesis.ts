@@ -8,6 +8,13 @@ import type { FaultFamily } from './options.ts';
 import type { SimulatedProcess } from './process.ts';
 import { calm, type Machine, type Simulation } from './simulation.ts';
 
+export interface FaultDone {
+  readonly number: number;
+  readonly at: number;
+  readonly family: FaultFamily;
+  readonly machine: string;
+}
+
 export class Nemesis {
   readonly #simulation: Simulation;
   readonly #chance: Chance;
@@ -16,6 +23,8 @@ export class Nemesis {
   readonly #drained: WeakSet<SimulatedProcess> = new WeakSet();
   /** Removed by an operator, and not let in again yet. */
   readonly #removed: Set<Machine> = new Set();
+  /** In the order in which they were done. */
+  readonly done: FaultDone[] = [];
   #number = 0;
   #isOver = false;
   #isClosed = false;
@@ -26,11 +35,6 @@ export class Nemesis {
     this.#chance = new Chance(simulation.options.seed, 'nemesis');
     this.#leftOut = new Set(simulation.options.faultsLeftOut);
     this.#partitions = new PartitionNemesis(simulation, (delayMs, act) => this.#after(delayMs, act));
-  }
-
-  /** So many faults were drawn. */
-  get faults(): number {
-    return this.#number;
   }
 
   begin(): void {
@@ -83,6 +87,7 @@ export class Nemesis {
       const machine = order.find(({ process }) => process !== undefined);
       if (family !== undefined && machine !== undefined && !this.#leftOut.has(number)) {
         trace.count(family);
+        this.done.push({ number, at: this.#simulation.now, family, machine: machine.nodeId });
         this.#simulation.note(`fault ${number}: ${family} at ${machine.nodeId}`);
         this.#do(family, machine, new Chance(options.seed, `fault/${number}`));
       }
@@ -178,7 +183,8 @@ export class Nemesis {
     const { machines, options } = this.#simulation;
     const voters = machines.filter(({ kind }) => kind === 'voter');
     const isWhole = voters.every(({ process, hasLeft }) => process !== undefined && !hasLeft);
-    const isShrinking = options.faults.includes('leave') || options.faults.includes('churn');
+    // A fresh disk that finds nobody founds a cluster of its own.
+    const isShrinking = (['leave', 'churn', 'powerCut'] as const).some((other) => options.faults.includes(other));
     if (machine.kind !== 'voter' || !isWhole || this.#hasFreshDisk || isShrinking) return;
     const { voters: members } = this.#simulation.view(machine)?.configuration ?? { voters: [] };
     if (members.length < 3) return;

@@ -50,6 +50,8 @@ export interface SimulationOptions {
   readonly nonVoters: number;
   readonly shards: number;
   readonly votersWanted: number;
+  /** Clients of the application on the shards. */
+  readonly clients: number;
   readonly network: NetworkOptions;
   readonly diskMs: number;
   /** Largest error of a clock's rate, either way. */
@@ -85,6 +87,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     nonVoters: 0,
     shards: 48,
     votersWanted: 5,
+    clients: 0,
     network: QUIET_NETWORK,
     diskMs: 1,
     clockDrift: 0.02,
@@ -107,6 +110,7 @@ export function drawOptions(seed: number): SimulationOptions {
     voters: 1 + chance.below(7),
     nonVoters: chance.isHit(0.5) ? chance.below(4) : 0,
     votersWanted: chance.pick([1, 3, 5, 5, 5, 7]) ?? 5,
+    clients: chance.below(5),
     network: {
       delayMinMs: isLan ? 0.1 : chance.between(0.1, 5),
       delayMeanMs: isLan ? 0.3 : chance.between(0.3, 8),

@@ -232,6 +232,8 @@ export class SimulatedProcess {
       if (input !== NOTHING) this.post(input);
       onTaken?.();
     }
+    // A timer of before may have been spent while the process stood still, at an instant that its own clock has not reached yet.
+    this.#armedAt = Number.POSITIVE_INFINITY;
     this.#isTurnScheduled = false;
     this.#scheduleTurn();
   }

@@ -2,8 +2,9 @@
  * One seed from beginning to end: found, do harm, heal; then stop all nodes in order one after the other, start the last alone, start
  * all again. Safety is checked after every turn, what must become true is given a bounded time.
  */
+import { type ClientFigures, Clients } from './clients.ts';
 import { claimsVote, missing, missingVoters, standings } from './health.ts';
-import { Nemesis } from './nemesis.ts';
+import { type FaultDone, Nemesis } from './nemesis.ts';
 import { drawOptions, type SimulationOptions } from './options.ts';
 import { type Machine, Simulation } from './simulation.ts';
 import { Trace } from './trace.ts';
@@ -21,6 +22,8 @@ const GOSSIP_MS = 90_000;
 const VOTERS_MS = 400_000;
 /** Operators that took voters out let them in again. */
 const ADMITTED_MS = 60_000;
+/** Every register of every client is read once more. */
+const READ_MS = 5_000;
 const ALONE_MS = 10_000;
 const AGAIN_MS = 20_000;
 
@@ -31,8 +34,10 @@ export interface RunReport {
   readonly simulatedMs: number;
   readonly events: number;
   readonly faults: ReadonlyMap<string, number>;
+  readonly faultsDone: readonly FaultDone[];
   readonly formedMs: number | undefined;
   readonly healedMs: number | undefined;
+  readonly clients: ClientFigures;
   readonly failure: string | undefined;
   /** Of a failed run: the newest lines. */
   readonly story: readonly string[];
@@ -50,7 +55,7 @@ export function runSeed(seed: number, settings: RunSettings = {}): RunReport {
   const options = { ...drawOptions(seed), ...settings.overrides };
   const trace = new Trace(settings.print, settings.isVerbose);
   const simulation = new Simulation(options, trace);
-  const times: { formedMs?: number; healedMs?: number } = {};
+  const times: Times = {};
   let failure: string | undefined;
   try {
     live(simulation, times);
@@ -64,8 +69,10 @@ export function runSeed(seed: number, settings: RunSettings = {}): RunReport {
     simulatedMs: simulation.now,
     events: trace.events,
     faults: trace.counts,
+    faultsDone: times.nemesis?.done ?? [],
     formedMs: times.formedMs,
     healedMs: times.healedMs,
+    clients: times.clients ?? NO_CLIENTS,
     failure,
     story: failure === undefined ? [] : [...trace.recent],
     standings: standings(simulation),
@@ -84,14 +91,26 @@ export function mustBecome(
   return took;
 }
 
-function live(simulation: Simulation, times: { formedMs?: number; healedMs?: number }): void {
+interface Times {
+  formedMs?: number;
+  healedMs?: number;
+  clients?: ClientFigures;
+  nemesis?: Nemesis;
+}
+
+const NO_CLIENTS: ClientFigures = { operations: 0, unknown: 0, fenced: 0, undecided: 0 };
+
+function live(simulation: Simulation, times: Times): void {
   const { options } = simulation;
   for (let i = 0; i < options.voters; i++) simulation.addMachine('voter');
   for (let i = 0; i < options.nonVoters; i++) simulation.addMachine('non-voter');
   for (const machine of simulation.machines) simulation.start(machine);
   const nemesis = new Nemesis(simulation);
+  times.nemesis = nemesis;
   if (!options.isFoundingDisturbed)
     times.formedMs = mustBecome(simulation, 'founding', () => missing(simulation), FORMED_MS);
+  const clients = new Clients(simulation);
+  clients.begin();
   nemesis.begin();
   simulation.run(options.faultsForMs);
   nemesis.end();
@@ -99,6 +118,13 @@ function live(simulation: Simulation, times: { formedMs?: number; healedMs?: num
   nemesis.close();
   mustBecome(simulation, 'readmissions', () => (nemesis.isEverybodyIn ? undefined : 'not all are in'), ADMITTED_MS);
   times.healedMs = mustBecome(simulation, 'healing', () => missing(simulation, 'gossip may lag'), HEALED_MS);
+  clients.end();
+  let isAllRead = false;
+  clients.readAll(() => {
+    isAllRead = true;
+  });
+  mustBecome(simulation, 'clients', () => (isAllRead ? undefined : 'some register has no owner'), READ_MS);
+  times.clients = clients.judge();
   mustBecome(simulation, 'gossip', () => missing(simulation), GOSSIP_MS);
   mustBecome(simulation, 'voters', () => missingVoters(simulation), VOTERS_MS);
   stopAndStart(simulation);

@@ -1,0 +1,111 @@
+/**
+ * The application on every node: serves one register per shard from memory while it owns the shard, and writes through to the guarded
+ * store under its epoch. It does what docs/ownership.md tells an application to do, and no more: its reads are as good as the lease.
+ */
+import type { ShardId } from '../../src/model/ids.ts';
+import type { Chance } from './chance.ts';
+import type { GuardedStore } from './guarded-store.ts';
+import type { RegisterInput } from './history/register.ts';
+import type { NetworkHost } from './network.ts';
+import type { SimulatedProcess } from './process.ts';
+
+export type ServiceAnswer =
+  | { readonly kind: 'done'; readonly output: number }
+  /** Nothing was done and nothing will be: not the owner, busy with another, or fenced off. */
+  | { readonly kind: 'refused' };
+
+interface Held {
+  readonly epoch: number;
+  value: number;
+  isLoading: boolean;
+  isWriting: boolean;
+}
+
+const REFUSED: ServiceAnswer = { kind: 'refused' };
+
+export class ShardService {
+  readonly #store: GuardedStore;
+  readonly #host: NetworkHost;
+  readonly #chance: Chance;
+  readonly #held: WeakMap<SimulatedProcess, Map<ShardId, Held>> = new WeakMap();
+
+  constructor(store: GuardedStore, host: NetworkHost, chance: Chance) {
+    this.#store = store;
+    this.#host = host;
+    this.#chance = chance;
+  }
+
+  serve(
+    process: SimulatedProcess,
+    shard: ShardId,
+    input: RegisterInput,
+    answer: (answer: ServiceAnswer) => void,
+  ): void {
+    const epoch = process.owns(shard) ? process.cluster.serving(shard) : undefined;
+    if (epoch === undefined) return answer(REFUSED);
+    const shards = this.#held.get(process) ?? new Map<ShardId, Held>();
+    this.#held.set(process, shards);
+    const held = shards.get(shard);
+    if (held === undefined || held.epoch !== epoch) {
+      const fresh: Held = { epoch, value: 0, isLoading: true, isWriting: false };
+      shards.set(shard, fresh);
+      this.#load(process, shard, fresh, { input, answer });
+    } else if (held.isLoading || (held.isWriting && input.kind !== 'read')) answer(REFUSED);
+    else this.#apply(process, shard, held, { input, answer });
+  }
+
+  #load(process: SimulatedProcess, shard: ShardId, held: Held, asked: Asked): void {
+    let value: number | undefined;
+    this.#atStore(
+      process,
+      () => {
+        value = this.#store.open(asked.input.key, held.epoch);
+      },
+      () => {
+        const shards = this.#held.get(process);
+        if (value === undefined || shards?.get(shard) !== held) {
+          if (shards?.get(shard) === held) shards.delete(shard);
+          return asked.answer(REFUSED);
+        }
+        held.value = value;
+        held.isLoading = false;
+        this.serve(process, shard, asked.input, asked.answer);
+      },
+    );
+  }
+
+  #apply(process: SimulatedProcess, shard: ShardId, held: Held, { input, answer }: Asked): void {
+    const before = held.value;
+    if (input.kind === 'read') return answer({ kind: 'done', output: before });
+    if (input.kind === 'exchange' && before !== input.expected) return answer({ kind: 'done', output: before });
+    held.isWriting = true;
+    let isWritten = false;
+    this.#atStore(
+      process,
+      () => {
+        isWritten = this.#store.write(input.key, held.epoch, input.value);
+      },
+      () => {
+        held.isWriting = false;
+        const shards = this.#held.get(process);
+        if (isWritten) held.value = input.value;
+        else if (shards?.get(shard) === held) shards.delete(shard);
+        answer(isWritten ? { kind: 'done', output: input.kind === 'write' ? input.value : before } : REFUSED);
+      },
+    );
+  }
+
+  /** Some of its work is still on the way when the node has long lost the shard. */
+  #atStore(process: SimulatedProcess, act: () => void, then: () => void): void {
+    const delay = (): number => this.#chance.between(0.05, this.#chance.isHit(0.02) ? 2_000 : 2);
+    this.#host.at(this.#host.now + delay(), () => {
+      act();
+      this.#host.at(this.#host.now + delay(), () => process.whenRunning(then));
+    });
+  }
+}
+
+interface Asked {
+  readonly input: RegisterInput;
+  readonly answer: (answer: ServiceAnswer) => void;
+}

@@ -1,0 +1,46 @@
+/** What many runs were, added up. */
+import type { RunReport } from './swarm.ts';
+
+export class Tally {
+  readonly faults: Map<string, number> = new Map();
+  readonly violations: string[] = [];
+  readonly reports: RunReport[] = [];
+  simulatedMs = 0;
+  events = 0;
+  operations = 0;
+  #undecided = 0;
+  readonly #failed: number[] = [];
+  readonly #cpuAtStart: number = process.cpuUsage().user;
+
+  get cpuSeconds(): number {
+    return (process.cpuUsage().user - this.#cpuAtStart) / 1e6;
+  }
+
+  add(report: RunReport): void {
+    this.reports.push({ ...report, story: [], standings: [] });
+    this.simulatedMs += report.simulatedMs;
+    this.events += report.events;
+    this.operations += report.clients.operations;
+    this.#undecided += report.clients.undecided;
+    for (const [kind, count] of report.faults) this.faults.set(kind, (this.faults.get(kind) ?? 0) + count);
+    if (report.failure === undefined) return;
+    this.#failed.push(report.seed);
+    this.violations.push(`seed ${report.seed}: ${report.failure}`);
+  }
+
+  text(): string {
+    const faults = [...this.faults.values()].reduce((sum, count) => sum + count, 0);
+    const failed = this.#failed.length;
+    const verdict = failed > 0 ? `${failed} violations: ${this.#failed.join(' ')}` : 'no violation';
+    const undecided = this.#undecided > 0 ? ` (${this.#undecided} histories undecided)` : '';
+    return (
+      `${this.reports.length} seeds, ${(this.simulatedMs / 60_000).toFixed(1)} simulated minutes, ${this.events} events, ` +
+      `${faults} faults (${faultsText(this.faults)}), ${this.operations} operations checked${undecided}, ` +
+      `${this.cpuSeconds.toFixed(1)} s of CPU, ${verdict}`
+    );
+  }
+}
+
+export function faultsText(faults: ReadonlyMap<string, number>): string {
+  return [...faults].map(([kind, count]) => `${kind} ${count}`).join(', ');
+}
