@@ -251,7 +251,7 @@ export class Steward {
   /** What is configured here is what the cluster has agreed on: a leader that was cut off may have a successor that changed it. */
   #leadsForSure(now: MonotonicMs): boolean {
     const { raft } = this.#host.replica;
-    return raft !== undefined && raft.isReady && now < raft.leaderLeaseUntil;
+    return raft?.isReady === true && now < raft.leaderLeaseUntil;
   }
 
   #refuseAll(code: ClusterRefusal, reason: string, now: MonotonicMs, effects: ClusterEffect[]): void {

@@ -40,7 +40,7 @@ interface Call {
   readonly client: number;
   readonly shard: ShardId;
   readonly kind: RegisterInput['kind'];
-  readonly then: () => void;
+  readonly onEnd: () => void;
   operation: RegisterOperation | undefined;
   tries: number;
   isOver: boolean;
@@ -92,7 +92,7 @@ export class Clients {
         operation: undefined,
         tries: 0,
         isOver: false,
-        then: () => {
+        onEnd: () => {
           if (this.#history.length === count) return this.#later(20, () => readOne(shard));
           left -= 1;
           if (left === 0) then();
@@ -123,8 +123,8 @@ export class Clients {
       const shards = this.#simulation.options.shards;
       const shard = ((this.#firstKey + this.#chance.below(Math.min(KEYS, shards))) % shards) as ShardId;
       const kind = this.#chance.isHit(0.5) ? 'read' : this.#chance.isHit(0.7) ? 'write' : 'exchange';
-      const then = (): void => this.#think(client);
-      const call: Call = { client, shard, kind, then, operation: undefined, tries: 0, isOver: false };
+      const onEnd = (): void => this.#think(client);
+      const call: Call = { client, shard, kind, onEnd, operation: undefined, tries: 0, isOver: false };
       this.#open.add(call);
       this.#later(PATIENCE_MS, () => this.#giveUp(call));
       this.#attempt(call);
@@ -171,7 +171,7 @@ export class Clients {
     this.#history.push(operation);
     this.#simulation.trace.mix(operation.client, answer.output);
     this.#checkKnown(operation);
-    call.then();
+    call.onEnd();
   }
 
   /** Nothing was done: elsewhere it may be. */
@@ -184,7 +184,7 @@ export class Clients {
     }
     this.#close(call);
     this.#firstKey += this.#chance.isHit(0.02) ? 1 : 0;
-    call.then();
+    call.onEnd();
   }
 
   #giveUp(call: Call): void {
@@ -200,7 +200,7 @@ export class Clients {
       this.#unknown.set(key, unknown);
       if (unknown >= UNKNOWN_MAX) this.#firstKey += 1;
     }
-    call.then();
+    call.onEnd();
   }
 
   #close(call: Call): void {
