@@ -1,13 +1,13 @@
 /** What a node is told: settings as people give them, made complete and checked before anything starts. */
 import { FunkError } from './base/errors.ts';
+import type { AgentTiming } from './events/agent-events.ts';
 import type { HandlerSpec } from './events/handler-spec.ts';
 import { type Endpoint, formatEndpoint } from './model/endpoint.ts';
 import type { NodeId } from './model/ids.ts';
 import type { NodeKind } from './model/node-state.ts';
-import { TAG_EP_HTTP, TAG_EP_LIVENESS, TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_EP_SERF } from './model/tags.ts';
-import { TAG_CLUSTER_ID, TAG_ROLE, TAG_SERVICE_NAME, TAG_STAMP } from './model/tags.ts';
 import { chooseInterface, type Host, type HostInterface, isLoopback, thisHost } from './node-config/host-interface.ts';
 import { gossipProblems } from './node-config/gossip-problems.ts';
+import { agentTiming, type CoalescingValues } from './node-config/coalescing.ts';
 import {
   type GossipTuning,
   type GossipTuningValues,
@@ -17,12 +17,10 @@ import {
 import { nearestName } from './node-config/nearest-name.ts';
 import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from './node-config/option-table.ts';
 import { type NodeThread, type OptionValues, readOption } from './node-config/option-table.ts';
+import { tagProblems } from './node-config/tag-problems.ts';
 import type { LogLevel } from './ports/logger.ts';
 import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
-import { serfConfig } from './serf/config.ts';
 import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
-
-import { checkTags } from './wire/serf/tag-set.ts';
 
 export type { HandlerSpec };
 
@@ -31,10 +29,10 @@ export type DurationOption = number | string;
 /** `host:port` as text, or the two apart. */
 export type EndpointOption = string | Endpoint;
 
-/** Tunables of memberlist and Serf, all of them described in docs/options.md; the profile gives those that are not set. */
+/** Tunables of memberlist, Serf and its agent, all of them described in docs/options.md; the profile gives those that are not set. */
 type TuningOptions = {
   readonly [Key in keyof GossipTuningValues]?: GossipTuningValues[Key] | DurationOption | undefined;
-};
+} & { readonly [Key in keyof CoalescingValues]?: DurationOption | undefined };
 
 /** What a program may tell a node. All of it is optional, and every text that a flag takes is good here too. */
 export interface NodeOptions extends TuningOptions {
@@ -178,6 +176,7 @@ export interface NodeConfig {
   readonly label: string;
   readonly skipInboundLabelCheck: boolean;
   readonly tuning: GossipTuning;
+  readonly coalescing: AgentTiming;
   readonly endpoints: Readonly<Record<EndpointName, EndpointConfig>>;
   /** Undefined: the Serf agent's RPC is off. */
   readonly serfRpc: SerfRpcConfig | undefined;
@@ -230,15 +229,6 @@ export const DEFAULT_PORTS: Readonly<Record<EndpointName, number>> = {
 
 /** Cluster name, kind and node id share one DNS label of 63 bytes in mDNS: `<cluster>_<kind>_<id>`. */
 const NAMES_BYTES_MAX = 57;
-const ENDPOINT_TAGS: Readonly<Record<EndpointName, string>> = {
-  serf: TAG_EP_SERF,
-  raft: TAG_EP_RAFT,
-  management: TAG_EP_MANAGEMENT,
-  liveness: TAG_EP_LIVENESS,
-  http: TAG_EP_HTTP,
-};
-const OWN_TAGS = [TAG_SERVICE_NAME, TAG_CLUSTER_ID, TAG_ROLE, TAG_STAMP, ...Object.values(ENDPOINT_TAGS)];
-
 /**
  * Completes and checks what a program or an operator asked for.
  * @throws {ConfigError} naming every problem at once; nothing was started.
@@ -344,6 +334,7 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     label: values.label ?? '',
     skipInboundLabelCheck: values.skipInboundLabelCheck,
     tuning: gossipTuning(values),
+    coalescing: agentTiming(values),
     endpoints: {
       serf: endpointConfig('serf', values.serfEndpoint, values.serfEndpointAdvertise, stands),
       raft: endpointConfig('raft', values.raftEndpoint, values.raftEndpointAdvertise, stands),
@@ -460,32 +451,4 @@ function portClashes(config: NodeConfig, placeOf: (key: OptionKey) => string): s
     }
   }
   return [...found];
-}
-
-/** For the settings that are not of an address. */
-const NOWHERE = { name: 'a', advertise: { host: '127.0.0.1', port: 1 } };
-
-/** Reserved names, and tags that cannot fit however long the ports turn out to be. */
-function tagProblems(
-  config: NodeConfig,
-  placeOf: (key: OptionKey) => string,
-  nameOf: (key: OptionKey) => string,
-): string[] {
-  const own = new Map<string, string>([
-    [TAG_SERVICE_NAME, config.clusterName],
-    [TAG_CLUSTER_ID, '0'.repeat(22)],
-    [TAG_ROLE, config.kind],
-    [TAG_STAMP, '0'.repeat(16)],
-  ]);
-  for (const name of Object.keys(ENDPOINT_TAGS) as EndpointName[]) {
-    const { advertise } = config.endpoints[name];
-    own.set(ENDPOINT_TAGS[name], formatEndpoint({ host: advertise.host, port: advertise.port || 65_535 }));
-  }
-  const reserved = [...config.tags.keys()].filter((key) => OWN_TAGS.includes(key) || key.startsWith('fn.'));
-  const problems = reserved.map((key) => `${placeOf('tag')}: "${key}" is set by the node itself`);
-  const limit = serfConfig({ ...config.tuning.serf, swim: NOWHERE }).tagsBytesMax;
-  const given = [...config.tags].filter(([key]) => !reserved.includes(key));
-  const problem = checkTags(new Map([...own, ...given]), limit);
-  if (problem === undefined) return problems;
-  return [...problems, `${placeOf('tag')}: ${problem} (endpoints and ${nameOf('clusterName')} count too)`];
 }

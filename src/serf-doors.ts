@@ -2,7 +2,9 @@
 import { hostname } from 'node:os';
 import { resolveJoin } from './discovery/resolve-join.ts';
 import { SerfDiscover } from './discovery/serf-discover.ts';
+import { AgentEvents } from './events/agent-events.ts';
 import { HandlerScripts } from './events/handler-scripts.ts';
+import type { AgentEventSource } from './model/agent-event.ts';
 import { type Endpoint, sameEndpoint } from './model/endpoint.ts';
 import type { NodeConfig } from './node-config.ts';
 import type { Logger } from './ports/logger.ts';
@@ -16,6 +18,8 @@ export class SerfDoors {
   #rpc: SerfRpcServer | undefined;
   #discover: SerfDiscover | undefined;
   #scripts: HandlerScripts | undefined;
+  #events: AgentEvents | undefined;
+  #unsubscribe: (() => void) | undefined;
 
   /** `wall`: Unix milliseconds, for the lines that monitors show. */
   constructor(config: NodeConfig, wall: () => number) {
@@ -31,7 +35,8 @@ export class SerfDoors {
   /** Runs the operator's scripts from now on. */
   handleEvents(handle: NodeHandle, logger: Logger): void {
     const { eventHandlers: specs } = this.#config;
-    if (specs.length > 0) this.#scripts = new HandlerScripts({ handle, specs, logger });
+    const events = specs.length > 0 ? this.#eventsOf(handle) : undefined;
+    if (events !== undefined) this.#scripts = new HandlerScripts({ handle, specs, logger, events });
   }
 
   /** Rejects with RpcBindError. `leave` begins the orderly stop of the node. */
@@ -42,6 +47,7 @@ export class SerfDoors {
       handle,
       endpoint: serfRpc.bind,
       authKey: serfRpc.authKey,
+      events: this.#eventsOf(handle),
       facts: { eventHandlers: this.#config.eventHandlers.map(({ text }) => text) },
       log: this.#lines,
       resolve: resolveJoin,
@@ -68,6 +74,18 @@ export class SerfDoors {
   }
 
   async close(): Promise<void> {
+    this.#unsubscribe?.();
+    this.#events?.close();
     await Promise.all([this.#scripts?.close(), this.#discover?.stop(), this.#rpc?.close()]);
+  }
+
+  /** One for all who listen: an agent gathers before it tells anybody. */
+  #eventsOf(handle: NodeHandle): AgentEventSource {
+    if (this.#events === undefined) {
+      const events = new AgentEvents(this.#config.coalescing);
+      this.#events = events;
+      this.#unsubscribe = handle.subscribe((event) => events.note(event));
+    }
+    return this.#events.subscribe;
   }
 }

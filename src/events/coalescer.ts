@@ -7,9 +7,6 @@ export interface CoalescerTiming {
   readonly quietMs: number;
 }
 
-/** serf's agent: CoalescePeriod, QuiescentPeriod. */
-export const COALESCE_TIMING: CoalescerTiming = { windowMs: 3_000, quietMs: 1_000 };
-
 export class Coalescer {
   readonly #timing: CoalescerTiming;
   readonly #flush: () => void;

@@ -3,12 +3,10 @@
  * standard input; what a script prints answers a query. wire-gossip.md 19.3.
  */
 import { spawn } from 'node:child_process';
+import type { AgentEvent, AgentEventSource } from '../model/agent-event.ts';
 import type { Member } from '../model/member.ts';
-import type { NodeEvent } from '../model/node-event.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
-import { COALESCE_TIMING, type CoalescerTiming } from './coalescer.ts';
-import { type HandlerEvent, HandlerEvents } from './handler-events.ts';
 import { type HandlerSpec, isWanted } from './handler-spec.ts';
 
 /** The last bytes that a script prints are kept. serf: maxBufSize. */
@@ -24,18 +22,16 @@ export interface HandlerScriptsOptions {
   readonly handle: NodeHandle;
   readonly specs: readonly HandlerSpec[];
   readonly logger: Logger;
-  /** Serf's agent's unless given. */
-  readonly timing?: CoalescerTiming;
+  readonly events: AgentEventSource;
 }
 
 interface Run {
   readonly spec: HandlerSpec;
-  readonly event: HandlerEvent;
+  readonly event: AgentEvent;
 }
 
 export class HandlerScripts {
   readonly #options: HandlerScriptsOptions;
-  readonly #events: HandlerEvents;
   readonly #unsubscribe: () => void;
   readonly #waiting: Run[] = [];
   #running: Promise<void> | undefined;
@@ -45,21 +41,19 @@ export class HandlerScripts {
   /** Begins to listen at once. */
   constructor(options: HandlerScriptsOptions) {
     this.#options = options;
-    this.#events = new HandlerEvents(options.timing ?? COALESCE_TIMING, (event) => this.#onEvent(event));
-    this.#unsubscribe = options.handle.subscribe((event: NodeEvent) => this.#events.note(event));
+    this.#unsubscribe = options.events((event) => this.#onEvent(event));
   }
 
   /** Nothing is begun any more; the script that runs is ended. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#unsubscribe();
-    this.#events.close();
     this.#waiting.length = 0;
     this.#kill?.();
     await this.#running;
   }
 
-  #onEvent(event: HandlerEvent): void {
+  #onEvent(event: AgentEvent): void {
     const name = 'name' in event ? event.name : undefined;
     for (const spec of this.#options.specs) {
       if (!isWanted(spec, event.event, name)) continue;
@@ -155,7 +149,7 @@ class Tail {
   }
 }
 
-function environmentOf(event: HandlerEvent, handle: NodeHandle): Record<string, string> {
+function environmentOf(event: AgentEvent, handle: NodeHandle): Record<string, string> {
   const { id, members } = handle.view();
   const tags = members.find(({ name }) => name === id)?.tags ?? new Map<string, string>();
   const env: Record<string, string> = {
@@ -174,7 +168,7 @@ function environmentOf(event: HandlerEvent, handle: NodeHandle): Record<string, 
   return env;
 }
 
-function inputOf(event: HandlerEvent): string | Uint8Array {
+function inputOf(event: AgentEvent): string | Uint8Array {
   if ('members' in event) return event.members.map(memberLine).join('');
   const { payload } = event;
   return payload.length === 0 || payload.at(-1) === 0x0a ? payload : Buffer.concat([payload, Buffer.from('\n')]);

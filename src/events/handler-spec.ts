@@ -1,7 +1,6 @@
 /** Which events a handler script wants: `[event[,event…]=]script`, as Serf's agent writes it. wire-gossip.md 19.3. */
+import { MEMBER_EVENT_NAMES, type MemberEventName } from '../model/agent-event.ts';
 
-const MEMBER_EVENTS = ['member-join', 'member-leave', 'member-failed', 'member-update', 'member-reap'] as const;
-export type MemberEventName = (typeof MEMBER_EVENTS)[number];
 export type HandlerEventName = MemberEventName | 'user' | 'query';
 
 export interface HandlerFilter {
@@ -18,7 +17,7 @@ export interface HandlerSpec {
   readonly script: string;
 }
 
-const EVENTS: readonly string[] = [...MEMBER_EVENTS, 'user', 'query', '*'];
+const EVENTS: readonly string[] = [...MEMBER_EVENT_NAMES, 'user', 'query', '*'];
 
 /** The spec, or what is wrong with it. */
 export function parseHandlerSpec(text: string): HandlerSpec | string {

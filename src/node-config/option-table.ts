@@ -8,6 +8,7 @@ import type { HandlerSpec } from '../events/handler-spec.ts';
 import type { NodeId } from '../model/ids.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { LogLevel } from '../ports/logger.ts';
+import { type CoalescingValues, coalescingOptions } from './coalescing.ts';
 import { type GossipTuningValues, tuningOptions } from './gossip-tuning.ts';
 import {
   advertisedEndpoint,
@@ -29,7 +30,7 @@ export type LogFormat = 'auto' | 'text' | 'json';
 export type NodeThread = 'own' | 'caller';
 
 /** The value of every option after it was read; undefined where an option without a default is not set. */
-export interface OptionValues extends GossipTuningValues {
+export interface OptionValues extends GossipTuningValues, CoalescingValues {
   readonly clusterName: string;
   readonly nodeId: NodeId | undefined;
   readonly role: NodeKind;
@@ -413,6 +414,7 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     fallback: 'caller in the program, own in the library',
     isAdvanced: true,
   }),
+  ...describedAll(coalescingOptions()),
   metrics: described(choice(['prometheus', 'none'], { blackhole: 'none' }).default('prometheus'), {
     group: 'Watching',
     text: 'whether /metrics is served',

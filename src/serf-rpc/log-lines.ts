@@ -3,6 +3,7 @@
  * wire-gossip.md 20.5.
  */
 import { unreachable } from '../base/assert.ts';
+import type { AgentEvent } from '../model/agent-event.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { Logger, LogLevel } from '../ports/logger.ts';
 
@@ -71,6 +72,13 @@ export class LogLines {
     if (told !== undefined) this.note(...told);
   }
 
+  /** What reaches handlers and streams, as an agent tells of it. */
+  hear(event: AgentEvent): void {
+    const what =
+      event.event === 'user' ? `user-event: ${event.name}` : 'name' in event ? `query: ${event.name}` : event.event;
+    this.note('INFO', 'agent', `Received event: ${what}`);
+  }
+
   /** Lines of at least `least` that are kept, oldest first. */
   recent(least: RpcLogLevel): string[] {
     const rank = LEVELS.indexOf(least);
@@ -97,10 +105,6 @@ function narrated(event: NodeEvent): readonly [RpcLogLevel, string, string] | un
       return ['INFO', 'serf', `EventMemberUpdate: ${event.member.name}`];
     case 'memberReaped':
       return ['INFO', 'serf', `EventMemberReap: ${event.member.name}`];
-    case 'userEvent':
-      return ['INFO', 'agent', `Received event: user-event: ${event.name}`];
-    case 'queryAsked':
-      return ['INFO', 'agent', `Received event: query: ${event.name}`];
     case 'stateChanged':
       return ['INFO', 'funknode', `state ${event.from} -> ${event.to}`];
     case 'roleChanged':
@@ -120,6 +124,9 @@ function narrated(event: NodeEvent): readonly [RpcLogLevel, string, string] | un
       return ['DEBUG', 'funknode', `dropped what a peer sent: ${event.where}: ${event.reason}`];
     case 'stopped':
       return ['INFO', 'funknode', `stopped: ${event.reason}`];
+    // An agent tells of them when it has gathered them: `hear`.
+    case 'userEvent':
+    case 'queryAsked':
     case 'eventsForgotten':
     case 'queryAck':
     case 'queryResponse':

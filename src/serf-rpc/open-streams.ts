@@ -1,10 +1,11 @@
 /** What one client has opened: event streams, its monitor, its queries, and the queries of others that it may answer. */
 import { unreachable } from '../base/assert.ts';
+import type { AgentEvent } from '../model/agent-event.ts';
 import type { GossipEvent, QueryParameters } from '../model/gossip-request.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import { encodeRpcAnswer, type RpcBody } from '../wire/serf/rpc-answer.ts';
 import { RPC_ERRORS } from './errors.ts';
-import { parseEventFilter, streamedEvent, type StreamedEvent } from './event-filter.ts';
+import { parseEventFilter } from './event-filter.ts';
 import type { RpcLogLevel } from './log-lines.ts';
 import type { Outlet, RecordSink } from './outlet.ts';
 import type { RpcHost } from './rpc-host.ts';
@@ -51,10 +52,9 @@ export class OpenStreams {
     if (passes === undefined) return RPC_ERRORS.invalidFilter;
     if (this.#events.size + this.#queries.size >= OPEN_MAX) return `a client opens ${OPEN_MAX} streams at most`;
     const sink = this.#outlet.open();
-    const { handle, log } = this.#host;
-    const listener = (event: NodeEvent): void => {
-      const streamed = streamedEvent(event);
-      if (streamed !== undefined && passes(streamed)) sink.push(encodeRpcAnswer(seq, '', this.#recordOf(streamed)));
+    const { events, log } = this.#host;
+    const listener = (event: AgentEvent): void => {
+      if (passes(event)) sink.push(encodeRpcAnswer(seq, '', this.#recordOf(event)));
     };
     const unsubscribe = { now: (): void => undefined };
     const end = (): void => {
@@ -63,7 +63,7 @@ export class OpenStreams {
     };
     this.#events.set(seq, { sink, end });
     const start = (): void => {
-      unsubscribe.now = handle.subscribe(listener);
+      unsubscribe.now = events(listener);
       log.note('DEBUG', 'agent.ipc', `stream ${seq} opened: ${JSON.stringify(type.slice(0, 128))}`);
     };
     return { start };
@@ -149,13 +149,13 @@ export class OpenStreams {
     this.#pending.clear();
   }
 
-  #recordOf(event: StreamedEvent): RpcBody {
-    switch (event.kind) {
-      case 'member':
-        return { kind: 'memberEvent', event: event.event, members: [event.member] };
-      case 'userEvent':
-        return event;
-      case 'queryAsked': {
+  #recordOf(event: AgentEvent): RpcBody {
+    switch (event.event) {
+      case 'user': {
+        const { lamportTime, name, payload, coalesce } = event;
+        return { kind: 'userEvent', lamportTime, name, payload, coalesce };
+      }
+      case 'query': {
         const { lamportTime, name, payload, token, deadline } = event;
         const id = this.#nextPendingId;
         this.#nextPendingId += 1;
@@ -164,7 +164,7 @@ export class OpenStreams {
         return { kind: 'queryEvent', id, lamportTime, name, payload };
       }
       default:
-        return unreachable(event);
+        return { kind: 'memberEvent', event: event.event, members: event.members };
     }
   }
 

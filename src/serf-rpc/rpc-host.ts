@@ -1,4 +1,5 @@
 /** What the sessions of a server share: the node, the key, the log, and the counters. */
+import type { AgentEventSource } from '../model/agent-event.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import type { AgentFacts } from './agent-stats.ts';
@@ -14,6 +15,8 @@ export interface RpcHost {
   readonly handle: NodeHandle;
   /** Undefined: whoever can connect may do everything. */
   readonly authKey: string | undefined;
+  /** What streams carry. */
+  readonly events: AgentEventSource;
   readonly facts: AgentFacts;
   readonly log: LogLines;
   readonly counts: RpcCounts;

@@ -3,6 +3,7 @@
  * is asked for. wire-gossip.md 20.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import type { AgentEventSource } from '../model/agent-event.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import type { AgentFacts } from './agent-stats.ts';
@@ -17,6 +18,8 @@ export interface SerfRpcOptions {
   readonly endpoint: Endpoint;
   /** What clients must show; undefined lets everyone in who can connect. */
   readonly authKey: string | undefined;
+  /** What streams carry. */
+  readonly events: AgentEventSource;
   readonly facts: AgentFacts;
   /** What monitors show. The server writes to it, too. */
   readonly log: LogLines;
@@ -55,18 +58,23 @@ class RunningServer implements SerfRpcServer {
   #closing: Promise<void> | undefined;
 
   constructor(options: SerfRpcOptions) {
-    const { handle, authKey, facts, log, resolve, leave } = options;
+    const { handle, authKey, events, facts, log, resolve, leave } = options;
     this.#local = options.endpoint;
     const nextQuery = (): number => {
       this.#nextQuery += 1;
       return this.#nextQuery;
     };
-    this.#host = { handle, authKey, facts, log, counts: new RpcCounts(), resolve, leave, nextQuery };
-    this.#unsubscribe = handle.subscribe((event) => {
+    this.#host = { handle, authKey, events, facts, log, counts: new RpcCounts(), resolve, leave, nextQuery };
+    const unhear = events((event) => log.hear(event));
+    const unsubscribe = handle.subscribe((event) => {
       log.tell(event);
       // At once: a program may end before everything is closed.
       if (event.kind === 'stopped') for (const session of this.#sessions) session.finish();
     });
+    this.#unsubscribe = () => {
+      unhear();
+      unsubscribe();
+    };
     this.#server = createServer({ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, noDelay: true });
     this.#server.maxConnections = CONNECTIONS_MAX;
     this.#server.on('connection', (socket) => this.#onConnection(socket));

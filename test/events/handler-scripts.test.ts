@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it, mock } from 'node:test';
 import { utf8 } from '../../src/base/bytes.ts';
+import { AgentEvents, type AgentTiming } from '../../src/events/agent-events.ts';
 import { Coalescer } from '../../src/events/coalescer.ts';
-import { type HandlerEvent, HandlerEvents } from '../../src/events/handler-events.ts';
 import { HandlerScripts } from '../../src/events/handler-scripts.ts';
 import { isWanted, parseHandlerSpec } from '../../src/events/handler-spec.ts';
+import type { AgentEvent } from '../../src/model/agent-event.ts';
 import type { Member } from '../../src/model/member.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 import type { Logger } from '../../src/ports/logger.ts';
@@ -24,6 +25,11 @@ function member(name: string, tags: readonly (readonly [string, string])[] = [])
     versions: [],
   };
 }
+
+const AS_AGENTS: AgentTiming = {
+  members: { windowMs: 3_000, quietMs: 1_000 },
+  users: { windowMs: 3_000, quietMs: 1_000 },
+};
 
 function userEvent(name: string, lamportTime: number, coalesce = true, payload = ''): NodeEvent {
   return { kind: 'userEvent', name, lamportTime, coalesce, payload: utf8(payload) };
@@ -52,8 +58,9 @@ describe('a handler spec', () => {
 describe('events for handlers', () => {
   it('19.2: come as one per burst, the newest of each member, and nothing that was told before', () => {
     mock.timers.enable({ apis: ['setTimeout'] });
-    const told: HandlerEvent[] = [];
-    const events = new HandlerEvents({ windowMs: 3_000, quietMs: 1_000 }, (event) => told.push(event));
+    const told: AgentEvent[] = [];
+    const events = new AgentEvents(AS_AGENTS);
+    events.subscribe((event) => told.push(event));
     const brief = (): string[] =>
       told
         .splice(0)
@@ -79,8 +86,9 @@ describe('events for handlers', () => {
 
   it('19.2: user events of one name are told by their newest, others at once', () => {
     mock.timers.enable({ apis: ['setTimeout'] });
-    const told: HandlerEvent[] = [];
-    const events = new HandlerEvents({ windowMs: 3_000, quietMs: 1_000 }, (event) => told.push(event));
+    const told: AgentEvent[] = [];
+    const events = new AgentEvents(AS_AGENTS);
+    events.subscribe((event) => told.push(event));
     events.note(userEvent('deploy', 4));
     events.note(userEvent('deploy', 7));
     events.note(userEvent('deploy', 5));
@@ -91,6 +99,34 @@ describe('events for handlers', () => {
     assert.deepEqual(times(), ['alarm 6']);
     mock.timers.tick(1_000);
     assert.deepEqual(times(), ['deploy 7', 'deploy 7']);
+    events.close();
+    mock.timers.reset();
+  });
+
+  it('are told at once where a period is 0', () => {
+    const told: string[] = [];
+    const off = { windowMs: 3_000, quietMs: 0 };
+    const events = new AgentEvents({ members: off, users: { windowMs: 0, quietMs: 1_000 } });
+    const unsubscribe = events.subscribe((one) => told.push('members' in one ? one.event : one.name));
+    events.note({ kind: 'memberJoined', member: member('a') });
+    events.note(userEvent('deploy', 1));
+    events.note({ kind: 'memberJoined', member: member('a') });
+    assert.deepEqual(told, ['member-join', 'deploy', 'member-join']);
+    unsubscribe();
+    events.note(userEvent('deploy', 2));
+    assert.equal(told.length, 3);
+  });
+
+  it('are told before their time rather than that they fill memory', () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    const told: AgentEvent[] = [];
+    const events = new AgentEvents(AS_AGENTS);
+    events.subscribe((event) => told.push(event));
+    for (let i = 0; i < 3_000; i++) events.note(userEvent(`name-${i}`, i));
+    assert.equal(told.length, 2 * 1_025, 'all of what was gathered, twice');
+    for (let i = 0; i < 100; i++) events.note(userEvent('one', 9_000));
+    mock.timers.tick(1_000);
+    assert.equal(told.length, 3_100, 'and none is lost');
     events.close();
     mock.timers.reset();
   });
@@ -124,7 +160,10 @@ describe('handler scripts', () => {
   function run(spec: string, handle: FakeNodeHandle): HandlerScripts {
     const parsed = parseHandlerSpec(spec);
     assert.ok(typeof parsed !== 'string');
-    return new HandlerScripts({ handle, specs: [parsed], logger, timing: { windowMs: 5, quietMs: 1 } });
+    const soon = { windowMs: 5, quietMs: 1 };
+    const events = new AgentEvents({ members: soon, users: soon });
+    handle.subscribe((event) => events.note(event));
+    return new HandlerScripts({ handle, specs: [parsed], logger, events: events.subscribe });
   }
 
   /** Resolves with the answer that was given to the query. */

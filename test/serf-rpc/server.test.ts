@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { fromUtf8 } from '../../src/base/bytes.ts';
+import { AgentEvents } from '../../src/events/agent-events.ts';
+import type { CoalescerTiming } from '../../src/events/coalescer.ts';
 import type { GossipOutcome, GossipRequest } from '../../src/model/gossip-request.ts';
+import type { Member } from '../../src/model/member.ts';
 import { LogLines } from '../../src/serf-rpc/log-lines.ts';
 import { createSerfRpcServer, type SerfRpcServer } from '../../src/serf-rpc/server.ts';
 import { MsgpackReader, type MsgpackValue } from '../../src/wire/msgpack/reader.ts';
@@ -25,17 +28,28 @@ interface Setup {
   readonly left: () => number;
 }
 
-async function serve(authKey?: string, gossip?: (request: GossipRequest) => Promise<GossipOutcome>): Promise<Setup> {
+/** Everything is told at once. */
+const AT_ONCE = { windowMs: 0, quietMs: 0 };
+
+async function serve(
+  authKey?: string,
+  gossip?: (request: GossipRequest) => Promise<GossipOutcome>,
+  timing: CoalescerTiming = AT_ONCE,
+): Promise<Setup> {
   const handle = new FakeNodeHandle(
     fakeView({ id: 'n1', members: [{ name: 'n1' }, { name: 'n2' }] }),
     gossip === undefined ? {} : { gossip },
   );
   const log = new LogLines(() => 0);
   let leaves = 0;
+  const events = new AgentEvents({ members: timing, users: timing });
+  handle.subscribe((event) => events.note(event));
+  closers.push(() => events.close());
   const server = await createSerfRpcServer({
     handle,
     endpoint: { host: '127.0.0.1', port: 0 },
     authKey,
+    events: events.subscribe,
     facts: { eventHandlers: ['user:deploy=script'] },
     log,
     resolve: (addresses) =>
@@ -213,6 +227,33 @@ describe('the agent’s RPC', { timeout: 60_000 }, () => {
     await client.until('the next answer', (values) => values.length === 13);
   });
 
+  it('19.2: streams bursts as one record, as an agent does, to those too who came meanwhile', async () => {
+    const setup = await serve(undefined, undefined, { windowMs: 2_000, quietMs: 150 });
+    const tell = (name: string, kind: 'memberJoined' | 'memberFailed'): void =>
+      setup.handle.emit({ kind, member: { ...(setup.handle.view().members[0] as Member), name } });
+    tell('early', 'memberJoined');
+    const client = new Client(setup);
+    client.send(HELLO, encode(2, 'stream', { Type: 'member-join,member-failed,user' }));
+    await client.until('the stream is open', (values) => values.length === 2);
+    tell('a', 'memberJoined');
+    tell('b', 'memberJoined');
+    tell('a', 'memberFailed');
+    const user = { kind: 'userEvent', name: 'deploy', payload: new Uint8Array(0) } as const;
+    for (const lamportTime of [5, 9, 7]) setup.handle.emit({ ...user, lamportTime, coalesce: true });
+    setup.handle.emit({ ...user, lamportTime: 8, coalesce: false });
+    const records = (values: readonly Fields[]): Fields[] => values.filter((value) => 'Event' in value);
+    await client.until('all records', (values) => records(values).length >= 4);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const brief = records(client.values).map((record) => {
+      const members = record['Members'] as readonly Fields[] | undefined;
+      const what = members === undefined ? record['LTime'] : members.map((one) => one['Name']).join();
+      return `${String(record['Event'])} ${String(what)}`;
+    });
+    assert.equal(brief[0], 'user 8', 'what must not coalesce comes at once');
+    assert.deepEqual(brief.slice(1).sort(), ['member-failed a', 'member-join early,b', 'user 9']);
+    assert.ok(setup.log.recent('INFO').some((line) => line.includes('agent: Received event: member-join')));
+  });
+
   it('gives a query its answers behind its acceptance, and a refusal as an error', async () => {
     const setup = await serve(undefined, (request) => {
       if (request.kind !== 'query') return Promise.resolve({ kind: 'refused', reason: 'no such query' });
@@ -240,7 +281,7 @@ describe('the agent’s RPC', { timeout: 60_000 }, () => {
       [4, "Queries cannot contain the '_serf_' prefix"],
       [3, ''],
     ]);
-    assert.equal(setup.handle.listenerCount, 1, 'only the log listens when no query is open');
+    assert.equal(setup.handle.listenerCount, 2, 'only the log and what streams carry listen when no query is open');
   });
 
   it('drops records for a client that does not read, and tells a monitor how many', async () => {
@@ -296,6 +337,6 @@ describe('the agent’s RPC', { timeout: 60_000 }, () => {
       { Error: '', Seq: 2 },
     ]);
     await setup.server.close();
-    assert.equal(setup.handle.listenerCount, 0);
+    assert.equal(setup.handle.listenerCount, 1, 'the one that is ours');
   });
 });
