@@ -230,6 +230,7 @@ export class LocalNode implements NodeRunner {
       management: () => management.stats(),
       discovery: () => this.#discovery?.stats(),
       http: () => http.stats(),
+      serfRpc: () => this.#serfDoors.rpcStats(),
     };
     const clock = new SystemClock();
     const metrics =

@@ -10,6 +10,7 @@ import type { NodeConfig } from './node-config.ts';
 import type { Logger } from './ports/logger.ts';
 import type { NodeHandle } from './runtime/node-handle.ts';
 import { LogLines } from './serf-rpc/log-lines.ts';
+import type { RpcStats } from './serf-rpc/rpc-host.ts';
 import { createSerfRpcServer, type SerfRpcServer } from './serf-rpc/server.ts';
 
 export class SerfDoors {
@@ -25,6 +26,11 @@ export class SerfDoors {
   constructor(config: NodeConfig, wall: () => number) {
     this.#config = config;
     this.#lines = new LogLines(wall);
+  }
+
+  /** What the agent's RPC counts; undefined when it is off. */
+  rpcStats(): RpcStats | undefined {
+    return this.#rpc?.stats();
   }
 
   /** A logger whose lines monitors see, too. */

@@ -1,4 +1,5 @@
 /** A node without a cluster: a NodeHandle whose view, numbers and answers a test sets. Nothing here waits or listens. */
+import { callListenerSoon } from '../src/runtime/node-loop.ts';
 import type { Backup } from '../src/model/backup.ts';
 import { parseEndpoint, type Endpoint } from '../src/model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../src/model/gossip-request.ts';
@@ -64,6 +65,7 @@ export class FakeNodeHandle implements NodeHandle {
   #view: NodeView;
   #stats: NodeStats;
   readonly #listeners = new Set<(event: NodeEvent) => void>();
+  #lastEvent: NodeEvent | undefined;
 
   constructor(view: NodeView, answers: FakeAnswers = {}) {
     this.#view = view;
@@ -89,6 +91,7 @@ export class FakeNodeHandle implements NodeHandle {
   }
 
   emit(event: NodeEvent): void {
+    if (event.kind === 'stopped') this.#lastEvent = event;
     for (const listener of [...this.#listeners]) listener(event);
   }
 
@@ -109,6 +112,7 @@ export class FakeNodeHandle implements NodeHandle {
   }
 
   subscribe(listener: (event: NodeEvent) => void): () => void {
+    if (this.#lastEvent !== undefined) return callListenerSoon(listener, this.#lastEvent);
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

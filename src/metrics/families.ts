@@ -8,7 +8,13 @@ import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { CumulativeBuckets } from '../base/distribution.ts';
 import type { EventTally } from './event-tally.ts';
-import type { DiscoveryReading, HttpReading, ManagementReading, RoutedRequests } from './outer-readings.ts';
+import type {
+  DiscoveryReading,
+  HttpReading,
+  ManagementReading,
+  RoutedRequests,
+  SerfRpcReading,
+} from './outer-readings.ts';
 
 /** What a scrape reads from, taken once. */
 export interface Reading {
@@ -28,6 +34,7 @@ export interface OuterNumbers {
   readonly management: ManagementReading | undefined;
   readonly discovery: DiscoveryReading | undefined;
   readonly http: HttpReading | undefined;
+  readonly serfRpc: SerfRpcReading | undefined;
   readonly routing: readonly RoutedRequests[] | undefined;
 }
 

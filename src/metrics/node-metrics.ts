@@ -118,6 +118,7 @@ export class NodeMetrics implements MetricsSource {
         management: outer?.management?.(),
         discovery: outer?.discovery?.(),
         http: outer?.http?.(),
+        serfRpc: outer?.serfRpc?.(),
         routing: outer?.routing?.(),
       },
     };

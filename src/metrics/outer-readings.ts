@@ -7,6 +7,8 @@ export interface OuterReadings {
   readonly management?: () => ManagementReading | undefined;
   readonly discovery?: () => DiscoveryReading | undefined;
   readonly http?: () => HttpReading | undefined;
+  /** The Serf agent's RPC. */
+  readonly serfRpc?: () => SerfRpcReading | undefined;
   /** Requests of the application's own services, by the node that handled them. */
   readonly routing?: () => readonly RoutedRequests[] | undefined;
 }
@@ -33,6 +35,17 @@ export interface HttpReading {
   readonly requests: readonly { readonly path: string; readonly code: string; readonly count: number }[];
   /** Connections that did not speak HTTP, or more than are taken. */
   readonly garbage: Readonly<Record<string, number>>;
+}
+
+export interface SerfRpcReading {
+  readonly open: number;
+  readonly accepted: number;
+  readonly requests: number;
+  /** Records of streams that slow clients missed. */
+  readonly recordsLost: number;
+  readonly wrongKeys: number;
+  /** Connections that the node ended, by reason. */
+  readonly cut: Readonly<Record<string, number>>;
 }
 
 export interface RoutedRequests {

@@ -1,4 +1,4 @@
-/** The outer rooms: management, discovery, HTTP. Without samples where one does not run. */
+/** The outer rooms: management, discovery, HTTP, the Serf agent's RPC. Without samples where one does not run. */
 import { boundedEntries } from './bounded-entries.ts';
 import type { Families } from './families.ts';
 
@@ -8,6 +8,7 @@ const REASONS_MAX = 32;
 
 export function registerServices(families: Families): void {
   registerManagement(families);
+  registerSerfRpc(families);
   families.gauge(
     'funknode_discovery_nodes',
     'Nodes of this cluster that mDNS shows now.',
@@ -35,6 +36,40 @@ export function registerServices(families: Families): void {
     'Connections to the HTTP port that did not speak HTTP, or were too many.',
     ['reason'],
     ({ outer }) => boundedEntries(outer.http?.garbage ?? {}, REASONS_MAX),
+  );
+}
+
+function registerSerfRpc(families: Families): void {
+  families.gauge(
+    'funknode_serf_rpc_connections',
+    "Open connections to the Serf agent's RPC.",
+    ({ outer }) => outer.serfRpc?.open,
+  );
+  families.counter(
+    'funknode_serf_rpc_connections_accepted_total',
+    "Connections to the Serf agent's RPC that were accepted.",
+    ({ outer }) => outer.serfRpc?.accepted,
+  );
+  families.counter(
+    'funknode_serf_rpc_requests_total',
+    "Requests to the Serf agent's RPC.",
+    ({ outer }) => outer.serfRpc?.requests,
+  );
+  families.counter(
+    'funknode_serf_rpc_records_lost_total',
+    'Records of event streams and monitors that clients were too slow for.',
+    ({ outer }) => outer.serfRpc?.recordsLost,
+  );
+  families.counter(
+    'funknode_serf_rpc_wrong_keys_total',
+    "Keys shown to the Serf agent's RPC that were not the one.",
+    ({ outer }) => outer.serfRpc?.wrongKeys,
+  );
+  families.counters(
+    'funknode_serf_rpc_connections_cut_total',
+    "Connections to the Serf agent's RPC that were ended by the node.",
+    ['reason'],
+    ({ outer }) => boundedEntries(outer.serfRpc?.cut ?? {}, REASONS_MAX),
   );
 }
 

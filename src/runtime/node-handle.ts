@@ -24,7 +24,7 @@ export interface NodeHandle {
   stats(): NodeStats;
   /** Monotonic milliseconds, the clock of all instants in views. */
   now(): number;
-  /** Events in order, from now on. Returns the function that ends it. A listener must not throw. */
+  /** Events in order, from now on; once the node has stopped, `stopped` alone, soon. Returns the function that ends it. A listener must not throw. */
   subscribe(listener: (event: NodeEvent) => void): () => void;
   /** Whether this node serves `shard` at this very instant, reading both clocks (O-1, O-2); undefined when not. */
   owns(shard: ShardId): Ownership | undefined;

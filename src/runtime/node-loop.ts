@@ -45,6 +45,7 @@ export class NodeLoop {
   #isScheduled = false;
   #isRunning = false;
   #isStopped = false;
+  #lastEvent: NodeEvent | undefined;
   readonly #stats: LoopStats = { turns: 0, inputs: 0, delayP99Ms: 0, inboxDropped: 0 };
 
   /** `publish`: hears of every turn before its effects are performed, and of the stop: what leaves the node may rest on it (O-5). */
@@ -114,7 +115,9 @@ export class NodeLoop {
     });
   }
 
+  /** Who comes when all is over hears `stopped` alone: nobody waits for ever. */
   subscribe(listener: (event: NodeEvent) => void): () => void {
+    if (this.#lastEvent !== undefined) return callListenerSoon(listener, this.#lastEvent);
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -129,7 +132,8 @@ export class NodeLoop {
     for (const answer of this.#waiting.values()) answer(STOPPED);
     this.#waiting.clear();
     for (const resolve of this.#turnWaiters.splice(0)) resolve();
-    this.#emit({ kind: 'stopped', reason, exitCode });
+    this.#lastEvent = { kind: 'stopped', reason, exitCode };
+    this.#emit(this.#lastEvent);
     this.#listeners.clear();
   }
 
@@ -247,6 +251,17 @@ export function callListener(listener: (event: NodeEvent) => void, event: NodeEv
       throw error;
     });
   }
+}
+
+/** Once, when the caller has come to its end. Returns the function that keeps it from that. */
+export function callListenerSoon(listener: (event: NodeEvent) => void, event: NodeEvent): () => void {
+  let isWanted = true;
+  queueMicrotask(() => {
+    if (isWanted) callListener(listener, event);
+  });
+  return () => {
+    isWanted = false;
+  };
 }
 
 const STOPPED: ClusterOutcome = { kind: 'refused', code: 'STOPPED', reason: 'the node has stopped', leader: undefined };

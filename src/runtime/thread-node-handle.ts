@@ -10,7 +10,7 @@ import type { NodeView } from '../model/node-view.ts';
 import type { Ownership } from '../model/shard-map.ts';
 import { OutcomeUnknownError, StoppedError } from './handle-errors.ts';
 import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
-import { callListener } from './node-loop.ts';
+import { callListener, callListenerSoon } from './node-loop.ts';
 import { OwnershipReader } from './shared-ownership.ts';
 import { SystemClock } from './system-clock.ts';
 import type {
@@ -57,6 +57,7 @@ export class ThreadNodeHandle implements NodeHandle {
    */
   #seen = 0;
   #isOver = false;
+  #lastEvent: NodeEvent | undefined;
 
   constructor(link: ThreadLink, { view, stats }: LastReadings) {
     this.#link = link;
@@ -83,6 +84,7 @@ export class ThreadNodeHandle implements NodeHandle {
   }
 
   subscribe(listener: (event: NodeEvent) => void): () => void {
+    if (this.#lastEvent !== undefined) return callListenerSoon(listener, this.#lastEvent);
     const subscription = { listener, after: this.#seen };
     this.#subscriptions.add(subscription);
     return () => this.#subscriptions.delete(subscription);
@@ -143,7 +145,9 @@ export class ThreadNodeHandle implements NodeHandle {
 
   deliver(seq: number, event: NodeEvent): void {
     this.#seen = Math.max(this.#seen, seq);
-    for (const { listener, after } of this.#subscriptions) if (seq > after) callListener(listener, event);
+    const isLast = event.kind === 'stopped';
+    if (isLast) this.#lastEvent = event;
+    for (const { listener, after } of this.#subscriptions) if (seq > after || isLast) callListener(listener, event);
   }
 
   /** An outcome of a call; of one that was aborted nobody hears. */
@@ -165,6 +169,7 @@ export class ThreadNodeHandle implements NodeHandle {
     for (const { reject } of this.#waiting.values()) reject(stopped());
     this.#waiting.clear();
     this.#subscriptions.clear();
+    this.#lastEvent ??= { kind: 'stopped', reason: 'the node has stopped', exitCode: 0 };
   }
 
   #post(message: ToThread): void {

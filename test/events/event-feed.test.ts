@@ -34,6 +34,20 @@ describe('user events and queries, iterated over', () => {
     assert.equal(handle.listenerCount, 0);
   });
 
+  it('taken up after the node has stopped, they end at once', { timeout: 5_000 }, async () => {
+    const handle = new FakeNodeHandle(fakeView({ id: 'n1' }));
+    const gossip = new NodeGossip(() => handle);
+    const taken = [gossip.userEvents(), gossip.queries()];
+    handle.emit(STOPPED);
+    for (const feed of [...taken, gossip.queries()])
+      assert.deepEqual(await feed.next(), { done: true, value: undefined });
+    const ended = new Promise<void>((complete) => {
+      nodeStreams(handle).queries.subscribe({ complete });
+    });
+    await ended;
+    assert.equal(handle.listenerCount, 0);
+  });
+
   it('a queue that nobody empties forgets the oldest', async () => {
     const handle = new FakeNodeHandle(fakeView({ id: 'n1' }));
     const events = new NodeGossip(() => handle).userEvents();

@@ -28,6 +28,14 @@ export const SAMPLE_OUTER: OuterReadings = {
     requests: [{ path: '/metrics', code: '200', count: 7 }],
     garbage: { malformed: 2, timeout: 0 },
   }),
+  serfRpc: () => ({
+    open: 1,
+    accepted: 6,
+    requests: 20,
+    recordsLost: 3,
+    wrongKeys: 2,
+    cut: { malformed: 4, timeout: 5 },
+  }),
   routing: () => [{ destination: 'n2', method: '/demo.DemoService/Liff', count: 11 }],
 };
 

@@ -5,6 +5,7 @@ import { FunkNode, type QueryOptions, RefusedError } from '../../src/index.ts';
 import { formatEndpoint } from '../../src/model/endpoint.ts';
 import { FUNKCTL, freshClusterName } from '../e2e/node-process.ts';
 import { runProgram, skipWithout, until } from './peer.ts';
+import { type CliResult, serfCli } from './serf-cli.ts';
 import { SerfAgent } from './serf-agent.ts';
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
@@ -14,7 +15,10 @@ describe('user events and queries beside a real Serf agent', { skip: skipWithout
   let node: FunkNode;
 
   before(async () => {
-    agent = await SerfAgent.start('web1', ['-event-handler', 'query:load=echo 0.42', '-tag', 'role=web']);
+    agent = await SerfAgent.start('web1', [
+      ...['-event-handler', 'query:load=echo 0.42', '-tag', 'role=web'],
+      ...['-event-handler', 'query:fill=head -c "$(cat)" /dev/zero | tr "\\0" z'],
+    ]);
     node = new FunkNode({
       nodeId: 'f1',
       clusterName: freshClusterName(),
@@ -101,7 +105,10 @@ describe('queries among three, two of them real Serf agents', { skip: skipWithou
   let node: FunkNode;
 
   before(async () => {
-    const args = ['-event-handler', 'query:load=echo 0.42', '-tag', 'role=web'];
+    const args = [
+      ...['-event-handler', 'query:load=echo 0.42', '-tag', 'role=web'],
+      ...['-event-handler', 'query:fill=head -c "$(cat)" /dev/zero | tr "\\0" z'],
+    ];
     [agent, other] = await Promise.all([SerfAgent.start('web1', args), SerfAgent.start('web2', args)]);
     node = new FunkNode({
       nodeId: 'f1',
@@ -149,22 +156,68 @@ describe('queries among three, two of them real Serf agents', { skip: skipWithou
     end();
   });
 
-  it('the largest query and answer pass between both, and one byte more is refused with both figures', async () => {
-    const problems: string[] = [];
-    let length = 0;
-    const end = node.gossip.onQuery((query) => {
-      length = query.payload.length;
-      query.respond(Buffer.alloc(1_100)).catch((error: unknown) => problems.push(String(error)));
-      void query.respond('x'.repeat(900));
-    });
-    const told = await agent.cli('query', '-format=json', '-timeout=2s', '-node=f1', 'size', 'y'.repeat(850));
-    const { Responses } = JSON.parse(told) as { readonly Responses: Readonly<Record<string, string>> };
-    assert.deepEqual([length, Responses['f1']?.length], [850, 900]);
-    assert.match(problems.join(), /the response is 1\d{3} bytes as encoded; 1024 are allowed/);
-    await assert.rejects(node.gossip.query('size', 'y'.repeat(1_000)).next(), /is 1\d{3} bytes .*; 1024 are allowed/);
+  it('the largest query of either passes, and is the same size; one byte more is refused by both', async () => {
+    // As encoded, ours and the agent's differ in the name of the asker alone: the filter, the width of the timeout and the flags are the same.
+    const options: QueryOptions = { nodes: ['f1'], wantsAck: true, timeoutMs: 1_000 };
+    const ask = (size: number): ReturnType<typeof node.gossip.query> =>
+      node.gossip.query('size', 'y'.repeat(size), options);
+    const ours = await largest(async () => ask(1_000).next());
+    const lengths: number[] = [];
+    const end = node.gossip.onQuery(({ payload }) => void lengths.push(payload.length));
+    assert.equal((await settle(ask(ours))).acks, 1);
+    await assert.rejects(ask(ours + 1).next(), /is 1025 bytes .*; 1024 are allowed/);
+
+    const cli = (size: number): Promise<CliResult> =>
+      serfCli(agent.rpc, ['query', '-format=json', '-timeout=1s', '-node=f1', 'size', 'y'.repeat(size)]);
+    const theirs = ours - ('web1'.length - 'f1'.length);
+    const passed = await cli(theirs);
+    assert.deepEqual((JSON.parse(passed.text) as { readonly Acks: readonly string[] }).Acks, ['f1']);
+    const refused = await cli(theirs + 1);
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.text, /exceeds limit of 1024 bytes/);
+    assert.deepEqual(lengths, [ours, theirs]);
     end();
   });
+
+  it('the largest answer of either passes, and is the same size; one byte more is refused by both', async () => {
+    let ours = 0;
+    const refused: string[] = [];
+    const end = node.gossip.onQuery(async (query) => {
+      ours = await largest(() => query.respond(Buffer.alloc(1_100)));
+      await query.respond('x'.repeat(ours + 1)).catch((error: unknown) => refused.push(String(error)));
+      await query.respond('x'.repeat(ours));
+    });
+    const told = await agent.cli('query', '-format=json', '-timeout=2s', '-node=f1', 'fill');
+    const { Responses } = JSON.parse(told) as { readonly Responses: Readonly<Record<string, string>> };
+    assert.ok(ours > 900);
+    assert.equal(Responses['f1']?.length, ours);
+    assert.match(refused.join(), /is 1025 bytes as encoded; 1024 are allowed/);
+    end();
+
+    // The agent's script prints as much as it is asked for.
+    const theirs = ours - ('web1'.length - 'f1'.length);
+    const lengthOf = async (size: number, timeoutMs: number): Promise<number | undefined> => {
+      for await (const answer of node.gossip.query('fill', String(size), { nodes: ['web1'], timeoutMs }))
+        if (answer.kind === 'response') return answer.payload.length;
+      return undefined;
+    };
+    assert.equal(await lengthOf(theirs, 10_000), theirs);
+    assert.equal(await lengthOf(theirs + 1, 2_000), undefined);
+    assert.match(agent.log, /exceeds limit of 1024 bytes/);
+  });
 });
+
+/** How much fits, by the figures of a refusal of 1,000 bytes or more. */
+async function largest(refuse: () => Promise<unknown>): Promise<number> {
+  const text = await refuse().then(
+    () => '',
+    (error: unknown) => String(error),
+  );
+  const [, encoded, allowed] = /is (\d+) bytes .*; (\d+) are allowed/.exec(text) ?? [];
+  const given = text.includes('response') ? 1_100 : 1_000;
+  assert.equal(allowed, '1024', text);
+  return given - (Number(encoded) - Number(allowed));
+}
 
 /** Who answers the query of an agent, sorted. One at a time: an agent tells its open queries apart by Lamport time alone. */
 async function answersOf(agent: SerfAgent, ...args: readonly string[]): Promise<string> {

@@ -10,4 +10,19 @@ describe('a node', () => {
     await assert.rejects(node.start(), NotRunningError);
     assert.equal(node.state, 'Invalid');
   });
+
+  for (const thread of ['own', 'caller'] as const) {
+    it(`that has stopped keeps nobody waiting (thread: ${thread})`, { timeout: 30_000 }, async () => {
+      const node = new FunkNode({ bootstrap: true, inMemory: true, interface: '127.0.0.1', thread });
+      await node.start();
+      const early = [node.gossip.queries(), node.gossip.userEvents()];
+      await node.stop();
+      for (const feed of [...early, node.gossip.queries()])
+        assert.deepEqual(await feed.next(), { done: true, value: undefined });
+      await assert.rejects(node.gossip.query('load').next(), { code: 'FUNK_STOPPED' });
+      await new Promise<void>((complete) => {
+        node.streams.events.subscribe({ complete });
+      });
+    });
+  }
 });
