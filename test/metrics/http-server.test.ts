@@ -129,12 +129,13 @@ describe('http: pages', () => {
     watch.close();
     assert.equal(handle.listenerCount, 0);
 
-    const { server, base } = await serve(handle);
+    const other = sampleNode();
+    const { server, base } = await serve(other);
     assert.equal((await fetch(`${base}/healthz`)).status, 200);
-    handle.emit({ kind: 'stopped', reason: 'the disk failed', exitCode: 74 });
+    other.emit({ kind: 'stopped', reason: 'the disk failed', exitCode: 74 });
     assert.equal((await fetch(`${base}/healthz`)).status, 503);
     await server.close();
-    assert.equal(handle.listenerCount, 0);
+    assert.equal(other.listenerCount, 0);
   });
 
   it('the index names the node in safe HTML and forbids every script', async () => {
