@@ -6,6 +6,7 @@ import * as grpc from '@grpc/grpc-js';
 import { formatEndpoint, type Endpoint } from '../model/endpoint.ts';
 import type { MemberId } from '../model/ids.ts';
 import type { PeerStats } from '../model/node-stats.ts';
+import { BATCH_FRAMES_MAX, encodePeerBatch, splitPeerBatch } from '../wire/peer/peer-batch.ts';
 import { PEER_FRAME_BYTES_MAX } from '../wire/peer/peer-message.ts';
 import { PeerDoor } from './peer-door.ts';
 
@@ -21,6 +22,8 @@ const ECHO_MS = 250;
 /** Frames waiting in one link; beyond it they are dropped. */
 const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
 const LINKS_MAX = 4_096;
+/** Larger frames travel alone: what is gathered is copied. */
+const GATHERED_FRAME_BYTES_MAX = 4_096;
 /** Streams in one connection. A peer opens one, and another when it redials before the first has ended. */
 const STREAMS_MAX = 16;
 const ECHO: Buffer = Buffer.from([1]);
@@ -61,6 +64,8 @@ interface Link {
   unansweredSince: number | undefined;
   usedAt: number;
   queuedBytes: number;
+  /** Frames of this turn, which leave together at its end. */
+  gathered: Uint8Array[];
 }
 
 interface Incoming {
@@ -83,6 +88,7 @@ export class PeerLinks implements AsyncDisposable {
   readonly #dialled: Map<MemberId, { readonly address: string; readonly at: number }> = new Map();
   readonly #incoming: Set<Incoming> = new Set();
   #sweeper: NodeJS.Timeout | undefined;
+  #isClosed = false;
   readonly #stats: PeerStats = {
     links: 0,
     messagesSent: 0,
@@ -131,8 +137,6 @@ export class PeerLinks implements AsyncDisposable {
       // Whatever it was, it is no frame: the core drops it as one, and tells of it with its usual restraint.
       onMalformed: () => this.#events.frame(NO_FRAME),
     });
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
-    this.#sweeper.unref();
     return { host: at.host, port: this.#door.port };
   }
 
@@ -148,13 +152,16 @@ export class PeerLinks implements AsyncDisposable {
     link.queuedBytes += bytes.length;
     this.#stats.messagesSent += 1;
     this.#stats.bytesSent += bytes.length;
-    link.stream.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), () => {
-      link.queuedBytes -= bytes.length;
-    });
+    const isSmall = bytes.length <= GATHERED_FRAME_BYTES_MAX;
+    if (!isSmall || link.gathered.length >= BATCH_FRAMES_MAX) flush(link);
+    link.gathered.push(bytes);
+    if (!isSmall) flush(link);
+    else if (link.gathered.length === 1) queueMicrotask(() => flush(link));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweeper);
+    this.#isClosed = true;
     for (const [peer, link] of this.#links) this.#drop(peer, link);
     for (const { call } of this.#incoming) call.end();
     this.#server.forceShutdown();
@@ -171,6 +178,7 @@ export class PeerLinks implements AsyncDisposable {
     if (this.#links.size >= LINKS_MAX) return undefined;
     if (dialled !== undefined) this.#stats.reconnects += 1;
     this.#dialled.set(to, { address, at: now });
+    this.#keepSweeping();
     const link = this.#dial(to, address);
     this.#links.set(to, link);
     return link;
@@ -187,6 +195,7 @@ export class PeerLinks implements AsyncDisposable {
       unansweredSince: undefined,
       usedAt: this.#now(),
       queuedBytes: 0,
+      gathered: [],
     };
     stream.on('data', () => {
       link.unansweredSince = undefined;
@@ -208,8 +217,20 @@ export class PeerLinks implements AsyncDisposable {
     link.client.close();
   }
 
+  /** A node without links, as one of gossip alone, does not wake for them. */
+  #keepSweeping(): void {
+    if (this.#sweeper !== undefined || this.#isClosed) return;
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#sweeper.unref();
+  }
+
   #sweep(): void {
     const now = this.#now();
+    if (this.#links.size + this.#incoming.size + this.#dialled.size === 0) {
+      clearInterval(this.#sweeper);
+      this.#sweeper = undefined;
+      return;
+    }
     for (const [peer, link] of this.#links) {
       const isSilent = link.unansweredSince !== undefined && now - link.unansweredSince > SILENT_MS;
       if (isSilent && !link.isBroken) {
@@ -225,13 +246,15 @@ export class PeerLinks implements AsyncDisposable {
   #onExchange(call: grpc.ServerDuplexStream<Buffer, Buffer>): void {
     const incoming: Incoming = { call, echoedAt: 0, isEchoOwed: false };
     this.#incoming.add(incoming);
+    this.#keepSweeping();
     call.on('data', (bytes: Buffer) => {
-      this.#stats.messagesReceived += 1;
+      const frames = splitPeerBatch(bytes);
+      this.#stats.messagesReceived += frames.length;
       this.#stats.bytesReceived += bytes.length;
       const now = this.#now();
       incoming.isEchoOwed = true;
       if (now - incoming.echoedAt >= ECHO_MS) this.#echo(incoming, now);
-      this.#events.frame(bytes);
+      for (const frame of frames) this.#events.frame(frame);
     });
     const onEnd = (): void => {
       this.#incoming.delete(incoming);
@@ -247,4 +270,18 @@ export class PeerLinks implements AsyncDisposable {
     incoming.echoedAt = now;
     incoming.call.write(ECHO);
   }
+}
+
+/** After the turn that sent them, in its order. */
+function flush(link: Link): void {
+  const { gathered } = link;
+  if (gathered.length === 0) return;
+  link.gathered = [];
+  if (link.isBroken) return;
+  let queued = 0;
+  for (const frame of gathered) queued += frame.length;
+  const bytes = encodePeerBatch(gathered);
+  link.stream.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), () => {
+    link.queuedBytes -= queued;
+  });
 }

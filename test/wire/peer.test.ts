@@ -7,6 +7,7 @@ import { randomBelow, SeededRandom } from '../../src/base/random.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, Term } from '../../src/model/ids.ts';
 import { EMPTY_CONFIGURATION } from '../../src/model/log.ts';
 import { type Command, decodeCommand, encodeCommand } from '../../src/wire/command/command.ts';
+import { BATCH_FRAMES_MAX, encodePeerBatch, splitPeerBatch } from '../../src/wire/peer/peer-batch.ts';
 import {
   decodePeerFrame,
   encodePeerFrame,
@@ -184,5 +185,38 @@ describe('commands', () => {
   it(`${MUTATIONS} times mutated do no more than fail to decode`, () => {
     const samples = fc.sample(command, { numRuns: 200, seed: 8 }).map(encodeCommand);
     refusals(samples, decodeCommand);
+  });
+});
+
+describe('frames of one turn', () => {
+  const frame = (n: number): Uint8Array =>
+    encodePeerFrame({
+      clusterId: undefined,
+      from: 'a@0123456789abcdef' as MemberId,
+      to: 'b@0123456789abcdef' as MemberId,
+      message: { kind: 'follow', appliedIndex: n as LogIndex },
+    });
+
+  it('come back in their order from one message, and one alone is its own message', () => {
+    const one = frame(7);
+    assert.equal(encodePeerBatch([one]), one);
+    assert.deepEqual(splitPeerBatch(one), [one]);
+    const sent = Array.from({ length: BATCH_FRAMES_MAX }, (_, n) => frame(n));
+    assert.deepEqual(splitPeerBatch(encodePeerBatch(sent)), sent);
+  });
+
+  it('that are cut off, or more than the limit, end in one that nobody can read; whatever else comes is bounded', () => {
+    const message = encodePeerBatch([frame(1), frame(2)]);
+    assert.deepEqual(splitPeerBatch(message.subarray(0, message.length - 1)), [frame(1), new Uint8Array(0)]);
+    const many = new Uint8Array(1_000_000).fill(0);
+    many[0] = message[0] as number;
+    assert.equal(splitPeerBatch(many).length, BATCH_FRAMES_MAX + 1);
+    const random = new SeededRandom(3);
+    for (let i = 0; i < MUTATIONS; i++) {
+      const damaged = message.slice();
+      for (let n = 0; n < 3; n++) damaged[randomBelow(random, damaged.length)] = randomBelow(random, 256);
+      const frames = splitPeerBatch(damaged);
+      assert.ok(frames.length >= 1 && frames.reduce((sum, { length }) => sum + length, 0) <= damaged.length);
+    }
   });
 });
