@@ -157,6 +157,12 @@ export class Holding {
     }
   }
 
+  /** A frame of the group has been answered in this step. */
+  onRaftFrame(from: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#election === undefined && this.#host.replica.raft?.leader === from)
+      this.step({ kind: 'leaderHeard' }, now, effects);
+  }
+
   /** A lease message came from `from`, for us or to be passed on. */
   onLeaseFrame(
     from: MemberId,

@@ -75,7 +75,10 @@ export class PostOffice {
     else if (message.kind === 'response') this.#host.onAnswer(from, message.answer, now, effects);
     else if (!isOurs || (isForRaft(message) && replica.raft === undefined)) this.#onForeign(frame, effects);
     else if (message.kind === 'lease') holding.onLeaseFrame(from, message, now, effects);
-    else replica.onPeerMessage(from, message, now, effects);
+    else {
+      replica.onPeerMessage(from, message, now, effects);
+      if (message.kind === 'raft') holding.onRaftFrame(from, now, effects);
+    }
   }
 
   /** Binding comes first; Raft repeats itself. */

@@ -52,6 +52,11 @@ export function shardingConfig(settings: Partial<ShardingConfig> = {}): Sharding
   };
 }
 
+/**
+ * A member of the group that hears the leader sends its renewals along with its answers, which cost the wake-up anyway; so late, in parts
+ * of the interval, it sends one by itself. Two heartbeats of 50 ms are a little more than 100 ms, and the defaults allow 107.
+ */
+export const RENEWAL_LATEST = 1.05;
 /** A holder stops this early: jumps of its clock below it go unreported (docs/ownership.md section 1). */
 export const LEASE_MARGIN_MS = 5;
 /** The application gets this part of the acknowledgement timeout to release (O-5). */
@@ -107,10 +112,10 @@ export function validateShardingConfig(config: ShardingConfig): string[] {
  */
 export function warnShardingConfig(config: ShardingConfig, electionTimeoutMs: number): string[] {
   const d = config.clockDrift;
-  const left = (config.leaseMs - LEASE_MARGIN_MS) / (1 + d) - config.renewIntervalMs;
+  const left = (config.leaseMs - LEASE_MARGIN_MS) / (1 + d) - RENEWAL_LATEST * config.renewIntervalMs;
   const needed = (2 * electionTimeoutMs) / (1 - d) + electionTimeoutMs + 10;
   if (left >= needed) return [];
-  const enough = Math.ceil((needed + config.renewIntervalMs) * (1 + d) + LEASE_MARGIN_MS);
+  const enough = Math.ceil((needed + RENEWAL_LATEST * config.renewIntervalMs) * (1 + d) + LEASE_MARGIN_MS);
   return [
     `lease ${config.leaseMs} ms is short for an election timeout of ${electionTimeoutMs} ms: nodes stop serving during ` +
       `elections; ${enough} ms would cover them`,

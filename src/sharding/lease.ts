@@ -7,13 +7,15 @@ import { assert } from '../base/assert.ts';
 import { type Random, randomBetween } from '../base/random.ts';
 import type { LogIndex, NodeId, Term } from '../model/ids.ts';
 import type { LeaseGrant, LeaseRefusal, LeaseRenew } from '../wire/sharding/lease.ts';
-import { LEASE_MARGIN_MS, type ShardingConfig } from './config.ts';
+import { LEASE_MARGIN_MS, RENEWAL_LATEST, type ShardingConfig } from './config.ts';
 import type { OwnerPair, OwnershipRules } from './rules.ts';
 
 /** More than the renewals of a lease, so that only answers that are worth nothing are dropped (O-2). */
 export const OPEN_REQUESTS_MAX = 32;
 /** Renewals of many holders must not fall in step: each interval is drawn from this share of the setting up to all of it. */
 const INTERVAL_LOW = 0.9;
+/** A renewal is not sent along with an answer when the last one is as young as this share of the interval. */
+const TOO_YOUNG = 0.4;
 
 const NEVER = Number.NEGATIVE_INFINITY;
 
@@ -39,6 +41,9 @@ export class HolderLease {
   #isStopped = false;
   #leader: NodeId | undefined;
   #renewAt: number = Number.POSITIVE_INFINITY;
+  #renewedAt = NEVER;
+  /** When a frame of the leader was last answered. */
+  #leaderHeardAt = NEVER;
   #answered: { readonly term: Term; readonly seq: number } = { term: 0 as Term, seq: 0 };
   #answeredAt = NEVER;
 
@@ -93,9 +98,25 @@ export class HolderLease {
     if (this.#renewAt !== Number.POSITIVE_INFINITY) this.#renewAt = Math.min(this.#renewAt, now);
   }
 
+  /**
+   * A frame of the leader is being answered in this turn. True when the renewal is to go along with it, for the next such frame would come too
+   * late; else the timer waits a little longer than usual for that one.
+   */
+  onLeaderHeard(now: number): boolean {
+    const gapMs = now - this.#leaderHeardAt;
+    this.#leaderHeardAt = now;
+    if (this.#renewAt === Number.POSITIVE_INFINITY || this.#renewedAt === NEVER) return false;
+    const { renewIntervalMs } = this.#config;
+    const latest = this.#renewedAt + RENEWAL_LATEST * renewIntervalMs;
+    if (now + gapMs <= latest) this.#renewAt = latest;
+    else if (now - this.#renewedAt >= TOO_YOUNG * renewIntervalMs) this.#renewAt = now;
+    return this.#renewAt <= now;
+  }
+
   /** The next renewal, sent in this step: the lease it may bring counts from here. */
   renew(report: HolderReport, now: number): LeaseRenew {
     this.#seq += 1;
+    this.#renewedAt = now;
     this.#open.set(this.#seq, now);
     if (this.#open.size > OPEN_REQUESTS_MAX) {
       for (const oldest of this.#open.keys()) {
@@ -103,7 +124,8 @@ export class HolderLease {
         break;
       }
     }
-    this.#renewAt = now + randomBetween(this.#random, INTERVAL_LOW, 1) * this.#config.renewIntervalMs;
+    const share = this.#leaderHeardAt === now ? RENEWAL_LATEST : randomBetween(this.#random, INTERVAL_LOW, 1);
+    this.#renewAt = now + share * this.#config.renewIntervalMs;
     return {
       kind: 'renew',
       node: this.#self.node,

@@ -26,6 +26,8 @@ export type ShardingInput =
   | { readonly kind: 'transferring'; readonly active: boolean }
   /** Whom to send renewals to; undefined when no leader is known. */
   | { readonly kind: 'leaderKnown'; readonly leader: NodeId | undefined; readonly term: Term }
+  /** A frame of the leader is being answered: a renewal that goes along costs neither side a wake-up (O-8). */
+  | { readonly kind: 'leaderHeard' }
   /** Everything in the log is applied (O-22), or not. Told whenever it changes while leading. */
   | { readonly kind: 'logSettled'; readonly settled: boolean }
   /** A shard command at `index` was applied. */

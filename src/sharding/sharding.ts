@@ -137,6 +137,7 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
 
   step(input: ShardingInput, now: MonotonicMs, effects: ShardingEffect[]): void {
     this.#now = now;
+    if (input.kind === 'leaderHeard' && !this.#lease.onLeaderHeard(now)) return;
     this.#take(input, now, effects);
     this.#finish(now, effects);
   }
@@ -178,6 +179,8 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
       case 'leaderKnown':
         this.#renewOnApply = input.leader !== undefined;
         return this.#lease.onLeaderKnown(input.leader, now);
+      case 'leaderHeard':
+        return;
       case 'logSettled':
         this.#isSettled = input.settled;
         return this.#leading?.coordinator.onSettled(input.settled);

@@ -29,6 +29,39 @@ function owner(): Rig {
 }
 
 describe('sharding: the holder', () => {
+  it('O-8: renews along with its answers to the leader: every second heartbeat of 51 ms, and by itself when they end', () => {
+    const { rig, renewal } = follower();
+    rig.grantFor(renewal);
+    const sentAt: number[] = [];
+    const beat = (afterMs: number): void => {
+      assert.equal(rig.pass(afterMs).renewals().length, 0, 'no timer of its own fired');
+      if (rig.step({ kind: 'leaderHeard' }).renewals().length > 0) sentAt.push(rig.now);
+    };
+    beat(20);
+    for (let i = 0; i < 10; i++) beat(51);
+    // The first finds its place among the heartbeats; the others are two heartbeats apart.
+    assert.deepEqual(
+      sentAt.map((at, i) => at - (sentAt[i - 1] ?? at)),
+      [0, 102, 102, 102, 102],
+    );
+    const last = sentAt.at(-1) as number;
+    rig.pass(200);
+    assert.equal(rig.renewals().length, 2);
+    rig.pass(0);
+    assert.ok(rig.now - last <= 300);
+  });
+
+  it('O-8: heartbeats that come late do not hold a renewal back for longer than a twentieth of the interval', () => {
+    const { rig, renewal } = follower();
+    rig.grantFor(renewal).step({ kind: 'leaderHeard' }).pass(51).step({ kind: 'leaderHeard' });
+    rig.pass(53.9);
+    assert.equal(rig.renewals().length, 0);
+    rig.pass(0.2);
+    assert.equal(rig.renewals().length, 1);
+    rig.step({ kind: 'leaderHeard' });
+    assert.equal(rig.renewals().length, 0, 'one has just gone');
+  });
+
   it('O-1: serves what the active map names it for, and nothing without a lease', () => {
     const rig = new Rig().follow('l');
     const renewal = onlyRenewal(rig);
