@@ -214,6 +214,7 @@ export class LocalNode implements NodeRunner {
     const shell = { peers: () => links.stats, storage: () => this.#storage?.stats };
     const handle = new LocalNodeHandle(loop, clock, shell);
     this.#loop = loop;
+    this.#opened.watchRoom((room) => loop.post({ kind: 'room', room }));
     this.#handle = handle;
     this.#hooks.onRunning?.(handle);
     loop.subscribe((event) => this.#onEvent(event));

@@ -329,6 +329,7 @@ export function fakeView(options: FakeViewOptions): NodeView {
     pendingVersion: undefined,
     holdsLease: true,
     waiting: undefined,
+    room: 'enough',
     endpoints,
   };
 }

@@ -3,6 +3,7 @@ import { formatEndpoint } from '../../src/model/endpoint.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 import type { NodeView, Waiting } from '../../src/model/node-view.ts';
 import type { ShardMap } from '../../src/model/shard-map.ts';
+import type { StorageRoom } from '../../src/model/storage-room.ts';
 import type { LogLevel } from '../../src/ports/logger.ts';
 import type { Log } from './logging.ts';
 
@@ -182,6 +183,8 @@ export function lineOf(event: NodeEvent): Line | undefined {
       return info(event.alive ? `${event.node} answers again` : `${event.node} does not answer`);
     case 'keysChanged':
       return info(`${KEY_WORDS[event.operation]}; the keyring holds ${event.keys}`);
+    case 'storageRoomChanged':
+      return ROOM_LINES[event.room];
     case 'warning':
       return { level: 'warn', text: event.text };
     case 'stopped':
@@ -192,6 +195,12 @@ export function lineOf(event: NodeEvent): Line | undefined {
       return undefined;
   }
 }
+
+const ROOM_LINES: Readonly<Record<StorageRoom, Line>> = {
+  enough: { level: 'info', text: 'the disk has room for the log again' },
+  low: { level: 'error', text: 'the disk is nearly full: no further file of the log can be made; free some room' },
+  full: { level: 'error', text: 'the disk is full: no entries are taken until there is room; free some' },
+};
 
 const KEY_WORDS: Readonly<Record<'install' | 'use' | 'remove', string>> = {
   install: 'a gossip key was installed',

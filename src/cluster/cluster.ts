@@ -29,7 +29,7 @@ import { AddressBook } from './address-book.ts';
 import { Affiliation } from './affiliation.ts';
 import { Binding } from './binding.ts';
 import type { ClusterConfig } from './config.ts';
-import { type Core, notify } from './core.ts';
+import type { Core } from './core.ts';
 import { Founding } from './founding.ts';
 import { isUnwritten, mintBoot } from './founding-log.ts';
 import { Gossip } from './gossip.ts';
@@ -40,11 +40,13 @@ import type { ClusterEffect, ClusterInput } from './messages.ts';
 import { mergeFilterFor, Neighbourhood } from './neighbourhood.ts';
 import { PostOffice } from './post-office.ts';
 import { makeStats, makeView, type Parts, shardMapStatus } from './readings.ts';
-import { DEFAULT_SNAPSHOT_POLICY, Replica } from './replica.ts';
+import { Replica } from './replica.ts';
 import { Requests } from './requests.ts';
+import { DEFAULT_SNAPSHOT_POLICY } from './snapshot-schedule.ts';
 import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
 import { Steward } from './steward.ts';
+import { StorageWatch } from './storage-watch.ts';
 
 export { mintClusterId } from './founding-log.ts';
 export { copyOfLog, forcedState, logOfCopy, type RecoveredState, recoveredState } from './recovered-state.ts';
@@ -66,6 +68,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #affiliation: Affiliation;
   readonly #binding: Binding;
   readonly #post: PostOffice;
+  readonly #storage: StorageWatch;
   readonly #leaveTaking: LeaveTaking;
   readonly #requests: Requests;
   readonly #livenessWatch: LivenessWatch;
@@ -102,6 +105,14 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     if (boundTo !== undefined) this.#affiliation.bind(boundTo);
     this.#post = this.#makePostOffice();
     this.#binding = this.#makeBinding();
+    this.#storage = new StorageWatch({
+      core: () => this.#core,
+      node: config.nodeId,
+      binding: this.#binding,
+      neighbourhood: this.#neighbourhood,
+      publish: (tags, now, effects) => this.#publish(tags, now, effects),
+      nextRequestId: () => this.#nextRequestId(),
+    });
     this.#leaveTaking = this.#makeLeaveTaking();
     this.#requests = new Requests({
       core: () => this.#core,
@@ -145,6 +156,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       this.#leaveTaking.phase === undefined ? this.#neighbourhood.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.nextDeadline(),
       this.#addressBook.nextDeadline(),
+      this.#storage.nextDeadline(),
     );
   }
 
@@ -211,13 +223,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
         return;
       case 'datagram':
         if (input.channel === 'gossip') this.#gossip.step(input, now, effects);
-        else
-          this.#livenessWatch.step(
-            { kind: 'datagram', from: input.from, bytes: input.bytes },
-            this.#core,
-            now,
-            effects,
-          );
+        else this.#livenessWatch.onDatagram(input, this.#core, now, effects);
         return;
       case 'streamAccepted':
       case 'streamOpened':
@@ -233,28 +239,15 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
         replica.step({ kind: 'peerUnreachable', peer: input.peer }, now, effects);
         return;
       case 'persisted':
-        if (this.#binding.onPersisted(input.batchSeq, now, effects)) return;
-        replica.step({ kind: 'persisted', batchSeq: input.batchSeq }, now, effects);
-        return;
       case 'persistFailed':
-        replica.step({ kind: 'persistFailed', reason: input.reason }, now, effects);
-        effects.push({ kind: 'stop', reason: `the log could not be written: ${input.reason}`, exitCode: 74 });
-        return;
       case 'snapshotSaved':
-        replica.onSnapshotSaved(input.meta, input.firstIndex, now, effects);
-        return;
       case 'snapshotRefused':
-        replica.onSnapshotRefused();
-        notify({ kind: 'warning', text: `no snapshot was taken: ${input.reason}` }, effects);
-        return;
       case 'snapshotInstalled':
-        replica.onSnapshotInstalled(input.meta, now, effects);
-        return;
+      case 'installRefused':
       case 'identified':
-        this.#binding.onIdentified(input.clusterId, now, effects);
-        return;
       case 'logReset':
-        this.#binding.onLogReset(memberId(this.#config.nodeId, input.stamp), now, effects);
+      case 'room':
+        this.#storage.step(input, now, effects);
         return;
       case 'clockJumped':
         // What is held ends first; then Raft tells what is left of the leader lease.
@@ -313,6 +306,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       };
       replica.follow(choice, now, effects);
     }
+    this.#storage.evaluate(now, effects);
     steward.tick(now, effects);
     holding.refresh(this.#neighbourhood, now, effects);
     if (replica.stopReason !== undefined) effects.push({ kind: 'stop', reason: replica.stopReason, exitCode: 70 });
@@ -469,7 +463,11 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
 
   #setClusterId(clusterId: ClusterId | undefined, now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#core.replica.clusterId = clusterId;
-    this.#neighbourhood.setTags(this.#neighbourhood.tagsWith(this.#identityTags()));
+    this.#publish(this.#identityTags(), now, effects);
+  }
+
+  #publish(changes: ReadonlyMap<string, string | undefined>, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#neighbourhood.setTags(this.#neighbourhood.tagsWith(changes));
     this.#gossip.step({ kind: 'setTags', tags: new Map(this.#neighbourhood.tags) }, now, effects);
   }
 
@@ -488,7 +486,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
 
   #parts(): Parts {
     const { liveness } = this.#livenessWatch;
-    return { ...this.#core, serf: this.#serf, neighbourhood: this.#neighbourhood, liveness };
+    return { ...this.#core, serf: this.#serf, neighbourhood: this.#neighbourhood, liveness, room: this.#storage.room };
   }
 
   /** Our own requests count downwards, the shell's upwards: they never meet. */

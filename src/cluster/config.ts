@@ -6,7 +6,7 @@ import type { LivenessConfig } from '../liveness/config.ts';
 import type { SerfConfig } from '../serf/config.ts';
 import type { ShardingConfig } from '../sharding/config.ts';
 import type { FoundingMode } from './founding.ts';
-import type { SnapshotPolicy } from './replica.ts';
+import type { SnapshotPolicy } from './snapshot-schedule.ts';
 
 export interface ClusterConfig {
   readonly nodeId: NodeId;

@@ -32,6 +32,15 @@ export class LivenessWatch {
     if (this.#watched.has(member)) this.#liveness.step({ kind: 'heard', id: member }, now, []);
   }
 
+  onDatagram(
+    { from, bytes }: Omit<Extract<LivenessInput, { kind: 'datagram' }>, 'kind'>,
+    core: Core,
+    now: MonotonicMs,
+    effects: ClusterEffect[],
+  ): void {
+    this.step({ kind: 'datagram', from, bytes }, core, now, effects);
+  }
+
   step(input: LivenessInput, core: Core, now: MonotonicMs, effects: ClusterEffect[]): void {
     const out: LivenessEffect[] = [];
     this.#liveness.step(input, now, out);

@@ -5,6 +5,7 @@ import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Stamp, StreamId } from '../model/ids.ts';
 import type { PersistBatch, SnapshotMeta } from '../model/log.ts';
 import type { NodeEvent } from '../model/node-event.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { LamportTimes } from '../wire/serf/snapshot-file.ts';
 
 /** Which of the node's two UDP sockets. */
@@ -28,15 +29,7 @@ export type ClusterInput =
   | { readonly kind: 'keyringSaved'; readonly save: number; readonly error: string | undefined }
   | { readonly kind: 'peerFrame'; readonly bytes: Uint8Array }
   | { readonly kind: 'peerUnreachable'; readonly peer: MemberId }
-  | { readonly kind: 'persisted'; readonly batchSeq: number }
-  | { readonly kind: 'persistFailed'; readonly reason: string }
-  | { readonly kind: 'snapshotSaved'; readonly meta: SnapshotMeta; readonly firstIndex: LogIndex }
-  /** There was no room for the snapshot that was asked for. Nothing was lost; it is asked for again later. */
-  | { readonly kind: 'snapshotRefused'; readonly reason: string }
-  | { readonly kind: 'snapshotInstalled'; readonly meta: SnapshotMeta }
-  | { readonly kind: 'identified'; readonly clusterId: ClusterId }
-  /** The data directory was set aside and a new, empty one is open under this stamp. */
-  | { readonly kind: 'logReset'; readonly stamp: Stamp }
+  | StorageInput
   /** The wall clock ran ahead of the monotonic one (a suspended guest, a stepped clock). Comes ahead of the turn's other inputs. */
   | { readonly kind: 'clockJumped'; readonly byMs: number }
   | { readonly kind: 'loopDelay'; readonly p99Ms: number }
@@ -46,6 +39,22 @@ export type ClusterInput =
   /** clusterfunk's `ConfirmShardMap`: a holder's acknowledgement that came by another way. */
   | { readonly kind: 'confirmed'; readonly node: NodeId; readonly version: LogIndex }
   | { readonly kind: 'request'; readonly requestId: RequestId; readonly request: ClusterRequest };
+
+/** What came of what the disk was asked for, and how much room it has. */
+export type StorageInput =
+  | { readonly kind: 'persisted'; readonly batchSeq: number }
+  | { readonly kind: 'persistFailed'; readonly reason: string }
+  | { readonly kind: 'snapshotSaved'; readonly meta: SnapshotMeta; readonly firstIndex: LogIndex }
+  /** There was no room for the snapshot that was asked for. Nothing was lost; it is asked for again later. */
+  | { readonly kind: 'snapshotRefused'; readonly reason: string }
+  | { readonly kind: 'snapshotInstalled'; readonly meta: SnapshotMeta }
+  /** There was no room for the snapshot of the leader. Nothing has changed. */
+  | { readonly kind: 'installRefused'; readonly reason: string }
+  | { readonly kind: 'identified'; readonly clusterId: ClusterId }
+  /** The data directory was set aside and a new, empty one is open under this stamp. */
+  | { readonly kind: 'logReset'; readonly stamp: Stamp }
+  /** It has changed. What was handed over and does not fit is answered when it does. */
+  | { readonly kind: 'room'; readonly room: StorageRoom };
 
 export type ClusterRequest =
   | { readonly kind: 'join'; readonly addresses: readonly Endpoint[]; readonly replay?: boolean }
@@ -109,4 +118,5 @@ export type ClusterRefusal =
   | 'OUTCOME_UNKNOWN'
   | 'JOIN_FAILED'
   | 'TAGS_TOO_LARGE'
+  | 'STORAGE_FULL'
   | 'STOPPED';

@@ -11,7 +11,15 @@ import type { ClusterId, MemberId, NodeId } from '../model/ids.ts';
 import { isClusterId, isNodeId, isStamp, memberId, nodeIdOf } from '../model/ids.ts';
 import type { Member } from '../model/member.ts';
 import type { NodeKind } from '../model/node-state.ts';
-import { TAG_CLUSTER_ID, TAG_EP_LIVENESS, TAG_EP_RAFT, TAG_ROLE, TAG_SERVICE_NAME, TAG_STAMP } from '../model/tags.ts';
+import {
+  TAG_CLUSTER_ID,
+  TAG_EP_LIVENESS,
+  TAG_EP_RAFT,
+  TAG_ROLE,
+  TAG_SERVICE_NAME,
+  TAG_STAMP,
+  TAG_STORAGE,
+} from '../model/tags.ts';
 import type { Serf } from '../serf/serf.ts';
 
 /** Addresses that others told us of and that are not members yet. */
@@ -34,6 +42,8 @@ export interface Peer {
   readonly raft: Endpoint;
   readonly liveness: Endpoint | undefined;
   readonly isAlive: boolean;
+  /** Its disk has no room for the log: it should not lead. */
+  readonly isShortOfRoom: boolean;
 }
 
 interface Found {
@@ -84,6 +94,13 @@ export class Neighbourhood {
 
   peer(node: NodeId): Peer | undefined {
     return this.peers().find((peer) => peer.node === node);
+  }
+
+  /** Those who should not lead: their disks have no room. */
+  shortOfRoom(): MemberId[] {
+    return this.peers()
+      .filter((peer) => peer.isShortOfRoom)
+      .map((peer) => peer.member);
   }
 
   /** Where a Raft member is reached; undefined when gossip does not know it under that stamp. */
@@ -259,6 +276,7 @@ export class Neighbourhood {
       raft,
       liveness: parseEndpoint(member.tags.get(TAG_EP_LIVENESS) ?? ''),
       isAlive: isPresent(member) || member.name === this.#self,
+      isShortOfRoom: member.tags.has(TAG_STORAGE),
     };
   }
 }

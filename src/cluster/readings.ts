@@ -9,6 +9,7 @@ import type { Member } from '../model/member.ts';
 import type { NodeRole, NodeState } from '../model/node-state.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { MemberView, NodeView, Waiting } from '../model/node-view.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { Serf } from '../serf/serf.ts';
 import type { ClusterConfig } from './config.ts';
 import type { Holding } from './holding.ts';
@@ -22,6 +23,7 @@ export interface Parts {
   readonly replica: Replica;
   readonly holding: Holding;
   readonly liveness: Liveness;
+  readonly room: StorageRoom;
 }
 
 export interface Standing {
@@ -66,6 +68,7 @@ export function makeView({ config, endpoints, parts, standing }: ViewSource, now
     pendingVersion: sharding.pendingVersion,
     holdsLease: now < holding.leaseUntil,
     waiting: standing.waiting,
+    room: parts.room,
     endpoints,
   };
 }

@@ -6,10 +6,10 @@ import { assert, InvariantError, present, unreachable } from '../base/assert.ts'
 import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
-import { randomBelow } from '../base/random.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
 import { NO_INDEX, NO_TERM, nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { RaftConfig } from '../raft/config.ts';
 import type { RaftEffect, RaftEvent, RaftInput, RaftOutcome } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
@@ -18,19 +18,8 @@ import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
 import { AgreedState, problemOfImage } from './agreed-state.ts';
 import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
 import type { ClusterEffect } from './messages.ts';
+import { type SnapshotPolicy, SnapshotSchedule } from './snapshot-schedule.ts';
 import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
-
-/** When the log is cut, and what is kept of it (raft.md 10.1). */
-export interface SnapshotPolicy {
-  /** Entries between two snapshots; a jitter of a tenth keeps voters from writing theirs together. */
-  readonly entries: number;
-  /** Bytes of entries that make a snapshot due earlier. */
-  readonly bytes: number;
-  /** Entries kept below a snapshot, so that a slow peer needs none. */
-  readonly trailing: number;
-}
-
-export const DEFAULT_SNAPSHOT_POLICY: SnapshotPolicy = { entries: 10_000, bytes: 32 * 1024 * 1024, trailing: 5_000 };
 
 /** Longer than an election and than a change of the followed voter: whoever was not heard for so long does not lead us. */
 const LEADER_SILENT_MS = 1_000;
@@ -55,7 +44,6 @@ export interface KnownLeader {
 export class Replica {
   readonly state: AgreedState = new AgreedState();
   readonly #config: RaftConfig;
-  readonly #policy: SnapshotPolicy;
   readonly #host: ReplicaHost;
   readonly #random: Random;
   readonly #server: FollowServer = new FollowServer();
@@ -65,10 +53,8 @@ export class Replica {
   #raft: Raft | undefined;
   #followedLeader: KnownLeader = { leader: undefined, term: NO_TERM };
   #pendingInstall: { meta: SnapshotMeta; bytes: Uint8Array } | undefined;
-  #snapshotIndex: LogIndex = NO_INDEX;
-  #snapshotAfter: number;
-  #bytesSinceSnapshot = 0;
-  #isSnapshotPending = false;
+  readonly #schedule: SnapshotSchedule;
+  #room: StorageRoom = 'enough';
   #isInstalling = false;
   #isSilent = false;
   #leaderHeardAt: MonotonicMs = Number.NEGATIVE_INFINITY;
@@ -81,11 +67,10 @@ export class Replica {
 
   constructor(config: RaftConfig, policy: SnapshotPolicy, host: ReplicaHost, random: Random) {
     this.#config = config;
-    this.#policy = policy;
     this.#host = host;
     this.#random = random;
     this.#client = new FollowClient(random);
-    this.#snapshotAfter = this.#drawSnapshotAfter();
+    this.#schedule = new SnapshotSchedule(policy, random);
   }
 
   get raft(): Raft | undefined {
@@ -97,7 +82,7 @@ export class Replica {
   }
 
   get snapshotIndex(): LogIndex {
-    return this.#snapshotIndex;
+    return this.#schedule.index;
   }
 
   get followed(): MemberId | undefined {
@@ -152,10 +137,11 @@ export class Replica {
   open(self: MemberId, recovered: RecoveredLog, now: MonotonicMs, effects: ClusterEffect[]): void {
     assert(this.#raft === undefined, 'a replica opens its log once');
     if (recovered.snapshot !== undefined && recovered.snapshot.meta.lastLog.index > this.state.appliedIndex) {
-      this.#snapshotIndex = recovered.snapshot.meta.lastLog.index;
+      this.#schedule.index = recovered.snapshot.meta.lastLog.index;
       this.#restore(recovered.snapshot.meta, recovered.snapshot.bytes, now, effects);
     }
     this.#raft = new Raft(this.#config, self, recovered, this.#random, now);
+    this.#raft.step({ kind: 'room', room: this.#room }, now, []);
     this.tick(now, effects);
   }
 
@@ -242,15 +228,34 @@ export class Replica {
 
   /** A snapshot that `saveSnapshot` asked for is durable. */
   onSnapshotSaved(meta: SnapshotMeta, firstIndex: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void {
-    this.#isSnapshotPending = false;
-    this.#snapshotIndex = meta.lastLog.index;
+    this.#schedule.onSaved(meta.lastLog.index);
     this.step({ kind: 'compacted', meta, firstIndex }, now, effects);
   }
 
-  /** There was no room for it: tried again when the next entries are applied, a tenth of the policy later. */
+  /** There was no room for it. */
   onSnapshotRefused(): void {
-    this.#isSnapshotPending = false;
-    this.#snapshotAfter = this.state.appliedIndex - this.#snapshotIndex + Math.ceil(this.#policy.entries / 10);
+    this.#schedule.onRefused(this.state.appliedIndex);
+  }
+
+  /** There was no room for the install that was asked for: the log stays, and the leader offers its snapshot again. */
+  onInstallRefused(now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#pendingInstall = undefined;
+    this.#isInstalling = false;
+    this.step({ kind: 'installRefused' }, now, effects);
+  }
+
+  /** How much the log may still grow. When it is short, the log gives back what it can. */
+  setRoom(room: StorageRoom, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#room === room) return;
+    this.#room = room;
+    this.step({ kind: 'room', room }, now, effects);
+    if (room === 'enough' || this.#raft === undefined) return;
+    this.#schedule.hasten();
+    this.#maybeSnapshot(effects);
+  }
+
+  get isShortOfRoom(): boolean {
+    return this.#room !== 'enough';
   }
 
   /** The install that `installSnapshot` asked for is durable: only now the state may change to it. */
@@ -259,7 +264,7 @@ export class Replica {
     if (pending === undefined || pending.meta.lastLog.index !== meta.lastLog.index) return;
     this.#pendingInstall = undefined;
     this.#isInstalling = false;
-    this.#snapshotIndex = meta.lastLog.index;
+    this.#schedule.index = meta.lastLog.index;
     if (meta.lastLog.index > this.state.appliedIndex) this.#restore(meta, pending.bytes, now, effects);
     this.step({ kind: 'snapshotInstalled', meta }, now, effects);
   }
@@ -333,7 +338,7 @@ export class Replica {
   #applyOne(entry: Entry, now: MonotonicMs, effects: ClusterEffect[]): void {
     const applied = this.state.apply(entry);
     this.#server.remember(entry);
-    this.#bytesSinceSnapshot += entry.data.length;
+    this.#schedule.onEntry(entry.data.length);
     if (applied.kind === 'shard') this.#host.onShardCommand(entry, applied.bytes, now, effects);
   }
 
@@ -452,18 +457,14 @@ export class Replica {
   }
 
   #maybeSnapshot(effects: ClusterEffect[]): void {
-    const entries = this.state.appliedIndex - this.#snapshotIndex;
-    const isDue = entries >= this.#snapshotAfter || this.#bytesSinceSnapshot >= this.#policy.bytes;
+    const { appliedIndex } = this.state;
     // What is being installed is newer, and takes the place of whatever is saved.
-    if (this.#isSnapshotPending || this.#isInstalling || !isDue) return;
+    if (this.#isInstalling || !this.#schedule.isDue(appliedIndex)) return;
     const copy = this.copy();
     if (copy === undefined) return;
-    this.#isSnapshotPending = true;
-    this.#bytesSinceSnapshot = 0;
-    this.#snapshotAfter = this.#drawSnapshotAfter();
     // Streams under way still need what follows the snapshot that they carry.
     const floor = this.#raft?.compactFloor ?? Number.POSITIVE_INFINITY;
-    const keepFrom = Math.max(1, Math.min(floor, copy.meta.lastLog.index - this.#policy.trailing)) as LogIndex;
+    const keepFrom = Math.max(1, Math.min(floor, this.#schedule.begin(appliedIndex))) as LogIndex;
     effects.push({ kind: 'saveSnapshot', ...copy, keepFrom });
   }
 
@@ -478,10 +479,6 @@ export class Replica {
 
   /** Set by the owner as soon as the node belongs to a cluster. */
   clusterId: ClusterId | undefined;
-
-  #drawSnapshotAfter(): number {
-    return this.#policy.entries + randomBelow(this.#random, Math.ceil(this.#policy.entries / 10));
-  }
 }
 
 function unreadable({ lastLog }: SnapshotMeta, problem: DecodeError): string {

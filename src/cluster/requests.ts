@@ -84,11 +84,18 @@ export class Requests {
     if (!replica.isLeader) {
       const { leader } = replica.knownLeader(self, now);
       done(refusal('NOT_LEADER', 'this node does not lead', leader), now, effects);
+    } else if (request.kind !== 'stepDown' && replica.isShortOfRoom) {
+      done(
+        refusal('STORAGE_FULL', 'the disk of the leader is full: free some room, or make another node lead'),
+        now,
+        effects,
+      );
     } else if (request.kind === 'addNode') steward.addNode(request.node, done, now, effects);
     else if (request.kind === 'removeNode') steward.removeNode(request.node, done, now, effects);
     else {
       this.#transfers.add(requestId);
-      replica.step({ kind: 'transferLeader', requestId }, now, effects);
+      const avoid = this.#host.neighbourhood.shortOfRoom();
+      replica.step({ kind: 'transferLeader', requestId, avoid }, now, effects);
     }
   }
 

@@ -157,12 +157,14 @@ export class Steward {
     this.#resigningSince ??= now;
     this.#nextAt = now;
     if (now - this.#resigningSince < HEAR_OTHERS_MS) return;
-    const { replica, self } = this.#host;
+    const { replica, neighbourhood, self } = this.#host;
     const { voters } = replica.configuration;
     const facts = this.#facts(now);
-    const target = voters.find(
+    const heirs = voters.filter(
       (voter) => voter !== self && !facts.retiring.has(voter) && facts.absentForMs(voter) === 0,
     );
+    const avoid = neighbourhood.shortOfRoom();
+    const target = heirs.find((voter) => !avoid.includes(voter)) ?? heirs[0];
     if (target !== undefined) {
       replica.step({ kind: 'transferLeader', requestId: this.#host.nextRequestId(), target }, now, effects);
       return;
@@ -203,7 +205,8 @@ export class Steward {
     this.#observe(now);
     this.#settle(now, effects);
     this.#awaitsReadiness = !isReady;
-    if (!isReady || this.#changing !== undefined) return;
+    // What room is left is for what cannot wait: shards whose holder is gone.
+    if (!isReady || this.#changing !== undefined || replica.isShortOfRoom) return;
     const change = nextChange(this.#facts(now));
     if (change !== undefined) this.#change(change, now, effects);
   }

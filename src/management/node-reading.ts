@@ -41,6 +41,7 @@ export function statusMessage(view: NodeView, now: number): Status {
     shardCount: map?.shardCount ?? 0,
     shardsOwned: map === undefined || own < 0 ? 0 : (shardCounts(map)[own] ?? 0),
     holdsLease: view.holdsLease,
+    room: view.room,
     waiting: view.waiting === undefined ? null : waitingMessage(view.waiting, now),
     endpoints: [...view.endpoints].map(([name, endpoint]) => ({ name, value: formatEndpoint(endpoint) })),
   };

@@ -23,6 +23,7 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   FUNK_ALREADY_MEMBER: { status: status.ALREADY_EXISTS, managepb: 'INVALID' },
   FUNK_INVALID_REQUEST: { status: status.INVALID_ARGUMENT, managepb: 'INVALID' },
   FUNK_TAGS_TOO_LARGE: { status: status.INVALID_ARGUMENT, managepb: 'INVALID' },
+  FUNK_STORAGE_FULL: { status: status.RESOURCE_EXHAUSTED, managepb: 'GENERIC' },
   FUNK_REFUSED: { status: status.FAILED_PRECONDITION, managepb: 'GENERIC' },
   FUNK_OUTCOME_UNKNOWN: { status: status.DEADLINE_EXCEEDED, managepb: 'GENERIC' },
   FUNK_JOIN_FAILED: { status: status.UNAVAILABLE, managepb: 'GENERIC' },

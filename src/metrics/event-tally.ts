@@ -118,6 +118,7 @@ function perEvent(): Record<NodeEvent['kind'], number> {
     queryResponse: 0,
     queryEnded: 0,
     keysChanged: 0,
+    storageRoomChanged: 0,
     waiting: 0,
     dropped: 0,
     warning: 0,

@@ -87,6 +87,7 @@ function readyPage(handle: NodeHandle): Page {
     waitingFor: waiting?.nodes ?? [],
     waitingSeconds: waiting === undefined ? 0 : seconds(handle.now() - waiting.since),
     advice: waiting?.advice ?? null,
+    diskRoom: view.room,
   };
   return { status: answer.ready ? 200 : 503, contentType: JSON_TYPE, body: `${JSON.stringify(answer)}\n` };
 }

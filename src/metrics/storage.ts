@@ -1,5 +1,8 @@
 /** The write-ahead log and its disk. Without samples on a node that stores nothing. */
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { Families } from './families.ts';
+
+const ROOM_VALUES: Readonly<Record<StorageRoom, number>> = { enough: 2, low: 1, full: 0 };
 
 export function registerStorage(families: Families): void {
   families.counter(
@@ -13,6 +16,11 @@ export function registerStorage(families: Families): void {
     ({ stats }) => stats.storage?.bytesWritten,
   );
   families.counter('funknode_storage_snapshots_total', 'Snapshots written.', ({ stats }) => stats.storage?.snapshots);
+  families.gauge(
+    'funknode_storage_room',
+    'Room for the log: 2 enough, 1 low (no further segment can be made), 0 full (no entries are taken).',
+    ({ stats, view }) => (stats.storage === undefined ? undefined : ROOM_VALUES[view.room]),
+  );
   families.histogram(
     'funknode_storage_sync_duration_seconds',
     'From the write of a batch to its return from fdatasync.',

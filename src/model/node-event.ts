@@ -5,6 +5,7 @@ import type { ClusterId, LogIndex, NodeId, ShardId, Term } from './ids.ts';
 import type { Member } from './member.ts';
 import type { NodeRole, NodeState } from './node-state.ts';
 import type { ShardMap } from './shard-map.ts';
+import type { StorageRoom } from './storage-room.ts';
 
 export type NodeEvent =
   | GossipEvent
@@ -49,6 +50,8 @@ export type NodeEvent =
   | { readonly kind: 'livenessChanged'; readonly node: NodeId; readonly alive: boolean }
   /** The gossip keyring was changed from anywhere in the cluster; so many keys are in it now. */
   | { readonly kind: 'keysChanged'; readonly operation: 'install' | 'use' | 'remove'; readonly keys: number }
+  /** The disk has become short of room for the log, or has enough again. */
+  | { readonly kind: 'storageRoomChanged'; readonly room: StorageRoom }
   | { readonly kind: 'waiting'; readonly text: string }
   /** Bytes of a peer were refused; `where` and `reason` are of fixed sets. */
   | { readonly kind: 'dropped'; readonly where: string; readonly reason: string }

@@ -5,6 +5,7 @@ import type { Configuration } from './log.ts';
 import type { Member } from './member.ts';
 import type { NodeKind, NodeRole, NodeState } from './node-state.ts';
 import type { ShardMap } from './shard-map.ts';
+import type { StorageRoom } from './storage-room.ts';
 
 /** Everything a node knows of itself and its cluster at one instant. Instants are monotonic milliseconds, the clock of `now()`. */
 export interface NodeView {
@@ -37,6 +38,8 @@ export interface NodeView {
   readonly holdsLease: boolean;
   /** What the node waits for, when it cannot go on by itself. */
   readonly waiting: Waiting | undefined;
+  /** Of the disk that the log is on; `enough` on a node that keeps none. */
+  readonly room: StorageRoom;
   /** What was bound and published, by tag name (`ep.serf`, `ep.raft`, ...). */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
 }

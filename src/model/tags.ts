@@ -11,6 +11,9 @@ export const TAG_STAMP = 'fn.stamp';
 /** Not a tag of its own: gossip carries a part of the node's tags, and this names the whole set (wire/serf/tag-set.ts). */
 export const TAG_SET = 'fn.tags';
 
+/** `low` or `full` while the disk of a voter has no room for its log; absent else. */
+export const TAG_STORAGE = 'fn.storage';
+
 export const TAG_EP_SERF = 'ep.serf';
 export const TAG_EP_RAFT = 'ep.raft';
 export const TAG_EP_LIVENESS = 'ep.liveness';

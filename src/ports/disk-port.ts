@@ -16,6 +16,8 @@ export interface DiskPort {
   remove(path: string): void;
   /** An empty one. */
   removeFolder(path: string): void;
+  /** Room that is left where the folder is; undefined when that cannot be told. Never throws. */
+  freeBytes(folder: string): number | undefined;
   /** Makes creations, renames and removals in the folder durable. */
   syncFolder(path: string): void;
 }

@@ -48,6 +48,8 @@ export function onAppend(state: RaftState, from: MemberId, message: AppendReq): 
   noteLeaderWord(state, from, message);
   // A log about to be replaced by a snapshot takes nothing in. The leader sends again.
   if (state.install !== undefined) return state.drop();
+  // Nor does one that could not be written: the leader sends again, and counts on the others meanwhile (raft.md 11.6).
+  if (state.room === 'full' && message.entries.length > 0) return state.drop();
   const ok = (match: LogIndex): void =>
     state.sendDurably(from, { kind: 'appendOk', term: state.term, match, readSeq: message.readSeq });
 

@@ -26,6 +26,8 @@ import { Transfer } from './transfer.ts';
 /** How many election timeouts a member that was dropped is still told so. */
 const DEPARTURE_TIMEOUTS = 4;
 
+/** What is not written here may be committed by the others, but nobody should build on that. */
+const FULL = 'the disk of this node is full';
 /** More than the heartbeat rounds of a leader lease. */
 const ROUNDS_KEPT = 16;
 
@@ -139,6 +141,7 @@ export class Leadership {
   changeMembers(requestId: RequestId, change: MembershipChange): void {
     const state = this.#state;
     const { latest } = state.log;
+    if (state.room === 'full') return state.refuse(requestId, 'STORAGE_FULL', FULL);
     if (this.transfer.isUnderWay)
       return state.refuse(requestId, 'TRANSFER_IN_PROGRESS', 'leadership is being handed over');
     // Both are the guard of raft.md 9.2 rule 2. Without the first, two leaders could commit by majorities that do not meet (P-32).
@@ -343,6 +346,7 @@ export class Leadership {
 
   #proposalRefusal(items: readonly Uint8Array[]): { readonly code: RaftRefusal; readonly reason: string } | undefined {
     const { config, log, commitIndex, appliedIndex } = this.#state;
+    if (this.#state.room === 'full') return { code: 'STORAGE_FULL', reason: FULL };
     if (this.transfer.isUnderWay) return { code: 'TRANSFER_IN_PROGRESS', reason: 'leadership is being handed over' };
     if (items.some((item) => item.length > config.commandBytesMax)) {
       return { code: 'TOO_LARGE', reason: `a command may have ${config.commandBytesMax} bytes` };

@@ -1,6 +1,7 @@
 /** The vocabulary of the Raft core. raft.md sections 2 and 3. */
 import type { LogIndex, MemberId, RequestId, Term } from '../model/ids.ts';
 import type { Configuration, Entry, PersistBatch, SnapshotMeta } from '../model/log.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { RaftMessage } from '../wire/raft/rpc.ts';
 
 /** Its shape and its bytes are one thing, so it is defined beside its codec. */
@@ -19,10 +20,17 @@ export type RaftInput =
   | { readonly kind: 'propose'; readonly requestId: RequestId; readonly items: readonly Uint8Array[] }
   | { readonly kind: 'changeMembers'; readonly requestId: RequestId; readonly change: MembershipChange }
   | { readonly kind: 'readIndex'; readonly requestId: RequestId }
-  /** No target: the best voter. */
-  | { readonly kind: 'transferLeader'; readonly requestId: RequestId; readonly target?: MemberId }
+  /** No target: the best voter, one of `avoid` only when there is no other. */
+  | {
+      readonly kind: 'transferLeader';
+      readonly requestId: RequestId;
+      readonly target?: MemberId;
+      readonly avoid?: readonly MemberId[];
+    }
   | { readonly kind: 'persisted'; readonly batchSeq: number }
   | { readonly kind: 'persistFailed'; readonly reason: string }
+  /** How much the log may still grow (11.6). */
+  | { readonly kind: 'room'; readonly room: StorageRoom }
   /** The state machine has finished through `index`. */
   | { readonly kind: 'applied'; readonly index: LogIndex }
   /** A snapshot up to `meta.lastLog` is durable here; the log before `firstIndex` may go. */
@@ -31,6 +39,8 @@ export type RaftInput =
   | { readonly kind: 'snapshotReceived'; readonly from: MemberId; readonly term: Term; readonly meta: SnapshotMeta }
   /** The install that `installSnapshot` asked for is durable. */
   | { readonly kind: 'snapshotInstalled'; readonly meta: SnapshotMeta }
+  /** There was no room for it: the log is what it was. */
+  | { readonly kind: 'installRefused' }
   /** The transport gave up on a peer (advice only). */
   | { readonly kind: 'peerUnreachable'; readonly peer: MemberId }
   | { readonly kind: 'snapshotStatus'; readonly peer: MemberId; readonly ok: boolean }
@@ -77,6 +87,7 @@ export type RaftRefusal =
   | 'TRANSFER_IN_PROGRESS'
   | 'INVALID_CHANGE'
   | 'TIMED_OUT'
+  | 'STORAGE_FULL'
   | 'STOPPED';
 
 export type RaftRole = 'follower' | 'preCandidate' | 'candidate' | 'leader';

@@ -232,7 +232,7 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
       case 'readIndex':
         return role.readIndex(input.requestId);
       case 'transferLeader':
-        return role.transfer.request(input.requestId, input.target);
+        return role.transfer.request(input.requestId, input.target, input.avoid);
       default:
         return unreachable(input);
     }
@@ -255,6 +255,9 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
         return this.#onPersisted(input.batchSeq);
       case 'persistFailed':
         return this.#stop(input.reason);
+      case 'room':
+        state.room = input.room;
+        return;
       case 'applied':
         assert(
           input.index >= state.appliedIndex && input.index <= state.emittedIndex,
@@ -268,6 +271,9 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
         return this.#watchingLeader(() => onSnapshotReceived(state, input));
       case 'snapshotInstalled':
         return onSnapshotInstalled(state, input.meta);
+      case 'installRefused':
+        state.install = undefined;
+        return;
       case 'peerUnreachable':
         if (role.kind === 'leader') role.onUnreachable(input.peer);
         return;

@@ -4,6 +4,7 @@ import type { Random } from '../base/random.ts';
 import { randomBetween } from '../base/random.ts';
 import type { LogIndex, MemberId, RequestId, Term } from '../model/ids.ts';
 import type { RecoveredLog, SnapshotMeta } from '../model/log.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { RaftConfig } from './config.ts';
 import { HealthyClock } from './healthy-clock.ts';
 import type { Leadership } from './leader.ts';
@@ -13,6 +14,9 @@ import type { Held } from './outbox.ts';
 import { Outbox } from './outbox.ts';
 import { isVoter } from './quorum.ts';
 import type { Handover } from './transfer.ts';
+
+/** A voter whose disk is nearly full lets all others campaign first, twice. */
+const LOW_ROOM_FACTOR = 4;
 
 export type Role =
   | { readonly kind: 'follower'; readonly leader: MemberId | undefined }
@@ -75,6 +79,8 @@ export class RaftState {
   install: { readonly meta: SnapshotMeta; isAsked: boolean } | undefined;
   /** A transfer whose leader has stepped down and does not know yet who leads now. */
   handover: Handover | undefined;
+  /** Where it is short, others should lead; where there is none, no entry is taken (raft.md 11.6). */
+  room: StorageRoom = 'enough';
   isStopped = false;
   effects: RaftEffect[] = [];
   #announcedLeader: MemberId | undefined;
@@ -119,7 +125,8 @@ export class RaftState {
 
   /** Healthy milliseconds until the election timer is due. */
   get timerLeftMs(): number {
-    return this.timerStartedAt + this.timeoutMs * this.timeoutFactor - this.clock.healthyMs;
+    const factor = this.timeoutFactor * (this.room === 'low' ? LOW_ROOM_FACTOR : 1);
+    return this.timerStartedAt + this.timeoutMs * factor - this.clock.healthyMs;
   }
 
   /** Within E of the last word from any leader no vote is given: stickiness, on which the leader lease rests (raft.md 4.4). */
@@ -138,6 +145,8 @@ export class RaftState {
    */
   get mayCampaign(): boolean {
     if (this.install !== undefined || this.isStopped) return false;
+    // The first entry of its term would find no room.
+    if (this.room === 'full' && !this.isOnlyVoter) return false;
     if (isVoter(this.configuration, this.self) || isVoter(this.settledConfiguration.configuration, this.self))
       return true;
     const later = this.log.configurationsBetween(this.#settledIndex, this.log.lastIndex);

@@ -58,12 +58,12 @@ export class Transfer {
     return this.#attempt?.requestIds.length ?? 0;
   }
 
-  request(requestId: RequestId, wanted: MemberId | undefined): void {
+  request(requestId: RequestId, wanted: MemberId | undefined, avoid: readonly MemberId[] = []): void {
     const state = this.#state;
     const refuse = (code: RaftRefusal, reason: string): void => state.refuse(requestId, code, reason);
     if (wanted === state.self) return refuse('INVALID_CHANGE', 'the target leads already');
     if (!this.#leadership.isReady) return refuse('NOT_READY', 'the leader has not committed an entry of its term');
-    const target = wanted ?? this.#bestTarget();
+    const target = wanted ?? this.#bestTarget(avoid) ?? this.#bestTarget([]);
     if (target === undefined) return refuse('INVALID_CHANGE', 'no other voter was heard lately');
     if (!state.configuration.voters.includes(target)) return refuse('INVALID_CHANGE', `${target} is not a voter`);
     const progress = this.#leadership.progressOf(target);
@@ -116,9 +116,10 @@ export class Transfer {
   }
 
   /** The voter that lacks least, the smallest id of equals. */
-  #bestTarget(): MemberId | undefined {
+  #bestTarget(avoid: readonly MemberId[]): MemberId | undefined {
     let best: Progress | undefined;
     for (const id of this.#state.configuration.voters) {
+      if (avoid.includes(id)) continue;
       const progress = this.#leadership.progressOf(id);
       if (progress === undefined || !this.#wasHeard(progress)) continue;
       if (best === undefined || progress.match > best.match) best = progress;

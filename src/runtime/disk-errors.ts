@@ -43,6 +43,9 @@ export class DataLostError extends StorageError {
   }
 }
 
+/** No room on the device, or none left of what the user may take. */
+const FULL: readonly string[] = ['ENOSPC', 'EDQUOT'];
+
 /** A call to the operating system failed. Final for a store: it accepts nothing any more, and the node must stop. */
 export class DiskFailedError extends StorageError {
   readonly code = 'FUNK_DISK_FAILED';
@@ -53,26 +56,30 @@ export class DiskFailedError extends StorageError {
   readonly errno: string;
 
   constructor(operation: string, path: string, errno: string, options?: ErrorOptions) {
-    super(`${operation} of ${path} failed: ${errno}`, options);
+    const why = FULL.includes(errno) ? `${errno}: there is no room left; free some` : errno;
+    super(`${operation} of ${path} failed: ${why}`, options);
     this.operation = operation;
     this.path = path;
     this.errno = errno;
   }
 }
 
-/** The device, or the user's share of it, is full. */
+/**
+ * The device, or the user's share of it, is full, and nothing is uncertain. A sync that fails, for whatever reason, is another matter: what is
+ * on the disk is unknown then, and it is final (raft.md 11.6).
+ */
 export function isDiskFull(error: unknown): error is DiskFailedError {
-  return error instanceof DiskFailedError && (error.errno === 'ENOSPC' || error.errno === 'EDQUOT');
+  return error instanceof DiskFailedError && FULL.includes(error.errno) && !error.operation.startsWith('sync');
 }
 
-/** No room for a snapshot. The store goes on without it; free some space and try again. */
+/** No room for a snapshot or a segment. Nothing was changed and the store goes on; free some space and try again. */
 export class StorageFullError extends StorageError {
   readonly code = 'FUNK_STORAGE_FULL';
   readonly exitCode = 74;
   readonly path: string;
 
   constructor(path: string, options?: ErrorOptions) {
-    super(`no room on the device for ${path}`, options);
+    super(`there is no room left on the device for ${path}`, options);
     this.path = path;
   }
 }

@@ -3,10 +3,11 @@
  * `step` while it says that there is more to do. In production the host is a worker thread, in tests the test itself.
  *
  * The first failure of the disk is final (raft.md 11.6): that request, all that wait and all that come are told so, and nothing is
- * tried again.
+ * tried again. A full disk is none: batches for which there is no room wait, in order, and are answered when there is.
  */
 import { present } from '../base/assert.ts';
 import type { ClusterId } from '../model/ids.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { DiskPort } from '../ports/disk-port.ts';
 import { encodeClusterFile } from '../wire/raft/identity.ts';
 import { StorageFullError, StoreRefusedError } from './disk-errors.ts';
@@ -46,6 +47,9 @@ export class LogActor {
   #clusterId: ClusterId | undefined;
   #failure: LogFailure | undefined;
   #closed = false;
+  /** There was no room for the batch at the head, at the last look. */
+  #isHeld = false;
+  #toldRoom: StorageRoom = 'enough';
 
   /** Recovers; throws what it finds wrong. The folders must be there. */
   constructor(disk: DiskPort, opening: LogOpening, host: LogHost) {
@@ -74,6 +78,17 @@ export class LogActor {
     return !this.#closed && this.#failure === undefined && !this.#wal.isSealed;
   }
 
+  get room(): StorageRoom {
+    return this.#toldRoom;
+  }
+
+  /** About every second while `room` is not `enough`. */
+  lookForRoom(): void {
+    if (this.#failure !== undefined || this.#closed) return;
+    this.#wal.lookForRoom();
+    this.#isHeld = false;
+  }
+
   submit(request: LogRequest): void {
     if (this.#failure !== undefined || this.#closed) this.#refuseLate(request);
     else this.#queue.push(request);
@@ -82,18 +97,20 @@ export class LogActor {
   /** Does one piece of work; false when there was none. */
   step(): boolean {
     if (this.#failure !== undefined || this.#closed) return false;
-    try {
-      return this.#work();
-    } catch (error) {
-      this.#fail(failureOf(error));
-      return false;
-    }
+    let hasWorked = false;
+    this.#guard(() => {
+      hasWorked = this.#work();
+    });
+    return hasWorked;
   }
 
   /** One slice of work that nobody waits for; false when there is none. */
   stepSpare(): boolean {
     if (this.#failure !== undefined || this.#closed || !this.#wal.wantsSpare) return false;
-    return this.#guard(() => this.#wal.workOnSpare());
+    return this.#guard(() => {
+      this.#wal.workOnSpare();
+      this.#isHeld = false;
+    });
   }
 
   seal(): void {
@@ -101,18 +118,26 @@ export class LogActor {
     this.#guard(() => {
       const start = this.#host.now();
       const bytes = this.#wal.seal();
-      this.#host.reply({ kind: 'done', ids: [], bytes, syncMs: this.#host.now() - start });
+      if (bytes > 0) this.#host.reply({ kind: 'done', ids: [], bytes, syncMs: this.#host.now() - start });
     });
   }
 
   #guard(work: () => void): boolean {
     try {
       work();
+      this.#tellRoom();
       return true;
     } catch (error) {
       this.#fail(failureOf(error));
       return false;
     }
+  }
+
+  #tellRoom(): void {
+    const { room } = this.#wal;
+    if (room === this.#toldRoom) return;
+    this.#toldRoom = room;
+    this.#host.reply({ kind: 'room', room });
   }
 
   #work(): boolean {
@@ -122,9 +147,13 @@ export class LogActor {
     }
     const head = this.#queue[0];
     if (head === undefined) return this.#advanceSaves();
+    if (this.#isHeld) return this.#workBesideHeld();
     switch (head.kind) {
       case 'persist':
-        this.#persist();
+        if (!this.#persist()) {
+          this.#isHeld = true;
+          return this.#workBesideHeld();
+        }
         // Batches never stop coming on a busy node; what makes room for them must have its turn too.
         if (this.#wal.needsSpare) this.#wal.workOnSpare();
         this.#advanceSaves();
@@ -136,6 +165,22 @@ export class LogActor {
       default:
         return this.#afterSaves(head);
     }
+  }
+
+  /** Snapshots may make room for what is held, and the end of the store does not wait for it. */
+  #workBesideHeld(): boolean {
+    const closing = this.#queue.find(({ kind }) => kind === 'close');
+    if (closing !== undefined) {
+      this.#isHeld = false;
+      for (const request of this.#queue.splice(0)) if (request !== closing) this.#refuseLate(request);
+      this.#queue.push(closing);
+      return true;
+    }
+    const at = this.#queue.findIndex(({ kind }) => kind === 'saveSnapshot');
+    const save = at < 0 ? undefined : this.#queue.splice(at, 1)[0];
+    if (save?.kind !== 'saveSnapshot') return this.#advanceSaves();
+    this.#enqueueSave(save);
+    return true;
   }
 
   /** These wait for snapshots in hand. */
@@ -159,7 +204,8 @@ export class LogActor {
     return true;
   }
 
-  #persist(): void {
+  /** False when there is no room. */
+  #persist(): boolean {
     const merged: PersistRequest[] = [];
     let size = 0;
     for (const request of this.#queue) {
@@ -168,17 +214,20 @@ export class LogActor {
       if (merged.length > 0 && size > MERGED_BYTES_MAX) break;
       merged.push(request);
     }
+    if (!this.#admits(merged)) {
+      merged.length = 1;
+      if (!this.#admits(merged)) return false;
+    }
     this.#queue.splice(0, merged.length);
     const ids = merged.map(({ id }) => id);
     const start = this.#host.now();
-    let bytes: number;
-    try {
-      bytes = this.#wal.write(merged.map(({ batch }) => batch));
-    } catch (error) {
-      this.#fail(failureOf(error));
-      return;
-    }
+    const bytes = this.#wal.write(merged.map(({ batch }) => batch));
     this.#host.reply({ kind: 'done', ids, bytes, syncMs: this.#host.now() - start });
+    return true;
+  }
+
+  #admits(merged: readonly PersistRequest[]): boolean {
+    return this.#wal.admits(merged.map(({ batch }) => batch));
   }
 
   #enqueueSave(request: Extract<LogRequest, { kind: 'saveSnapshot' }>): void {
@@ -192,7 +241,10 @@ export class LogActor {
   #advanceSaves(): boolean {
     const job = this.#saves[0];
     if (job === undefined || this.#failure !== undefined) return false;
-    if (this.#advance(job)) this.#saves.shift();
+    if (this.#advance(job)) {
+      this.#saves.shift();
+      this.#isHeld = false;
+    }
     return true;
   }
 

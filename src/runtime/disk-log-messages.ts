@@ -1,6 +1,7 @@
 /** What the node and the thread that writes its log say to each other. Plain values, for they cross a thread. */
 import type { ClusterId } from '../model/ids.ts';
 import type { RecoveredLog, SnapshotMeta } from '../model/log.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import {
   DamagedLogError,
   DiskFailedError,
@@ -45,6 +46,8 @@ export type LogReply =
       readonly bytes: number;
       readonly syncMs: number | undefined;
     }
+  /** It has changed. What does not fit waits until there is room again. */
+  | { readonly kind: 'room'; readonly room: StorageRoom }
   /** Nothing changed, and the store goes on. */
   | { readonly kind: 'refused'; readonly id: number; readonly failure: LogFailure }
   /** Final: this and everything that waits has failed. */

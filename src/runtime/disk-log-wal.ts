@@ -7,13 +7,14 @@ import { assert } from '../base/assert.ts';
 import type { ClusterId, LogIndex, Term } from '../model/ids.ts';
 import { NO_INDEX } from '../model/ids.ts';
 import type { HardState, PersistBatch, RecoveredLog, SnapshotMeta } from '../model/log.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { DiskPort } from '../ports/disk-port.ts';
 import { ALIGN_BYTES, batchSize, encodeBatch } from '../wire/raft/batch.ts';
 import { encodeRecords, recordsOf } from '../wire/raft/record.ts';
 import type { LogRecord, Retention, SnapshotReference } from '../wire/raft/record.ts';
 import type { SegmentHeader } from '../wire/raft/segment.ts';
 import { snapshotFileName } from '../wire/raft/snapshot-file.ts';
-import { refusingFullDisk, StoreRefusedError } from './disk-errors.ts';
+import { StorageFullError, StoreRefusedError } from './disk-errors.ts';
 import { removeDrafts } from './disk-files.ts';
 import { recoverWal } from './disk-log-recovery.ts';
 import type { RecoveredWal, SegmentName, WalPlace } from './disk-log-recovery.ts';
@@ -114,6 +115,22 @@ export class Wal {
     return this.#files.needsSpare;
   }
 
+  get room(): StorageRoom {
+    return this.#files.room;
+  }
+
+  /** Looks whether there is room again, for the next batch or spare. */
+  lookForRoom(): void {
+    this.#files.lookForRoom();
+  }
+
+  /** Whether `write` of these can be done now. False when there is no room, and then nothing has changed. */
+  admits(batches: readonly EncodedBatch[]): boolean {
+    const size = batchSize(batches.reduce((sum, { payload }) => sum + payload.length, 0));
+    const hasEntries = batches.some(({ runs }) => runs.length > 0);
+    return this.#files.admits(size, hasEntries ? 'other' : 'essential');
+  }
+
   /** One slice of making a spare segment. */
   workOnSpare(): void {
     this.#files.workOnSpare();
@@ -124,7 +141,7 @@ export class Wal {
     this.#clusterId = clusterId;
   }
 
-  /** One write, one sync; all of them are durable when it returns. Returns how many bytes were written. */
+  /** One write, one sync; all of them are durable when it returns. Returns how many bytes were written. Ask `admits` first. */
   write(batches: readonly EncodedBatch[]): number {
     const payloadSize = batches.reduce((sum, { payload }) => sum + payload.length, 0);
     this.#makeRoom(batchSize(payloadSize)); // Before the state changes: a new header repeats the state of the batches before it.
@@ -141,9 +158,9 @@ export class Wal {
     return bytes;
   }
 
-  /** Proves the batch before it durable, so that damage to it can be told from a torn write. */
+  /** Proves the batch before it durable, so that damage to it can be told from a torn write. Not worth the last room there is. */
   seal(): number {
-    if (this.#sealed) return 0;
+    if (this.#sealed || !this.#files.admits(ALIGN_BYTES, 'other')) return 0;
     this.#sealed = true;
     return this.#writeRecord({ kind: 'seal' });
   }
@@ -161,7 +178,8 @@ export class Wal {
       const written = yield* writeSnapshot(this.#disk, this.#settings.snapFolder, meta, bytes);
       snapshots = [written, ...snapshots].slice(0, 2);
     }
-    if (!this.#files.hasRoomFor(ALIGN_BYTES)) refusingFullDisk(() => this.#files.readySpare(ALIGN_BYTES));
+    // What it lets go makes room: worth the last there is.
+    if (!this.#files.admits(ALIGN_BYTES, 'essential')) throw this.#giveUpSnapshot(meta);
     const kept = Math.max(this.#retention.keepFrom, Math.min(keepFrom, index + 1)) as LogIndex;
     const oldestSegment = this.#oldestSegmentFor(kept);
     this.#retention = { snapshots, keepFrom: kept, oldestSegment };
@@ -184,7 +202,7 @@ export class Wal {
     if (newest !== undefined && newest.lastLog.index === lastLog.index && newest.lastLog.term === lastLog.term)
       reference = newest;
     else reference = yield* writeSnapshot(this.#disk, this.#settings.snapFolder, meta, bytes);
-    refusingFullDisk(() => this.#files.readySpare(0));
+    if (!this.#files.tryReadySpare(0)) throw this.#giveUpSnapshot(meta);
     this.#writeRecord({ kind: 'segmentEnd' });
     const keepFrom = (lastLog.index + 1) as LogIndex;
     this.#shape = new LogShape(keepFrom, lastLog);
@@ -203,6 +221,12 @@ export class Wal {
   /** Lets the files go as they are. */
   abandon(): void {
     this.#files.close();
+  }
+
+  /** Nothing refers to it, and its room is needed. */
+  #giveUpSnapshot({ lastLog }: SnapshotMeta): StorageFullError {
+    this.#removeUnreferenced();
+    return new StorageFullError(`${this.#settings.snapFolder}/${snapshotFileName(lastLog)}`);
   }
 
   #take(batch: EncodedBatch): void {
@@ -278,12 +302,20 @@ export class Wal {
   }
 
   #removeForgotten(): void {
-    const { oldestSegment, snapshots } = this.#retention;
-    const { walFolder, snapFolder } = this.#settings;
+    const { oldestSegment } = this.#retention;
+    const { walFolder } = this.#settings;
     const gone = this.#segments.filter(({ segment }) => segment < oldestSegment);
     this.#segments = this.#segments.filter(({ segment }) => segment >= oldestSegment);
     for (const { name } of gone) this.#disk.remove(`${walFolder}/${name}`);
     if (gone.length > 0) this.#disk.syncFolder(walFolder);
+    this.#removeUnreferenced();
+    // Whatever went, there is more room than before.
+    this.#files.lookForRoom();
+  }
+
+  #removeUnreferenced(): void {
+    const { snapFolder } = this.#settings;
+    const { snapshots } = this.#retention;
     const referenced = new Set(snapshots.map(({ lastLog }) => snapshotFileName(lastLog)));
     const unwanted = listSnapshots(this.#disk, snapFolder).filter(({ name }) => !referenced.has(name));
     for (const { name } of unwanted) this.#disk.remove(`${snapFolder}/${name}`);

@@ -6,6 +6,7 @@ import { assert, present } from '../base/assert.ts';
 import type { ClusterId } from '../model/ids.ts';
 import type { PersistBatch, RecoveredLog, SnapshotMeta } from '../model/log.ts';
 import type { StorageStats } from '../model/node-stats.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { LogStore } from '../ports/log-store.ts';
 import { StoreBrokenError, StoreClosedError } from './disk-errors.ts';
 import { errorOf } from './disk-log-messages.ts';
@@ -40,6 +41,8 @@ export class DiskLog implements LogStore {
   #clusterId: ClusterId | undefined;
   #nextId = 1;
   #lastBatchSeq = Number.NEGATIVE_INFINITY;
+  #room: StorageRoom = 'enough';
+  #onRoom: ((room: StorageRoom) => void) | undefined;
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
 
@@ -89,6 +92,15 @@ export class DiskLog implements LogStore {
   get waitingSinceMs(): number | undefined {
     for (const { kind, since } of this.#waiting.values()) if (kind === 'persist') return since;
     return undefined;
+  }
+
+  get room(): StorageRoom {
+    return this.#room;
+  }
+
+  onRoom(listener: (room: StorageRoom) => void): void {
+    this.#onRoom = listener;
+    if (this.#room !== 'enough') listener(this.#room);
   }
 
   async identify(clusterId: ClusterId): Promise<void> {
@@ -160,6 +172,10 @@ export class DiskLog implements LogStore {
       case 'done':
         if (reply.syncMs !== undefined) recordSync(this.#stats, { bytes: reply.bytes, syncMs: reply.syncMs });
         for (const id of reply.ids) this.#take(id).resolve();
+        return;
+      case 'room':
+        this.#room = reply.room;
+        this.#onRoom?.(reply.room);
         return;
       case 'refused':
         this.#take(reply.id).reject(errorOf(reply.failure));

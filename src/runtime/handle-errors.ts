@@ -37,6 +37,11 @@ export class RefusedError extends FunkError {
   readonly code = 'FUNK_REFUSED';
 }
 
+/** The disk of the leader has no room for it. Nothing changed. */
+export class StorageShortError extends FunkError {
+  readonly code = 'FUNK_STORAGE_FULL';
+}
+
 /** Leadership was lost, or time ran out, after the request had entered the log: it may take effect or not. */
 export class OutcomeUnknownError extends FunkError {
   readonly code = 'FUNK_OUTCOME_UNKNOWN';

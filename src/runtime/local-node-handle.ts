@@ -16,6 +16,7 @@ import {
   OutcomeUnknownError,
   RefusedError,
   StoppedError,
+  StorageShortError,
   TagsTooLargeError,
   UnknownNodeError,
 } from './handle-errors.ts';
@@ -168,6 +169,8 @@ function errorOf(outcome: Extract<ClusterOutcome, { kind: 'refused' }>, node: No
       return new OutcomeUnknownError(outcome.reason);
     case 'JOIN_FAILED':
       return new JoinFailedError(outcome.reason);
+    case 'STORAGE_FULL':
+      return new StorageShortError(outcome.reason);
     case 'TAGS_TOO_LARGE':
       return new TagsTooLargeError(outcome.reason);
     case 'STOPPED':

@@ -5,6 +5,7 @@ import type { ClusterId, NodeId, Stamp } from '../model/ids.ts';
 import { EMPTY_RECOVERED_LOG } from '../model/log.ts';
 import type { PersistBatch, RecoveredLog, SnapshotMeta } from '../model/log.ts';
 import type { StorageStats } from '../model/node-stats.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import type { LogStore } from '../ports/log-store.ts';
 import { StoreClosedError, StoreRefusedError } from './disk-errors.ts';
 import { randomHex } from './node-storage.ts';
@@ -25,6 +26,9 @@ class MemoryLog implements LogStore {
   get stats(): Readonly<StorageStats> {
     return this.#stats;
   }
+
+  /** Memory that runs out ends the process. */
+  onRoom(_listener: (room: StorageRoom) => void): void {}
 
   async identify(clusterId: ClusterId): Promise<void> {
     this.#refuseClosed();

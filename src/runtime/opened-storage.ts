@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts';
 import type { NodeId, Stamp } from '../model/ids.ts';
 import type { StorageStats } from '../model/node-stats.ts';
+import type { StorageRoom } from '../model/storage-room.ts';
 import { type DataDirectory, openDataDirectory } from './data-directory.ts';
 import { openDefaultDataDirectory } from './data-slots.ts';
 import { openMemoryStorage } from './memory-log.ts';
@@ -19,6 +20,7 @@ export interface StorageSettings {
 export class OpenedStorage {
   #storage: NodeStorage | undefined;
   #directory: DataDirectory | undefined;
+  #onRoom: (room: StorageRoom) => void = () => undefined;
 
   private constructor(storage: NodeStorage, directory: DataDirectory | undefined) {
     this.#storage = storage;
@@ -59,7 +61,15 @@ export class OpenedStorage {
     }
     this.#directory = await this.#directory.startOver(nodeId);
     this.#storage = this.#directory;
+    this.#onRoom('enough');
+    this.#directory.log.onRoom(this.#onRoom);
     return this.#directory.stamp;
+  }
+
+  /** How much room there is for the log, from now on, whichever is open. */
+  watchRoom(listener: (room: StorageRoom) => void): void {
+    this.#onRoom = listener;
+    this.current.log.onRoom(listener);
   }
 
   async release(): Promise<void> {

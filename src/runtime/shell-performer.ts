@@ -71,6 +71,8 @@ export class ShellPerformer implements Performer {
         // Without room for a snapshot the log only stays longer (raft.md 11.6).
         if (error instanceof StorageFullError && effect.kind === 'saveSnapshot')
           this.#parts.post({ kind: 'snapshotRefused', reason: error.message });
+        else if (error instanceof StorageFullError && effect.kind === 'installSnapshot')
+          this.#parts.post({ kind: 'installRefused', reason: error.message });
         else this.#parts.post(persistFailed(error));
       },
     );

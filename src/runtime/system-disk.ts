@@ -47,6 +47,15 @@ export class SystemDisk implements DiskPort {
     attempt('removing', path, () => fs.rmdirSync(path));
   }
 
+  freeBytes(folder: string): number | undefined {
+    try {
+      const { bavail, bsize } = fs.statfsSync(folder);
+      return bavail * bsize;
+    } catch {
+      return undefined;
+    }
+  }
+
   syncFolder(path: string): void {
     attempt('syncing', path, () => {
       const fd = fs.openSync(path, 'r');

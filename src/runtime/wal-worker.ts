@@ -12,6 +12,8 @@ import { SystemDisk } from './system-disk.ts';
 
 /** Quiet for this long after a batch, a seal proves the batch durable (raft.md 11.3). */
 const SEAL_AFTER_MS = 5;
+/** How often a device without room is looked at. */
+const LOOK_FOR_ROOM_MS = 1_000;
 
 run(present(parentPort, 'this module is the body of a worker thread'), workerData as LogOpening);
 
@@ -29,6 +31,7 @@ function run(port: MessagePort, opening: LogOpening): void {
     return;
   }
   let sealTimer: NodeJS.Timeout | undefined;
+  let roomTimer: NodeJS.Timeout | undefined;
   let isMakingSpare = false;
 
   /** Takes all that has come before it writes: what waited together is written together. */
@@ -39,13 +42,21 @@ function run(port: MessagePort, opening: LogOpening): void {
       }
     } while (actor.step());
     if (actor.isClosed) {
+      clearInterval(roomTimer);
       port.close();
       return;
     }
+    if (actor.room !== 'enough') roomTimer ??= setInterval(onLook, LOOK_FOR_ROOM_MS);
+    else roomTimer = void clearInterval(roomTimer);
     if (actor.wantsSeal) {
       if (sealTimer === undefined) sealTimer = setTimeout(onQuiet, SEAL_AFTER_MS);
       else sealTimer.refresh();
     }
+  };
+  const onLook = (): void => {
+    actor.lookForRoom();
+    if (isMakingSpare) work();
+    else workOnSpare();
   };
   const onQuiet = (): void => {
     actor.seal();

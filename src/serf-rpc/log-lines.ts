@@ -120,6 +120,8 @@ function narrated(event: NodeEvent): readonly [RpcLogLevel, string, string] | un
     case 'waiting':
     case 'warning':
       return ['WARN', 'funknode', event.text];
+    case 'storageRoomChanged':
+      return [event.room === 'enough' ? 'INFO' : 'WARN', 'funknode', `room for the log: ${event.room}`];
     case 'dropped':
       return ['DEBUG', 'funknode', `dropped what a peer sent: ${event.where}: ${event.reason}`];
     case 'stopped':

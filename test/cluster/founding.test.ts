@@ -80,6 +80,7 @@ function peer(name: string, clusterId: ClusterId | undefined, stamp = '0'): Peer
     raft: endpoint,
     liveness: endpoint,
     isAlive: true,
+    isShortOfRoom: false,
   };
 }
 

@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly interface?: string;
   /** Runs the program inside this network namespace. */
   readonly netns?: string;
+  /** Words before the program, of one that becomes it. */
+  readonly wrap?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -88,7 +90,7 @@ export class NodeProcess {
     args.push('--interface', options.interface ?? '127.0.0.1');
     if (options.dataDir !== null && options.dataDir !== undefined) args.push('--data-dir', options.dataDir);
     args.push(...(options.args ?? ['--zeroconf']));
-    const inside = options.netns === undefined ? [] : ['ip', 'netns', 'exec', options.netns];
+    const inside = options.netns === undefined ? (options.wrap ?? []) : ['ip', 'netns', 'exec', options.netns];
     const [command, ...rest] = [...inside, process.execPath, '--enable-source-maps', ...args];
     this.#child = spawn(command as string, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],

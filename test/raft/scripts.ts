@@ -5,13 +5,14 @@
  *   let L = leader              name a node; `let A = follower 1` is the first follower by name
  *   advance 2s                  `until ready 2s` stops as soon as some leader is ready
  *   partition n1 | n2 n3        also `cut n1 > n2`, `heal`, `drop appendReq n1 > n2`, `deliver`
- *   crash n1, start n1, pause n1 500ms, compact n1 keep 0, unreachable n1 > n2, disk n1 20ms
+ *   crash n1, start n1, pause n1 500ms, compact n1 keep 0, unreachable n1 > n2, disk n1 20ms, room n1 low
  *   propose n1 a b              `read n1`, `transfer n1 n2`, `join n4`, `change n1 add|promote|demote|remove n4`
  *   expect …, …                 see `clause` below
  */
 import assert from 'node:assert/strict';
 import { utf8 } from '../../src/base/bytes.ts';
 import type { LogIndex, MemberId, RequestId } from '../../src/model/ids.ts';
+import type { StorageRoom } from '../../src/model/storage-room.ts';
 import { DEFAULT_RAFT_CONFIG } from '../../src/raft/config.ts';
 import type { MemberStep, RaftMessage } from '../../src/raft/messages.ts';
 import { CALM_WORLD, World, member, nameOf } from './world.ts';
@@ -115,6 +116,8 @@ class Script {
       case 'disk':
         world.node(this.#node(first)).diskSlowMs = millis(second);
         return;
+      case 'room':
+        return world.step(world.node(this.#node(first)), { kind: 'room', room: second as StorageRoom });
       case 'compact':
         assert.ok(world.compact(this.#node(first), Number(third)), 'there is nothing to compact');
         return;

@@ -352,6 +352,8 @@ function textOf(event: NodeEvent): string | undefined {
     case 'warning':
     case 'waiting':
       return `${event.kind}: ${event.text}`;
+    case 'storageRoomChanged':
+      return `room for the log: ${event.room}`;
     case 'leaseGained':
     case 'leaseLost':
     case 'stopped':

@@ -358,6 +358,10 @@ describe('the log when the disk fails', () => {
     log.disk.failOnce('write', 'ENOSPC', '.tmp');
     const more = [quiet, append(5, 1), quiet, append(6, 1), quiet, append(7, 1), quiet, append(8, 40, 1, 1500)];
     assert.equal(log.run(more), true, log.failure?.message);
+    assert.equal(log.done.length, 5, 'the last does not fit, and waits');
+    log.actor.lookForRoom();
+    log.submit([]);
+    assert.equal(log.done.length, 6);
     assertState(
       new DrivenLog(log.disk.afterCrash(LOSE_ALL)).recovered,
       statesOf([...operations, ...more]).at(-1) as LogState,

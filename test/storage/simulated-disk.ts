@@ -70,6 +70,8 @@ export class SimulatedDisk implements DiskPort {
   #operations = 0;
   #cutAfter: number = Number.POSITIVE_INFINITY;
   #faults: { operation: FaultyOperation; errno: string; path: string; skip: number }[] = [];
+  /** What all files together may hold; a write beyond goes as far as there is room. */
+  capacityBytes: number = Number.POSITIVE_INFINITY;
   /** Files that are open; a log that is closed leaves none. */
   openFiles = 0;
 
@@ -183,6 +185,15 @@ export class SimulatedDisk implements DiskPort {
     this.#rename(folderOf(path), (names) => names.delete(path));
   }
 
+  freeBytes(): number | undefined {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return undefined;
+    return Math.max(0, this.capacityBytes - this.#usedBytes);
+  }
+
+  get #usedBytes(): number {
+    return [...this.#names.values()].reduce((sum, { visible }) => sum + visible.length, 0);
+  }
+
   syncFolder(path: string): void {
     this.#operate('syncFolder', path);
     for (const change of this.#nameChanges) if (change.folder === path) change.apply(this.#durableNames);
@@ -209,7 +220,10 @@ export class SimulatedDisk implements DiskPort {
         using('write');
         this.#operate('write', file.path);
         const isShort = this.#takeFault('shortWrite', file.path) !== undefined;
-        const count = isShort ? Math.floor(bytes.length / 2) : bytes.length;
+        const grows = Math.max(0, at + bytes.length - content.visible.length);
+        const lacks = Math.max(0, grows - (this.freeBytes() ?? grows));
+        const count = isShort ? Math.floor(bytes.length / 2) : bytes.length - lacks;
+        if (count <= 0 && bytes.length > 0) throw new DiskFailedError('write', file.path, 'ENOSPC');
         content.write(bytes.subarray(0, count), at);
         return count;
       },

@@ -11,6 +11,11 @@ export async function showStatus(options: GlobalOptions): Promise<void> {
   printPairs([...pairsOf(status), ['Your IP', yourAddress]]);
 }
 
+const ROOM_WORDS: Readonly<Record<string, string>> = {
+  low: 'nearly full: no further file of the log can be made; free some room',
+  full: 'full: no entries are taken and nothing is led; free some room',
+};
+
 function pairsOf(status: NodeStatus): [string, string][] {
   const raftCount = status.voterCount + status.learnerCount;
   const { waiting } = status;
@@ -25,6 +30,9 @@ function pairsOf(status: NodeStatus): [string, string][] {
     ['Term', String(status.term)],
     ['Nodes', `${raftCount} Raft, ${status.memberCount} Serf`],
     ['Shards', shardsText(status)],
+    ...(ROOM_WORDS[status.room] === undefined
+      ? []
+      : ([['Disk', ROOM_WORDS[status.room] ?? '']] satisfies [string, string][])),
     ...(waiting === null ? [] : ([['Waiting for', waitingText(waiting)]] satisfies [string, string][])),
   ];
 }

@@ -29,6 +29,7 @@ export interface Status {
   'holdsLease'?: (boolean);
   'waiting'?: (_funk_v1_Waiting | null);
   'endpoints'?: (_funk_v1_Tag)[];
+  'room'?: (string);
 }
 
 export interface Status__Output {
@@ -56,4 +57,5 @@ export interface Status__Output {
   'holdsLease': (boolean);
   'waiting': (_funk_v1_Waiting__Output | null);
   'endpoints': (_funk_v1_Tag__Output)[];
+  'room': (string);
 }
