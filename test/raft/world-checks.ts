@@ -161,6 +161,12 @@ export class WorldChecks {
         continue;
       }
       assert(raft.role === 'leader' || seen.wasLeader, `I-13: ${node.id} commits ${index}, which no leader has`);
+      // I-12: what older terms left is committed with an entry of the leader's own, never by itself (Raft §5.4.2).
+      if (index === raft.commitIndex && raft.role === 'leader' && seen.wasLeader && seen.term === raft.term)
+        assert(
+          term === raft.term,
+          `I-12: ${node.id} commits ${index} of term ${term} by counting, in term ${raft.term}`,
+        );
       this.#committedTerm.set(index, term);
       this.#committedIn.set(index, seen.wasLeader ? seen.term : raft.term);
       this.committedThrough = Math.max(this.committedThrough, index);

@@ -13,7 +13,7 @@ import {
   type RegisterInput,
   type RegisterOperation,
 } from './history/register.ts';
-import { type ServiceAnswer, ShardService } from './shard-service.ts';
+import { registerOf, type ServiceAnswer, ShardService } from './shard-service.ts';
 import type { Machine, Simulation } from './simulation.ts';
 import { Violation } from './violation.ts';
 
@@ -136,7 +136,7 @@ export class Clients {
     const { machines } = this.#simulation;
     const machine = this.#ownerOf.get(call.shard) ?? machines[this.#chance.below(machines.length)];
     const process = machine?.process;
-    const key = `${process?.cluster.clusterId}/${call.shard}`;
+    const key = process === undefined ? '' : registerOf(process, call.shard);
     if (machine === undefined || process === undefined || (this.#unknown.get(key) ?? 0) >= UNKNOWN_MAX)
       return this.#onRefused(call);
     const input = this.#inputOf(call, key);

@@ -15,6 +15,7 @@ export type ServiceAnswer =
   | { readonly kind: 'refused' };
 
 interface Held {
+  readonly key: string;
   readonly epoch: number;
   value: number;
   isLoading: boolean;
@@ -22,6 +23,11 @@ interface Held {
 }
 
 const REFUSED: ServiceAnswer = { kind: 'refused' };
+
+/** The name of the register that the process would serve for `shard`. */
+export function registerOf(process: SimulatedProcess, shard: ShardId): string {
+  return `${process.cluster.clusterId}/${shard}`;
+}
 
 export class ShardService {
   readonly #store: GuardedStore;
@@ -41,13 +47,15 @@ export class ShardService {
     input: RegisterInput,
     answer: (answer: ServiceAnswer) => void,
   ): void {
-    const epoch = process.owns(shard) ? process.cluster.serving(shard) : undefined;
+    // Tokens are comparable within one cluster alone, and a node that dissolves its cluster begins anew in another.
+    const isOurs = input.key === registerOf(process, shard);
+    const epoch = isOurs && process.owns(shard) ? process.cluster.serving(shard) : undefined;
     if (epoch === undefined) return answer(REFUSED);
     const shards = this.#held.get(process) ?? new Map<ShardId, Held>();
     this.#held.set(process, shards);
     const held = shards.get(shard);
-    if (held === undefined || held.epoch !== epoch) {
-      const fresh: Held = { epoch, value: 0, isLoading: true, isWriting: false };
+    if (held === undefined || held.epoch !== epoch || held.key !== input.key) {
+      const fresh: Held = { key: input.key, epoch, value: 0, isLoading: true, isWriting: false };
       shards.set(shard, fresh);
       this.#load(process, shard, fresh, { input, answer });
     } else if (held.isLoading || (held.isWriting && input.kind !== 'read')) answer(REFUSED);

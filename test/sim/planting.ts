@@ -1,0 +1,48 @@
+/**
+ * Plants a bug: the built code, simulators and checkers included, is copied to a folder of its own and one rule is broken in the copy.
+ * Nothing in the shipped code knows of this (reliability.md 9).
+ */
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+export interface Change {
+  /** Below `dist/`. */
+  readonly file: string;
+  /** Occurs exactly once in the built file. */
+  readonly rule: string;
+  readonly broken: string;
+}
+
+const built: string = fileURLToPath(new URL('../..', import.meta.url));
+const COPIED: readonly string[] = ['src', 'test/sim', 'test/raft'];
+const folders: string[] = [];
+
+/** The folder of the copy; import from it with {@link planted}. */
+export function plant(change: Change): string {
+  const folder = mkdtempSync(join(tmpdir(), 'funknode-planted-'));
+  folders.push(folder);
+  for (const part of COPIED) {
+    mkdirSync(join(folder, part), { recursive: true });
+    cpSync(join(built, part), join(folder, part), { recursive: true });
+  }
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  const path = join(folder, change.file);
+  const source = readFileSync(path, 'utf8');
+  assert.equal(source.split(change.rule).length, 2, `the rule stands in ${change.file} exactly once`);
+  writeFileSync(
+    path,
+    source.replace(change.rule, () => change.broken),
+  );
+  return folder;
+}
+
+export async function planted<T>(folder: string, path: string): Promise<T> {
+  return (await import(pathToFileURL(join(folder, path)).href)) as T;
+}
+
+export function removePlanted(): void {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+}
