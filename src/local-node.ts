@@ -18,8 +18,9 @@ import {
   TAG_ROLE,
   TAG_SERVICE_NAME,
 } from './model/tags.ts';
-import { ConfigError, type EndpointName, emptyDirectoryProblem, type NodeConfig } from './node-config.ts';
+import type { EndpointName, NodeConfig } from './node-config.ts';
 import { clusterConfigOf } from './node-config/cluster-config.ts';
+import { ConfigError, emptyDirectoryProblem } from './node-config/config-error.ts';
 import { type NodeRunner, type NodeRunnerHooks, NotRunningError } from './node-runner.ts';
 import type { Logger } from './ports/logger.ts';
 import { bindAny, bindGossip, type GossipSockets } from './runtime/bound-sockets.ts';

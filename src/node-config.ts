@@ -1,10 +1,10 @@
 /** What a node is told: settings as people give them, made complete and checked before anything starts. */
-import { FunkError } from './base/errors.ts';
 import type { AgentTiming } from './events/agent-events.ts';
 import type { HandlerSpec } from './events/handler-spec.ts';
 import { type Endpoint, formatEndpoint } from './model/endpoint.ts';
 import type { NodeId } from './model/ids.ts';
 import type { NodeKind } from './model/node-state.ts';
+import { ConfigError } from './node-config/config-error.ts';
 import { chooseInterface, type Host, type HostInterface, isLoopback, thisHost } from './node-config/host-interface.ts';
 import { gossipProblems } from './node-config/gossip-problems.ts';
 import { agentTiming, type CoalescingValues } from './node-config/coalescing.ts';
@@ -22,7 +22,7 @@ import type { LogLevel } from './ports/logger.ts';
 import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
 import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
 
-export type { HandlerSpec };
+export { ConfigError, type HandlerSpec };
 
 /** Milliseconds, or a text such as `150ms`, `2s`, `5m`. */
 export type DurationOption = number | string;
@@ -190,23 +190,6 @@ export interface NodeConfig {
   readonly logFormat: LogFormat;
 }
 
-/** Settings that cannot be used. Nothing was started. */
-export class ConfigError extends FunkError {
-  readonly code = 'FUNK_BAD_CONFIG';
-  /** One sentence each: the option, the value, and what would be right. */
-  readonly problems: readonly string[];
-  readonly exitCode = 78;
-
-  constructor(problems: readonly string[]) {
-    super(
-      problems.length === 1
-        ? (problems[0] as string)
-        : `${problems.length} settings are wrong:\n${problems.join('\n')}`,
-    );
-    this.problems = problems;
-  }
-}
-
 /** What a caller that reads flags, environment and files knows beside the values. */
 export interface ResolveContext {
   readonly host?: Host;
@@ -254,20 +237,6 @@ export function resolveNodeConfig(options: NodeOptions, context: ResolveContext 
   problems.push(...crossProblems(config, values, placeOf, nameOf));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
-}
-
-/**
- * A node whose data directory is empty knows nobody: it must be told how to come to a cluster. Only the runtime knows whether
- * the directory is empty; then it asks here. Undefined when there is a way.
- */
-export function emptyDirectoryProblem(config: NodeConfig): string | undefined {
-  if (config.zeroconf || config.join.length > 0) return undefined;
-  if (config.kind !== 'voter') return `a ${config.kind} needs a cluster to follow: --zeroconf or --join host:port`;
-  if (config.bootstrap || config.bootstrapExpect !== undefined) return undefined;
-  return (
-    'the data directory is empty and nothing says how to come to a cluster: ' +
-    'one of --zeroconf, --join host:port, --bootstrap (exactly one node) or --bootstrap-expect N is needed'
-  );
 }
 
 /** What is safe and yet unwise, one sentence each: worth a warning at the start. */

@@ -187,6 +187,8 @@ export function lineOf(event: NodeEvent): Line | undefined {
       return ROOM_LINES[event.room];
     case 'warning':
       return { level: 'warn', text: event.text };
+    case 'eventsForgotten':
+      return { level: 'warn', text: `${event.count} events were forgotten: this program was too busy to take them` };
     case 'stopped':
       return event.exitCode === 0
         ? info(`stopped: ${event.reason}`)

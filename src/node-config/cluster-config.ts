@@ -2,7 +2,8 @@
 import type { ClusterConfig } from '../cluster/config.ts';
 import { DEFAULT_LIVENESS_CONFIG } from '../liveness/config.ts';
 import type { Endpoint } from '../model/endpoint.ts';
-import { ConfigError, type NodeConfig } from '../node-config.ts';
+import type { NodeConfig } from '../node-config.ts';
+import { ConfigError } from './config-error.ts';
 import { DEFAULT_RAFT_CONFIG } from '../raft/config.ts';
 import type { NodeId, Stamp } from '../model/ids.ts';
 import { serfConfig } from '../serf/config.ts';

@@ -9,12 +9,12 @@ import { OPTION_KEYS, optionMeta, optionName, readOption } from '../../src/node-
 import { durationMs } from '../../src/node-config/option-values.ts';
 import {
   ConfigError,
-  emptyDirectoryProblem,
   configWarnings,
   type NodeConfig,
   type NodeOptions,
   resolveNodeConfig,
 } from '../../src/node-config.ts';
+import { emptyDirectoryProblem } from '../../src/node-config/config-error.ts';
 import { OPTIONS_PAGE, optionsPage } from '../tools/options-page.ts';
 
 const v4 = (address: string, internal = false): NetworkInterfaceInfo => ({

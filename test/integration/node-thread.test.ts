@@ -161,6 +161,21 @@ for (const thread of ['own', 'caller'] as const) {
       }
     });
 
+    it('says that it broke when a turn fails, and closes', async () => {
+      const node = await operational({ thread });
+      const told: NodeEvent[] = [];
+      node.subscribe((event) => told.push(event));
+      // No caller can say this; the core stumbles over it as over any other mistake of ours.
+      node.handle.discovered({ gossip: 1, searched: false } as never);
+      await until('it has stopped', () => told.at(-1)?.kind === 'stopped');
+      const last = told.at(-1);
+      assert.ok(last?.kind === 'stopped' && last.exitCode === 70);
+      assert.match(last.reason, /a turn of the node failed: TypeError/);
+      assert.equal(node.owns(17), undefined);
+      await node.stop();
+      await assert.rejects(node.handle.drain(), StoppedError);
+    });
+
     it('hands user events and queries on, and the answers back', async () => {
       await using node = await operational({ thread });
       const heard = firstValueFrom(node.streams.userEvents);
