@@ -1,7 +1,7 @@
 /** User events and queries through the library and through `funkctl`, with a real Serf agent on the other side. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { FunkNode, type QueryOptions, RefusedError } from '../../src/index.ts';
+import { FunkNode, type IncomingQuery, type QueryOptions, RefusedError } from '../../src/index.ts';
 import { formatEndpoint } from '../../src/model/endpoint.ts';
 import { FUNKCTL, freshClusterName } from '../e2e/node-process.ts';
 import { runProgram, skipWithout, until } from './peer.ts';
@@ -182,13 +182,18 @@ describe('queries among three, two of them real Serf agents', { skip: skipWithou
   it('the largest answer of either passes, and is the same size; one byte more is refused by both', async () => {
     let ours = 0;
     const refused: string[] = [];
-    const end = node.gossip.onQuery(async (query) => {
+    const answer = async (query: IncomingQuery): Promise<void> => {
       ours = await largest(() => query.respond(Buffer.alloc(1_100)));
       await query.respond('x'.repeat(ours + 1)).catch((error: unknown) => refused.push(String(error)));
       await query.respond('x'.repeat(ours));
+    };
+    let answered: Promise<void> | undefined;
+    const end = node.gossip.onQuery((query) => {
+      answered = answer(query);
     });
     const told = await agent.cli('query', '-format=json', '-timeout=2s', '-node=f1', 'fill');
     const { Responses } = JSON.parse(told) as { readonly Responses: Readonly<Record<string, string>> };
+    await answered;
     assert.ok(ours > 900);
     assert.equal(Responses['f1']?.length, ours);
     assert.match(refused.join(), /is 1025 bytes as encoded; 1024 are allowed/);
