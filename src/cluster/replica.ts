@@ -6,34 +6,25 @@ import { assert, InvariantError, present, unreachable } from '../base/assert.ts'
 import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
-import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
+import type { ClusterId, LogIndex, MemberId, NodeId, Term } from '../model/ids.ts';
 import { NO_INDEX, NO_TERM, nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import type { RaftConfig } from '../raft/config.ts';
-import type { RaftEffect, RaftEvent, RaftInput, RaftOutcome } from '../raft/messages.ts';
+import type { RaftEffect, RaftInput } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
 import { AgreedState, problemOfImage } from './agreed-state.ts';
 import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
 import type { ClusterEffect } from './messages.ts';
+import type { ReplicaHost } from './replica-host.ts';
 import { type SnapshotPolicy, SnapshotSchedule } from './snapshot-schedule.ts';
+import { DIGEST_ENTRIES, DigestDesk } from './state-digests.ts';
 import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
 
 /** Longer than an election and than a change of the followed voter: whoever was not heard for so long does not lead us. */
 const LEADER_SILENT_MS = 1_000;
-
-/** What the replica needs of the node around it. Called synchronously, within a step. */
-export interface ReplicaHost {
-  send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
-  onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void;
-  onRaftReply(requestId: RequestId, outcome: RaftOutcome, now: MonotonicMs, effects: ClusterEffect[]): void;
-  onShardCommand(entry: Entry, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
-  onApplied(index: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void;
-  onImage(index: LogIndex, shardImage: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
-  shardImage(): Uint8Array;
-}
 
 /** The leader and its term as this node knows them, from Raft or from the voter it follows. */
 export interface KnownLeader {
@@ -50,6 +41,8 @@ export class Replica {
   readonly #client: FollowClient;
   readonly #sender: SnapshotSender = new SnapshotSender();
   readonly #receiver: SnapshotReceiver = new SnapshotReceiver();
+  readonly #digests: DigestDesk;
+  #self: MemberId | undefined;
   #raft: Raft | undefined;
   #followedLeader: KnownLeader = { leader: undefined, term: NO_TERM };
   #pendingInstall: { meta: SnapshotMeta; bytes: Uint8Array } | undefined;
@@ -71,6 +64,17 @@ export class Replica {
     this.#random = random;
     this.#client = new FollowClient(random);
     this.#schedule = new SnapshotSchedule(policy, random);
+    this.#digests = new DigestDesk(
+      {
+        self: () => this.#self,
+        leader: () => this.#raft?.leader,
+        followed: () => this.#client.followed,
+        voters: () => this.configuration.voters,
+        appliedIndex: () => this.state.appliedIndex,
+        send: (to, message, effects) => host.send(to, message, effects),
+      },
+      policy.digests ?? DIGEST_ENTRIES,
+    );
   }
 
   get raft(): Raft | undefined {
@@ -140,6 +144,7 @@ export class Replica {
       this.#schedule.index = recovered.snapshot.meta.lastLog.index;
       this.#restore(recovered.snapshot.meta, recovered.snapshot.bytes, now, effects);
     }
+    this.#self = self;
     this.#raft = new Raft(this.#config, self, recovered, this.#random, now);
     this.#raft.step({ kind: 'room', room: this.#room }, now, []);
     this.tick(now, effects);
@@ -217,6 +222,10 @@ export class Replica {
         this.#performTransfers(transfers, now, effects);
         return;
       }
+      case 'digest':
+      case 'digestDiffers':
+        this.#stopReason ??= this.#digests.onMessage(from, message, effects);
+        return;
       case 'lease':
       case 'request':
       case 'response':
@@ -340,6 +349,8 @@ export class Replica {
     this.#server.remember(entry);
     this.#schedule.onEntry(entry.data.length);
     if (applied.kind === 'shard') this.#host.onShardCommand(entry, applied.bytes, now, effects);
+    if (this.#digests.isDue(entry.index))
+      this.#stopReason ??= this.#digests.onApplied(entry.index, this.state.image(this.#host.shardImage()), effects);
   }
 
   #onFollow(from: MemberId, appliedIndex: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void {
@@ -448,6 +459,7 @@ export class Replica {
     try {
       const shardImage = this.state.restore(meta, bytes);
       this.#server.forgetEntries();
+      this.#digests.onRestored();
       this.#host.onImage(meta.lastLog.index, shardImage, now, effects);
     } catch (error) {
       // Its checksum held, so it is what the sender meant: a version of the image that we do not know.

@@ -10,6 +10,8 @@ export interface SnapshotPolicy {
   readonly bytes: number;
   /** Entries kept below a snapshot, so that a slow peer needs none. */
   readonly trailing: number;
+  /** Entries between two digests of the state; `DIGEST_ENTRIES` by default. */
+  readonly digests?: number;
 }
 
 export const DEFAULT_SNAPSHOT_POLICY: SnapshotPolicy = { entries: 10_000, bytes: 32 * 1024 * 1024, trailing: 5_000 };

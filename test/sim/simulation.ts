@@ -12,6 +12,7 @@ import type { NodeEvent } from '../../src/model/node-event.ts';
 import type { NodeKind } from '../../src/model/node-state.ts';
 import type { NodeView } from '../../src/model/node-view.ts';
 import { TAG_EP_LIVENESS, TAG_EP_RAFT, TAG_EP_SERF, TAG_ROLE, TAG_SERVICE_NAME } from '../../src/model/tags.ts';
+import { DEFAULT_SNAPSHOT_POLICY } from '../../src/cluster/snapshot-schedule.ts';
 import { DEFAULT_RAFT_CONFIG } from '../../src/raft/config.ts';
 import { serfConfig } from '../../src/serf/config.ts';
 import { shardingConfig } from '../../src/sharding/config.ts';
@@ -262,7 +263,13 @@ export class Simulation implements ProcessHost {
   #configOf(machine: Machine, gossip: Endpoint, clock: SimulatedClock): ClusterConfig {
     const { snapshots } = this.options;
     return {
-      ...(snapshots && { snapshots: { ...snapshots, bytes: Number.POSITIVE_INFINITY } }),
+      // Every other cluster cuts its log all the time, and all compare their states often.
+      snapshots: {
+        ...DEFAULT_SNAPSHOT_POLICY,
+        ...(snapshots && { ...snapshots, bytes: Number.POSITIVE_INFINITY }),
+        ...(this.options.seed % 2 === 0 && { entries: 6, bytes: 1_048_576, trailing: 2 }),
+        digests: 4,
+      },
       nodeId: machine.nodeId,
       stamp: machine.directory.written.stamp,
       clusterName: CLUSTER_NAME,
@@ -277,8 +284,6 @@ export class Simulation implements ProcessHost {
       startedAt: clock.monotonic(),
       serf: serfConfig({ swim: { name: machine.nodeId, advertise: gossip } }),
       raft: DEFAULT_RAFT_CONFIG,
-      // Every other cluster cuts its log all the time.
-      ...(this.options.seed % 2 === 0 && { snapshots: { entries: 6, bytes: 1_048_576, trailing: 2 } }),
       sharding: shardingConfig({ shardCount: this.options.shards }),
       liveness: DEFAULT_LIVENESS_CONFIG,
     };

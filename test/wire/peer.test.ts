@@ -59,6 +59,13 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
   }),
   record({ kind: fc.constant('snapshotAck' as const), index, offset: fc.nat() }),
   record({
+    kind: fc.constant('digest' as const),
+    index,
+    digest: fc.nat({ max: 2 ** 31 - 1 }),
+    relayFor: maybe(member),
+  }),
+  record({ kind: fc.constant('digestDiffers' as const), index, digest: fc.nat({ max: 2 ** 31 - 1 }) }),
+  record({
     kind: fc.constant('request' as const),
     id: fc.nat(),
     ask: fc.constantFrom('retire' as const, 'describe' as const),

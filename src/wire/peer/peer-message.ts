@@ -49,6 +49,15 @@ export type PeerMessage =
     }
   /** The next offset wanted; equal to the size when all has come. */
   | { readonly kind: 'snapshotAck'; readonly index: LogIndex; readonly offset: number }
+  /** "After the entry at `index` the state hashes to this here": for the leader to compare. `relayFor`: whose it is, passed on. */
+  | {
+      readonly kind: 'digest';
+      readonly index: LogIndex;
+      readonly digest: number;
+      readonly relayFor: MemberId | undefined;
+    }
+  /** "The voters have another one": whoever does must stop. */
+  | { readonly kind: 'digestDiffers'; readonly index: LogIndex; readonly digest: number }
   | { readonly kind: 'request'; readonly id: number; readonly ask: PeerRequest }
   | { readonly kind: 'response'; readonly id: number; readonly answer: PeerResponse };
 
@@ -133,6 +142,16 @@ function writeMessage(out: ByteWriter, message: PeerMessage): void {
       out.u8(8).varint(message.id);
       writeResponse(out, message.answer);
       return;
+    case 'digest':
+      out
+        .u8(9)
+        .varint(message.index)
+        .u32(message.digest)
+        .text(message.relayFor ?? '');
+      return;
+    case 'digestDiffers':
+      out.u8(10).varint(message.index).u32(message.digest);
+      return;
   }
 }
 
@@ -176,6 +195,15 @@ function readMessage(reader: ByteReader): PeerMessage {
       return { kind: 'request', id: reader.varint(), ask: readRequest(reader) };
     case 8:
       return { kind: 'response', id: reader.varint(), answer: readResponse(reader) };
+    case 9: {
+      const index = reader.varint() as LogIndex;
+      const digest = reader.u32();
+      const text = reader.text(128);
+      if (text !== '' && !isMemberId(text)) throw new DecodeError('a member id is malformed');
+      return { kind: 'digest', index, digest, relayFor: isMemberId(text) ? text : undefined };
+    }
+    case 10:
+      return { kind: 'digestDiffers', index: reader.varint() as LogIndex, digest: reader.u32() };
     default:
       throw new DecodeError(`peer message kind ${kind} is unknown`);
   }

@@ -1,0 +1,18 @@
+/** What a replica of the agreed state needs of the node around it. */
+import type { MonotonicMs } from '../base/machine.ts';
+import type { LogIndex, MemberId, RequestId } from '../model/ids.ts';
+import type { Entry } from '../model/log.ts';
+import type { RaftEvent, RaftOutcome } from '../raft/messages.ts';
+import type { PeerMessage } from '../wire/peer/peer-message.ts';
+import type { ClusterEffect } from './messages.ts';
+
+/** What the replica needs of the node around it. Called synchronously, within a step. */
+export interface ReplicaHost {
+  send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
+  onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void;
+  onRaftReply(requestId: RequestId, outcome: RaftOutcome, now: MonotonicMs, effects: ClusterEffect[]): void;
+  onShardCommand(entry: Entry, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
+  onApplied(index: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void;
+  onImage(index: LogIndex, shardImage: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
+  shardImage(): Uint8Array;
+}
