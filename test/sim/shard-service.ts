@@ -105,7 +105,7 @@ export class ShardService {
 
   /** Some of its work is still on the way when the node has long lost the shard. */
   #atStore(process: SimulatedProcess, act: () => void, then: () => void): void {
-    const delay = (): number => this.#chance.between(0.05, this.#chance.isHit(0.02) ? 2_000 : 2);
+    const delay = (): number => this.#chance.between(0.05, this.#chance.isHit(0.05) ? 3_000 : 2);
     this.#host.at(this.#host.now + delay(), () => {
       act();
       this.#host.at(this.#host.now + delay(), () => process.whenRunning(then));
