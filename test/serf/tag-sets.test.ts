@@ -7,6 +7,7 @@ import type { SerfConfig } from '../../src/serf/config.ts';
 import type { SerfEvent } from '../../src/serf/messages.ts';
 import { digestOf, encodeTagSetMessage } from '../../src/wire/serf/tag-set.ts';
 import { encodeTags } from '../../src/wire/serf/tags.ts';
+import { encodeUser } from '../../src/wire/memberlist/messages.ts';
 import { encodeStreamUser } from '../../src/wire/memberlist/stream.ts';
 import { type NodeOptions, VirtualNetwork, type VirtualNode } from './network.ts';
 
@@ -260,6 +261,18 @@ describe('tags that gossip is too small for', () => {
     net.run(5_000);
     assert.deepEqual(a.replies.get(id), { kind: 'queryEnded', acks: 1, responses: 0 });
     assert.equal(b.heard('queryAsked').length, 1);
+  });
+
+  it('are not given to who asks by datagram, whose sender may be forged', () => {
+    const net = new VirtualNetwork(14);
+    const [a, b] = cluster(net, [{ tags: large('a') }, { tags: small('b') }]) as [VirtualNode, VirtualNode];
+    const sent = net.trace.length;
+    const request = { kind: 'tagSetRequest', node: 'n1', digest: digestOf(encodeTags(large('a'))).text } as const;
+    net.give(a, { kind: 'datagram', from: b.address, bytes: encodeUser(encodeTagSetMessage(request)) });
+    assert.deepEqual(
+      net.trace.slice(sent).map((line) => line.split(' ').slice(1).join(' ')),
+      ['n1 dropped'],
+    );
   });
 
   it('of the same seed make the same trace', () => {
