@@ -41,7 +41,7 @@ export class NodeGossip {
    *
    * ```ts
    * for await (const answer of node.gossip.query('load', '', { tags: new Map([['role', 'web']]) }))
-   *   if (answer.kind === 'response') console.log(answer.from, String(answer.payload));
+   *   if (answer.kind === 'response') console.log(answer.from, new TextDecoder().decode(answer.payload));
    * ```
    */
   query(
