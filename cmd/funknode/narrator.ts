@@ -22,6 +22,8 @@ interface Line {
 /** How often a wait is told again. */
 const WAIT_EVERY_MS = 10_000;
 const LOOK_EVERY_MS = 500;
+/** A wait begins at most some seconds after what caused it; then an idle node is not woken to be looked at. */
+const LOOKS_AFTER_EVENT = 20;
 const LEADER_PATIENCE_MS = 1_000;
 const HELD_MAX = 256;
 /** The same trouble is told at most so often, with how often it came. */
@@ -37,6 +39,9 @@ export class Narrator implements Disposable {
   #waitTold: string | undefined;
   #waitSeen: string | undefined;
   #waitSeenAt = 0;
+  #look: NodeJS.Timeout | undefined;
+  #looksLeft = 0;
+  #isTelling = false;
   /** What was asked for is no trouble. */
   isStopping = false;
   /** What happened before the banner; undefined once it is shown. */
@@ -57,14 +62,26 @@ export class Narrator implements Disposable {
     this.#flush();
     this.#tellNewWait();
     const again = setInterval(() => this.#tellWait(), WAIT_EVERY_MS);
-    // A wait may begin without an event of its own.
-    const look = setInterval(() => this.#tellNewWait(), LOOK_EVERY_MS);
     again.unref();
-    look.unref();
     this.#ends.push(
       () => clearInterval(again),
-      () => clearInterval(look),
+      () => clearInterval(this.#look),
     );
+    this.#isTelling = true;
+    this.#keepLooking();
+  }
+
+  /** A wait may begin without an event of its own. */
+  #keepLooking(): void {
+    this.#looksLeft = LOOKS_AFTER_EVENT;
+    if (this.#look !== undefined || !this.#isTelling) return;
+    this.#look = setInterval(() => {
+      this.#tellNewWait();
+      this.#looksLeft -= 1;
+      if (this.#looksLeft > 0 || this.#waitSeen !== undefined) return;
+      clearInterval(this.#look);
+      this.#look = undefined;
+    }, LOOK_EVERY_MS).unref();
   }
 
   #flush(): void {
@@ -74,6 +91,7 @@ export class Narrator implements Disposable {
 
   [Symbol.dispose](): void {
     this.#flush();
+    this.#isTelling = false;
     for (const end of this.#ends.splice(0)) end();
   }
 
@@ -84,6 +102,7 @@ export class Narrator implements Disposable {
     }
     this.#tellEvent(event);
     this.#tellNewWait();
+    this.#keepLooking();
   }
 
   #tellEvent(event: NodeEvent): void {

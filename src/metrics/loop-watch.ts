@@ -4,8 +4,8 @@
  */
 import type { NodeHandle } from '../runtime/node-handle.ts';
 
-const LOOK_EVERY_MS = 1_000;
-const LOOKS_WITHOUT_A_TURN_MAX = 10;
+const LOOK_EVERY_MS = 2_500;
+const LOOKS_WITHOUT_A_TURN_MAX = 4;
 
 export class LoopWatch {
   readonly #handle: NodeHandle;
@@ -28,7 +28,7 @@ export class LoopWatch {
     return !this.#stopped && this.#still < LOOKS_WITHOUT_A_TURN_MAX;
   }
 
-  /** Takes one look; the timer does so once a second. */
+  /** Takes one look; the timer does so every 2.5 seconds. */
   look(): void {
     const { turns } = this.#handle.stats().loop;
     this.#still = turns === this.#turns ? this.#still + 1 : 0;

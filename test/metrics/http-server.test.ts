@@ -117,7 +117,7 @@ describe('http: pages', () => {
       handle.setStats({ loop: { ...loop, turns } });
       watch.look();
     }
-    for (let looks = 0; looks < 9; looks++) watch.look();
+    for (let looks = 0; looks < 3; looks++) watch.look();
     assert.equal(watch.turns, true);
     watch.look();
     assert.equal(watch.turns, false);
