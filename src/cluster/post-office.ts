@@ -100,6 +100,8 @@ export class PostOffice {
     const respond = (answer: PeerResponse, out: ClusterEffect[]): void =>
       this.send(frame.from, { kind: 'response', id: request.id, answer }, out);
     if (request.ask === 'describe') {
+      // Nobody may give way to a cluster that has no leader: it may never have one again.
+      if (replica.knownLeader(self, now).leader === undefined) return;
       const voters = replica.configuration.voters.length;
       respond({ kind: 'description', clusterId: replica.clusterId, voters, isEmpty: true }, effects);
     } else if (frame.clusterId !== replica.clusterId) {

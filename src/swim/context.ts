@@ -69,8 +69,12 @@ export class SwimContext {
     return name === this.config.name;
   }
 
-  /** Sequence numbers of pings, our own and those we send for others: 32 bits, never 0. */
+  /**
+   * Sequence numbers of pings, our own and those we send for others: 32 bits, never 0. They begin where the clock stands, for a late
+   * answer to a former process of this name must not be taken for one to us (memberlist begins at 1 each time).
+   */
   nextSequence(): number {
+    if (this.#sequence === 0) this.#sequence = Math.floor(Math.abs(this.now) * 1_000) % 2 ** 31;
     this.#sequence = this.#sequence >= 0xffff_ffff ? 1 : this.#sequence + 1;
     return this.#sequence;
   }

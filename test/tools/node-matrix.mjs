@@ -1,7 +1,8 @@
 /**
  * Runs the built tests on other versions of Node.js: `npm run test:matrix`, or `npm run test:matrix -- 24 /opt/node26/bin/node wire raft`.
  * A number is a major version, fetched as the npm package `node` into a temporary folder; a path is a node that is there already;
- * any other word is a part of the paths of the tests to run. Without versions: 22, 24 and 26. Ends with 1 when any run failed.
+ * any other word is a part of the paths of the tests to run. Without versions: 22, 24 and 26. Ends with 1 when any run failed. All
+ * versions, the one that runs this among them, must also tell the same histories: the simulator's seeds end with equal trace hashes.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -46,10 +47,29 @@ function run(binary) {
   return isGood;
 }
 
+/** Seeds and trace hashes of simulated clusters, as this version computes them (I-32). */
+function hashes(binary) {
+  const args = [join(root, 'dist/test/sim/main.js'), '--hashes', '--seeds', '12', '--from', '1'];
+  const { stdout } = spawnSync(binary, args, { cwd: root, encoding: 'utf8' });
+  return stdout.split('\n').filter((line) => /^\d+ [0-9a-f]{16}$/.test(line));
+}
+
+function areHistoriesEqual(binaries) {
+  const told = binaries.map(hashes);
+  const isEqual = told.every((lines) => lines.length === 12 && lines.join() === told[0].join());
+  const last = told[0].at(-1) ?? 'none';
+  console.log(
+    `${binaries.length} versions tell ${isEqual ? 'the same' : 'DIFFERENT'} histories; the last of 12: ${last}`,
+  );
+  return isEqual;
+}
+
 try {
   const versions = wanted.length === 0 ? ['22', '24', '26'] : wanted;
-  const results = versions.map((word) => run(isPath(word) ? word : fetched(word)));
-  process.exitCode = results.every(Boolean) ? 0 : 1;
+  const binaries = versions.map((word) => (isPath(word) ? word : fetched(word)));
+  const isSame = areHistoriesEqual([process.execPath, ...binaries]);
+  const results = binaries.map(run);
+  process.exitCode = isSame && results.every(Boolean) ? 0 : 1;
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
