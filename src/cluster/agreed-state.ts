@@ -5,7 +5,7 @@
 import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { DecodeError } from '../base/errors.ts';
-import type { LogIndex, MemberId, Term } from '../model/ids.ts';
+import type { ClusterId, LogIndex, MemberId, Term } from '../model/ids.ts';
 import { isMemberId, NO_INDEX, NO_TERM } from '../model/ids.ts';
 import type { Configuration, Entry, SnapshotMeta } from '../model/log.ts';
 import { EMPTY_CONFIGURATION } from '../model/log.ts';
@@ -57,6 +57,12 @@ export class AgreedState {
 
   get configurationIndex(): LogIndex {
     return this.#configurationIndex;
+  }
+
+  /** What stands above an image of it. */
+  metaFor(clusterId: ClusterId): SnapshotMeta {
+    const lastLog = { term: this.#appliedTerm, index: this.#appliedIndex };
+    return { clusterId, lastLog, configuration: this.#configuration, configurationIndex: this.#configurationIndex };
   }
 
   isExcluded(member: MemberId): boolean {

@@ -482,11 +482,8 @@ export class Replica {
 
   /** The agreed state as it is here now; undefined while there is none. */
   copy(): { readonly meta: SnapshotMeta; readonly bytes: Uint8Array } | undefined {
-    const { clusterId } = this;
-    const { appliedIndex: index, appliedTerm: term, configuration, configurationIndex } = this.state;
-    if (clusterId === undefined || index === NO_INDEX) return undefined;
-    const meta = { clusterId, lastLog: { term, index }, configuration, configurationIndex };
-    return { meta, bytes: this.state.image(this.#host.shardImage()) };
+    if (this.clusterId === undefined || this.state.appliedIndex === NO_INDEX) return undefined;
+    return { meta: this.state.metaFor(this.clusterId), bytes: this.state.image(this.#host.shardImage()) };
   }
 
   /** Set by the owner as soon as the node belongs to a cluster. */

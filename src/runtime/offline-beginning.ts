@@ -79,7 +79,7 @@ export function beginAnew(
   const voters = [...names.voters.keys()];
   if (stamp === undefined)
     throw new NotAPeerError(`node ${nodeId} is not in the list of peers (${voters.join(', ')}); nothing was changed`);
-  const { base, image, uncertain } = forcedState(logOfCopy(copy));
+  const { base, image } = forcedState(logOfCopy(copy));
   const members = [...names.voters].map(([voter, own]) => memberId(voter, own)).sort();
   const meta: SnapshotMeta = {
     clusterId: names.clusterId,
@@ -88,5 +88,5 @@ export function beginAnew(
     configurationIndex: base.index,
   };
   putFreshData(disk, folder, { identity: { nodeId, stamp, createdAt: now }, meta, image, segmentBytes }, aside);
-  return { nodeId, clusterId: names.clusterId, voters, firstIndex: base.index, uncertain };
+  return { nodeId, clusterId: names.clusterId, voters, firstIndex: base.index, uncertain: copy.uncertain };
 }

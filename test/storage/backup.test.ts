@@ -155,6 +155,16 @@ describe('a restore', () => {
 });
 
 describe('a forced cluster', () => {
+  it('R-4: says how many of its entries the old cluster may never have committed', async () => {
+    const { backup } = await stored();
+    const folder = newPath();
+    await restoreBackup(folder, { ...backup, uncertain: 1 });
+    const doubtful = await restoreBackup(newPath(), { ...backup, uncertain: 1 });
+    assert.ok(doubtful.kind === 'begun' && doubtful.uncertain === 1);
+    const sure = await forceNewCluster(folder);
+    assert.ok(sure.kind === 'begun' && sure.uncertain === 0, 'what was restored is certain from then on');
+  });
+
   it('R-4: of several survivors begins on each from the same copy, once', async () => {
     const { backup } = await stored();
     const folders = await Promise.all(

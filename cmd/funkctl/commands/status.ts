@@ -29,6 +29,7 @@ function pairsOf(status: NodeStatus): [string, string][] {
     ['Leader ID', status.leaderId === '' ? 'none' : printable(status.leaderId)],
     ['Term', String(status.term)],
     ['Nodes', `${raftCount} Raft, ${status.memberCount} Serf`],
+    ...(status.voterCount === 0 ? [] : ([['Voters', votersText(status.voterCount)]] satisfies [string, string][])),
     ['Shards', shardsText(status)],
     ...(ROOM_WORDS[status.room] === undefined
       ? []
@@ -40,6 +41,12 @@ function pairsOf(status: NodeStatus): [string, string][] {
 function createdText(createdMs: number): string {
   if (createdMs === 0) return 'not known yet';
   return `${new Date(createdMs).toUTCString()} (${ageText(Date.now() - createdMs)} ago)`;
+}
+
+/** How many may be lost: the others must be a majority. */
+function votersText(count: number): string {
+  const spare = Math.floor((count - 1) / 2);
+  return `${count}: ${spare === 0 ? 'no loss can be survived' : `the loss of ${spare} can be survived`}`;
 }
 
 function shardsText(status: NodeStatus): string {
