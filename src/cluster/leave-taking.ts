@@ -124,7 +124,7 @@ export class LeaveTaking {
   }
 
   #take(step: DepartureStep, departure: Departure, now: MonotonicMs, effects: ClusterEffect[]): void {
-    const { replica, holding, steward } = this.#host.core();
+    const { replica, holding, steward, self } = this.#host.core();
     if (step === 'drain') {
       this.#isDraining = true;
       holding.step({ kind: 'drain' }, now, effects);
@@ -135,8 +135,10 @@ export class LeaveTaking {
         this.#asked = leader;
         this.#host.send(leader, { kind: 'request', id: departure.requestId, ask: 'retire' }, effects);
       }
-    } else if (step === 'release') holding.step({ kind: 'stopping' }, now, effects);
-    else if (step === 'leaveGossip') this.#host.leaveGossip(now, effects);
+    } else if (step === 'release') {
+      holding.step({ kind: 'stopping' }, now, effects);
+      if (this.#host.isAutoJoin) replica.forgetMembership(self, now, effects);
+    } else if (step === 'leaveGossip') this.#host.leaveGossip(now, effects);
     else this.onLeftGossip(effects);
   }
 

@@ -1,7 +1,7 @@
 /** What a replica of the agreed state needs of the node around it. */
 import type { MonotonicMs } from '../base/machine.ts';
-import type { LogIndex, MemberId, RequestId } from '../model/ids.ts';
-import type { Entry } from '../model/log.ts';
+import type { LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
+import type { Configuration, Entry } from '../model/log.ts';
 import type { RaftEvent, RaftOutcome } from '../raft/messages.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import type { ClusterEffect } from './messages.ts';
@@ -15,4 +15,15 @@ export interface ReplicaHost {
   onApplied(index: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void;
   onImage(index: LogIndex, shardImage: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
   shardImage(): Uint8Array;
+}
+
+/** The leader and its term as this node knows them, from Raft or from the voter it follows. */
+export interface KnownLeader {
+  readonly leader: NodeId | undefined;
+  readonly term: Term;
+}
+
+/** As a voter of either half, or a learner. */
+export function isNamed({ voters, votersOutgoing, learners }: Configuration, member: MemberId): boolean {
+  return voters.includes(member) || votersOutgoing.includes(member) || learners.includes(member);
 }

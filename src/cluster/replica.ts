@@ -6,7 +6,7 @@ import { assert, InvariantError, present, unreachable } from '../base/assert.ts'
 import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
-import type { ClusterId, LogIndex, MemberId, NodeId, Term } from '../model/ids.ts';
+import type { ClusterId, LogIndex, MemberId } from '../model/ids.ts';
 import { NO_INDEX, NO_TERM, nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
@@ -18,19 +18,13 @@ import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
 import { AgreedState, problemOfImage } from './agreed-state.ts';
 import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
 import type { ClusterEffect } from './messages.ts';
-import type { ReplicaHost } from './replica-host.ts';
+import { isNamed, type KnownLeader, type ReplicaHost } from './replica-host.ts';
 import { type SnapshotPolicy, SnapshotSchedule } from './snapshot-schedule.ts';
 import { DIGEST_ENTRIES, DigestDesk } from './state-digests.ts';
 import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
 
 /** Longer than an election and than a change of the followed voter: whoever was not heard for so long does not lead us. */
 const LEADER_SILENT_MS = 1_000;
-
-/** The leader and its term as this node knows them, from Raft or from the voter it follows. */
-export interface KnownLeader {
-  readonly leader: NodeId | undefined;
-  readonly term: Term;
-}
 
 export class Replica {
   readonly state: AgreedState = new AgreedState();
@@ -64,17 +58,12 @@ export class Replica {
     this.#random = random;
     this.#client = new FollowClient(random);
     this.#schedule = new SnapshotSchedule(policy, random);
-    this.#digests = new DigestDesk(
-      {
-        self: () => this.#self,
-        leader: () => this.#raft?.leader,
-        followed: () => this.#client.followed,
-        voters: () => this.configuration.voters,
-        appliedIndex: () => this.state.appliedIndex,
-        send: (to, message, effects) => host.send(to, message, effects),
-      },
-      policy.digests ?? DIGEST_ENTRIES,
-    );
+    this.#digests = new DigestDesk(this, host.send, policy.digests ?? DIGEST_ENTRIES);
+  }
+
+  /** The member that opened the log. */
+  get self(): MemberId | undefined {
+    return this.#self;
   }
 
   get raft(): Raft | undefined {
@@ -107,6 +96,18 @@ export class Replica {
   wouldReturnToGroup(self: MemberId): boolean {
     const raft = this.#raft;
     return raft !== undefined && (isNamed(raft.configuration, self) || !raft.isConfigurationDurable);
+  }
+
+  /**
+   * The group has gone on without this member, as it knows from those it follows; its disk shall know it, too, before it leaves. What was
+   * agreed takes the place of the log, if it reaches as far: nothing that this member may have promised is lost.
+   */
+  forgetMembership(self: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const copy = this.copy();
+    const isDropped = this.#isOutrun && !isNamed(this.state.configuration, self) && this.wouldReturnToGroup(self);
+    if (copy === undefined || !isDropped || (this.#raft?.lastIndex ?? 0) > this.state.appliedIndex) return;
+    this.fallSilent('the vote was taken', now, effects);
+    effects.push({ kind: 'installSnapshot', ...copy });
   }
 
   /**
@@ -492,8 +493,4 @@ export class Replica {
 
 function unreadable({ lastLog }: SnapshotMeta, problem: DecodeError): string {
   return `a snapshot at index ${lastLog.index} cannot be read: ${problem.message}`;
-}
-
-function isNamed({ voters, votersOutgoing, learners }: Configuration, member: MemberId): boolean {
-  return voters.includes(member) || votersOutgoing.includes(member) || learners.includes(member);
 }

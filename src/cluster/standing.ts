@@ -9,7 +9,7 @@ import type { Conflict } from './affiliation.ts';
 import { notify } from './core.ts';
 import type { DeparturePhase } from './departure.ts';
 import type { ClusterEffect } from './messages.ts';
-import type { KnownLeader } from './replica.ts';
+import type { KnownLeader } from './replica-host.ts';
 
 /** A quorum is not missed before the first election had its time. */
 const QUORUM_PATIENCE_MS = 1_000;

@@ -5,6 +5,7 @@
  */
 import { crc32c } from '../base/crc32c.ts';
 import type { LogIndex, MemberId } from '../model/ids.ts';
+import type { Configuration } from '../model/log.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import { notify } from './core.ts';
 import type { ClusterEffect } from './messages.ts';
@@ -87,16 +88,15 @@ export class StateDigests {
   }
 }
 
+/** A replica, as far as it matters here. */
 export interface DigestHost {
   /** This member, once it is one of the group. */
-  self(): MemberId | undefined;
-  /** Who leads: this member too. */
-  leader(): MemberId | undefined;
+  readonly self: MemberId | undefined;
+  readonly raft: { readonly leader: MemberId | undefined } | undefined;
   /** The voter that a node outside of the group follows. */
-  followed(): MemberId | undefined;
-  voters(): readonly MemberId[];
-  appliedIndex(): LogIndex;
-  send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
+  readonly followed: MemberId | undefined;
+  readonly configuration: Configuration;
+  readonly state: { readonly appliedIndex: LogIndex };
 }
 
 type Told = Extract<PeerMessage, { kind: 'digest' | 'digestDiffers' }>;
@@ -104,13 +104,19 @@ type Told = Extract<PeerMessage, { kind: 'digest' | 'digestDiffers' }>;
 /** Takes digests, sends them where they are compared, and hears how that went. */
 export class DigestDesk {
   readonly #host: DigestHost;
+  readonly #send: (to: MemberId, message: PeerMessage, effects: ClusterEffect[]) => void;
   readonly #every: number;
   readonly #digests: StateDigests = new StateDigests();
   /** Own ones, while it is not clear under which name the leader knows this node. */
   readonly #own: Map<LogIndex, number> = new Map();
 
-  constructor(host: DigestHost, every: number) {
+  constructor(
+    host: DigestHost,
+    send: (to: MemberId, message: PeerMessage, effects: ClusterEffect[]) => void,
+    every: number,
+  ) {
     this.#host = host;
+    this.#send = send;
     this.#every = every;
   }
 
@@ -123,14 +129,14 @@ export class DigestDesk {
     const digest = crc32c(image);
     this.#own.set(index, digest);
     for (const old of this.#own.keys()) if (this.#own.size > KEPT_MAX) this.#own.delete(old);
-    const self = this.#host.self();
-    const leader = this.#host.leader();
+    const self = this.#host.self;
+    const leader = this.#host.raft?.leader;
     if (self !== undefined && leader === self) {
       this.#digests.note(self, index, digest);
       return this.#judge(self, index, effects);
     }
-    const to = leader ?? this.#host.followed();
-    if (to !== undefined) this.#host.send(to, { kind: 'digest', index, digest, relayFor: undefined }, effects);
+    const to = leader ?? this.#host.followed;
+    if (to !== undefined) this.#send(to, { kind: 'digest', index, digest, relayFor: undefined }, effects);
     return undefined;
   }
 
@@ -142,21 +148,20 @@ export class DigestDesk {
 
   /** Why this node must stop, if it must. */
   onMessage(from: MemberId, message: Told, effects: ClusterEffect[]): string | undefined {
-    const self = this.#host.self();
-    const leader = this.#host.leader();
+    const self = this.#host.self;
+    const leader = this.#host.raft?.leader;
     if (message.kind === 'digestDiffers') {
-      const isTrusted = from === leader || this.#host.voters().includes(from);
+      const isTrusted = from === leader || this.#host.configuration.voters.includes(from);
       const own = this.#own.get(message.index);
       return isTrusted && own !== undefined && own !== message.digest ? stray(message.index) : undefined;
     }
     const { index, digest, relayFor } = message;
     if (leader !== self || self === undefined) {
       // One step only, so that no report runs in circles.
-      if (leader !== undefined && relayFor === undefined)
-        this.#host.send(leader, { ...message, relayFor: from }, effects);
+      if (leader !== undefined && relayFor === undefined) this.#send(leader, { ...message, relayFor: from }, effects);
       return undefined;
     }
-    if (!this.isDue(index) || index > this.#host.appliedIndex()) return undefined;
+    if (!this.isDue(index) || index > this.#host.state.appliedIndex) return undefined;
     this.#digests.note(relayFor ?? from, index, digest);
     const own = this.#own.get(index);
     if (own !== undefined) this.#digests.note(self, index, own);
@@ -164,14 +169,14 @@ export class DigestDesk {
   }
 
   #judge(self: MemberId, index: LogIndex, effects: ClusterEffect[]): string | undefined {
-    const verdict = this.#digests.judge(index, this.#host.voters());
+    const verdict = this.#digests.judge(index, this.#host.configuration.voters);
     if (verdict?.kind === 'undecided') {
       notify({ kind: 'warning', text: `the voters disagree about the state after entry ${index}` }, effects);
     } else if (verdict !== undefined) {
       const { members, digest } = verdict;
       notify({ kind: 'warning', text: `the state of ${members.join(', ')} differs after entry ${index}` }, effects);
       for (const member of members)
-        if (member !== self) this.#host.send(member, { kind: 'digestDiffers', index, digest }, effects);
+        if (member !== self) this.#send(member, { kind: 'digestDiffers', index, digest }, effects);
       if (members.includes(self)) return stray(index);
     }
     return undefined;
