@@ -8,6 +8,7 @@ import type { Backup } from '../../src/model/backup.ts';
 import type { ClusterId, LogIndex, NodeId, Stamp, Term } from '../../src/model/ids.ts';
 import { parseKeyring } from '../../src/node-config/gossip-keys.ts';
 import { decodeCommand } from '../../src/wire/command/command.ts';
+import { encodePeerBatch, splitPeerBatch } from '../../src/wire/peer/peer-batch.ts';
 import { decodePeerFrame } from '../../src/wire/peer/peer-message.ts';
 import { decodeBackup, encodeBackup } from '../../src/wire/raft/backup-file.ts';
 import { batchSize, encodeBatch, readBatchHeader, readBatchPayload } from '../../src/wire/raft/batch.ts';
@@ -159,6 +160,14 @@ export function clusterTargets(): readonly FuzzTarget[] {
     .slice(0, 4)
     .map(({ meta, bytes }) => concatBytes([...encodeBackup({ ...BACKUP, meta, image: bytes })]));
   return [
+    {
+      name: 'frames of a turn',
+      seeds: frames.map((_, at) => encodePeerBatch(frames.slice(at, at + 2 + (at % 5)))),
+      decode: (bytes) => {
+        const split = splitPeerBatch(bytes);
+        return split.some((frame) => frame.length === 0) ? REFUSED : split;
+      },
+    },
     { name: 'peer frame', seeds: frames, decode: (bytes) => inner(() => decodePeerFrame(bytes)) },
     { name: 'raft message', seeds: raft, decode: (bytes) => door(decodeRaftMessage(bytes)) },
     { name: 'configuration', seeds: configurations, decode: (bytes) => inner(() => decodeConfiguration(bytes)) },
