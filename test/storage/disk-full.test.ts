@@ -20,7 +20,7 @@ import {
   tryOpen,
 } from './log-model.ts';
 import type { LogState, Operation } from './log-model.ts';
-import { LOSE_ALL } from './simulated-disk.ts';
+import { explore, LOSE_ALL } from './simulated-disk.ts';
 import type { Chooser } from './simulated-disk.ts';
 
 const KIB = 1024;
@@ -193,6 +193,42 @@ describe('the log on a full device', () => {
     }
     disk.capacityBytes = 1024 * KIB;
     assertState(new DrivenLog(disk, SEGMENT).recovered, stateAfter([vote, append(1, 3)]));
+  });
+
+  it('I-25, I-26: after a power cut at any operation, before, while and after it is full, holds what was acknowledged', () => {
+    const random = new SeededRandom(3);
+    const wanted: Operation[] = [vote, ...Array.from({ length: 16 }, (_, i) => append(i + 1))];
+    const states = wanted.map((_, i) => stateAfter(wanted.slice(0, i + 1)));
+    const live = (log: DrivenLog): void => {
+      for (const operation of wanted) log.submit([operation, quiet]);
+      log.disk.capacityBytes = 1024 * KIB;
+      log.actor.lookForRoom();
+      log.submit([quiet]);
+      log.submit([quiet]);
+    };
+    const fresh = (): DrivenLog => {
+      const log = new DrivenLog(newDisk(), SEGMENT);
+      log.disk.capacityBytes = 100 * KIB;
+      return log;
+    };
+    const whole = fresh();
+    const before = whole.disk.operations;
+    live(whole);
+    assert.equal(whole.done.length, wanted.length);
+    assert.deepEqual(roomsTold(whole), ['low', 'full', 'enough']);
+    for (let cut = 0; cut < whole.disk.operations - before; cut++) {
+      const log = fresh();
+      log.disk.cutPowerAfter(cut);
+      live(log);
+      explore(
+        8,
+        () => random.next(),
+        (chooser) => {
+          const again = new DrivenLog(log.disk.afterCrash(chooser), SEGMENT);
+          settle(again, [EMPTY_STATE, ...states], log.done.length);
+        },
+      );
+    }
   });
 
   it('loses nothing acknowledged, whenever room goes and comes and the power fails', () => {
