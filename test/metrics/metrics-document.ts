@@ -45,7 +45,8 @@ scrape_configs:
 \`\`\`
 
 \`grafana/funknode.json\` is a dashboard over them. Beside these, \`/metrics\` has prom-client's usual \`process_*\` and \`nodejs_*\` series,
-without the three gauges \`nodejs_active_*_total\`, which are named like counters. clusterfunk's five \`cf_cluster_*\` series, whose names break
+without the three gauges \`nodejs_active_*_total\`, which are named like counters, and without those \`nodejs_eventloop_lag_*\` that a
+timer samples, since it would wake an idle node more often than all its work (\`funknode_loop_delay_p99_seconds\` says it instead). clusterfunk's five \`cf_cluster_*\` series, whose names break
 Prometheus's rules, are at \`/metrics/clusterfunk\`.
 `;
 

@@ -156,6 +156,15 @@ describe('metrics: what a scrape says', () => {
     assert.ok(names.includes('funknode_node_info{node="n1",cluster="demo",cluster_id="",kind="voter"}'));
   });
 
+  it('of the process itself, lag is measured at the scrape, and nothing is sampled by a timer of its own', async () => {
+    const names = [...(await scrape(sampleNode())).keys()];
+    assert.ok(names.some((name) => name.startsWith('process_cpu_seconds_total')));
+    assert.deepEqual(
+      names.filter((name) => name.startsWith('nodejs_eventloop_lag')),
+      ['nodejs_eventloop_lag_seconds'],
+    );
+  });
+
   it('a number that is none spoils its own family only', async () => {
     const handle = sampleNode();
     const stats = countingStats();
