@@ -11,20 +11,23 @@ import type { ThreadMemory } from './runtime/thread-messages.ts';
 export interface NodeThreadData {
   readonly config: NodeConfig;
   readonly hasLogger: boolean;
+  readonly hasReleaseHook: boolean;
   readonly memory: ThreadMemory;
   readonly questions: MessagePort;
 }
 
 run(present(parentPort, 'this module is the body of a worker thread'), workerData as NodeThreadData);
 
-function run(main: MessagePort, { config, hasLogger, memory, questions }: NodeThreadData): void {
+function run(main: MessagePort, { config, hasLogger, hasReleaseHook, memory, questions }: NodeThreadData): void {
   const ownership = new OwnershipWriter(memory.ownership);
   const host = new ThreadHost({ main, questions, memory }, () => void node.stop());
   let starting: Promise<void> = Promise.resolve();
   const node = new LocalNode(config, {
     ...(hasLogger && { logger: host.logger() }),
-    // Always, for what the application has begun before it is told must have ended.
-    onRelease: (shards, deadlineMs) => host.release(shards, deadlineMs),
+    // Without a hook, too: what the application is doing under the yes of an `owns` in this turn of its loop must have ended.
+    onRelease: async (shards, deadlineMs) => {
+      if (hasReleaseHook || ownership.isAsking) await host.release(shards, deadlineMs);
+    },
     onEvent: (event) => host.tell(event),
     publish: (loop) => ownership.publish(loop),
     onRunning: (handle) => host.run(handle, node.dataDir),

@@ -106,6 +106,7 @@ export class ThreadNode implements NodeRunner {
     const data: NodeThreadData = {
       config: this.#config,
       hasLogger: this.#hooks.logger !== undefined,
+      hasReleaseHook: this.#hooks.onRelease !== undefined,
       memory,
       questions: questions.port2,
     };
@@ -195,7 +196,7 @@ export class ThreadNode implements NodeRunner {
   }
 
   /**
-   * In this thread, also when there is no hook: what was begun under an `owns` before is over when this thread comes to it, and not
+   * In this thread, also when there is no hook: what was begun under an `owns` is over when this thread comes to it, and not
    * before. So the promise of one thread holds: shards are released when the application's turn has ended, or its hook.
    */
   #release({ id, shards, deadlineMs }: Extract<FromThread, { kind: 'release' }>): void {

@@ -14,6 +14,8 @@ import { jumpBeyond } from './system-clock.ts';
 const SHARDS_MAX = 65_535;
 /** Places of 32-bit words. A number takes two. */
 const SEQUENCE = 0;
+/** 1 from before a question until the turn of the application's event loop that asked it is over. */
+const ASKING = 1;
 const UNTIL = 2;
 const AHEAD = 4;
 const EPOCHS = 6;
@@ -64,6 +66,14 @@ export class OwnershipWriter {
     this.#ahead = watch.ahead;
   }
 
+  /**
+   * Whether the application may be at work under a yes that is not true any more. To be asked after `publish`: a question that this does not
+   * see finds what was published.
+   */
+  get isAsking(): boolean {
+    return Atomics.load(this.#words, ASKING) === 1;
+  }
+
   #writeEpochs(edition: ServingEdition | undefined, cluster: Shown['cluster']): void {
     const shardCount = edition?.shardCount ?? 0;
     for (let shard = 0; shard < Math.max(shardCount, this.#shardCount); shard++) {
@@ -81,6 +91,7 @@ export class OwnershipReader {
   readonly #words: Int32Array;
   readonly #clock: Clock;
   readonly #number: NumberInWords = new NumberInWords();
+  #isAsking = false;
 
   constructor(memory: SharedArrayBuffer, clock: Clock) {
     this.#words = new Int32Array(memory);
@@ -90,6 +101,7 @@ export class OwnershipReader {
   /** Whether the node serves `shard` at this very instant (O-1, O-2). */
   owns(shard: ShardId): Ownership | undefined {
     if (!Number.isInteger(shard) || shard < 0 || shard >= SHARDS_MAX) return undefined;
+    if (!this.#isAsking) this.#beginAsking();
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const sequence = Atomics.load(this.#words, SEQUENCE);
       if (sequence % 2 !== 0) {
@@ -106,6 +118,16 @@ export class OwnershipReader {
       return isHeld ? { shard, epoch: epoch as LogIndex } : undefined;
     }
     return undefined;
+  }
+
+  /** What is done synchronously after a question is done when the loop comes to its immediates. */
+  #beginAsking(): void {
+    this.#isAsking = true;
+    Atomics.store(this.#words, ASKING, 1);
+    setImmediate(() => {
+      this.#isAsking = false;
+      Atomics.store(this.#words, ASKING, 0);
+    }).unref();
   }
 }
 

@@ -123,6 +123,22 @@ describe('ownership shown to another thread', () => {
     assert.equal(reader.owns(SHARD), undefined);
   });
 
+  it('is marked from before a question until the turn that asked is over, so that what it began may end', async () => {
+    const memory = ownershipMemory();
+    const writer = new OwnershipWriter(memory);
+    const reader = new OwnershipReader(memory, new HandClock());
+    assert.equal(writer.isAsking, false);
+    reader.owns(SHARD);
+    assert.equal(writer.isAsking, true);
+    await Promise.resolve();
+    reader.owns(SHARD);
+    assert.equal(writer.isAsking, true);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(writer.isAsking, false);
+    reader.owns(SHARD);
+    assert.equal(writer.isAsking, true);
+  });
+
   it('never mixes two instants, however fast they follow each other', { timeout: 60_000 }, async () => {
     const memory = ownershipMemory();
     const stop = new SharedArrayBuffer(4);
