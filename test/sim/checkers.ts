@@ -1,6 +1,7 @@
 /** What must hold in every run, one property per file in checkers/. */
 import type { NodeEvent } from '../../src/model/node-event.ts';
 import { CommittedLog } from './checkers/committed-log.ts';
+import { DurablePromises } from './checkers/durable-promises.ts';
 import { ElectionSafety } from './checkers/election-safety.ts';
 import { LeaderLeases } from './checkers/leader-leases.ts';
 import { MapHistory } from './checkers/map-history.ts';
@@ -19,6 +20,7 @@ export function makeCheckers(options: SimulationOptions): readonly Checker[] {
   return [
     new ElectionSafety(),
     new CommittedLog(),
+    new DurablePromises(),
     new SingleOwner(options.shards),
     new LeaderLeases(),
     new MapHistory(),
