@@ -14,6 +14,8 @@ import type { Neighbourhood } from './neighbourhood.ts';
 
 /** A leader without room tries so often to hand over: a try that fails costs its lease for a moment. */
 const HANDOVER_MS = 5_000;
+/** Nodes that share a disk run short at once: gossip tells so before leadership goes from one of them to another. */
+const HEAR_OTHERS_MS = 500;
 
 export interface StorageWatchHost {
   core(): Core;
@@ -87,6 +89,7 @@ export class StorageWatch {
     const { replica } = this.#host.core();
     replica.setRoom(this.#room, now, effects);
     if (this.#room !== this.#toldRoom) {
+      if (this.#toldRoom === 'enough') this.#handoverAt = Math.max(this.#handoverAt, now + HEAR_OTHERS_MS);
       this.#toldRoom = this.#room;
       const value = this.#room === 'enough' ? undefined : this.#room;
       this.#host.publish(new Map([[TAG_STORAGE, value]]), now, effects);

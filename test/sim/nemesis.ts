@@ -162,12 +162,18 @@ export class Nemesis {
         if (machine.kind === 'voter') machine.directory.failNext();
         return;
       case 'fullDisk':
-        machine.directory.isFull = true;
-        this.#after(chance.between(1_000, 6_000), () => {
-          machine.directory.isFull = false;
-        });
+        if (machine.kind === 'voter') this.#fillDisk(machine, chance);
         return;
     }
+  }
+
+  /** It fills up, is full for a while, and somebody makes room. */
+  #fillDisk({ directory }: Machine, chance: Chance): void {
+    directory.setRoom('low');
+    this.#after(chance.between(100, 2_000), () => {
+      if (directory.room === 'low') directory.setRoom('full');
+    });
+    this.#after(chance.between(1_000, 8_000), () => directory.setRoom('enough'));
   }
 
   #crash(machine: Machine, how: 'killed' | 'poweredOff', chance: Chance): void {

@@ -183,6 +183,52 @@ export const SCENARIOS: readonly Scenario[] = [
     }),
   ),
   {
+    name: 'R-7: the disk of the leader of 3 fills up, another leads, and with room it is level by itself',
+    options: { voters: 3 },
+    play: (simulation) => {
+      form(simulation);
+      const full = leaderOf(simulation);
+      full.directory.setRoom('low');
+      const stillLeads = (): string | undefined => (simulation.leader() === full ? 'it leads' : missing(simulation));
+      const took = mustBecome(simulation, 'handing over', stillLeads, 3_000);
+      full.directory.setRoom('full');
+      // What is agreed now needs both of the others; with one of them gone nothing is.
+      simulation.run(500);
+      const gone = simulation.machines.find(
+        (machine) => machine !== full && machine !== simulation.leader(),
+      ) as Machine;
+      simulation.crash(gone, 'killed');
+      simulation.run(6_000);
+      if (simulation.leader() === full) throw new Violation('a node leads that can write nothing');
+      if (missing(simulation, 'gossip may lag') === undefined) throw new Violation('a map was agreed by one of three');
+      full.directory.setRoom('enough');
+      mustBecome(simulation, 'room again', () => missing(simulation, 'gossip may lag'), 3_000);
+      simulation.start(gone);
+      whole(simulation, 'the return of the third', 8_000);
+      return took;
+    },
+  },
+  {
+    name: 'R-7: all disks of 3 fill up, and who serves goes on serving until there is room',
+    options: { voters: 3 },
+    play: (simulation) => {
+      form(simulation);
+      const leader = leaderOf(simulation);
+      for (const { directory } of simulation.machines) directory.setRoom('low');
+      simulation.run(1_000);
+      for (const { directory } of simulation.machines) directory.setRoom('full');
+      for (let i = 0; i < 100; i++) {
+        simulation.run(100);
+        const lacking = missing(simulation);
+        if (lacking !== undefined) throw new Violation(`a full disk took away what needs no disk: ${lacking}`);
+      }
+      if (simulation.leader() !== leader) throw new Violation('leadership went from one full disk to another');
+      for (const { directory } of simulation.machines) directory.setRoom('enough');
+      simulation.crash(leader, 'killed');
+      return mustBecome(simulation, 'room again', () => missing(simulation, 'gossip may lag'), 3_000);
+    },
+  },
+  {
     name: '2 and 3 are split for 6 s and healed',
     options: { voters: 5 },
     play: (simulation) => {

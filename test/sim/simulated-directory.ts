@@ -6,7 +6,11 @@ import type { ClusterEffect, ClusterInput } from '../../src/cluster/messages.ts'
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { ClusterId, LogIndex, Stamp, Term } from '../../src/model/ids.ts';
 import type { Entry, HardState, LogId, RecoveredLog, SnapshotMeta } from '../../src/model/log.ts';
+import type { StorageRoom } from '../../src/model/storage-room.ts';
 import type { Chance } from './chance.ts';
+
+/** What is on its way when a node is told that its disk is full. */
+const SLACK_BATCHES = 4;
 
 export type DiskEffect = Extract<
   ClusterEffect,
@@ -109,8 +113,13 @@ export class SimulatedDirectory {
   /** The next write fails, and with it the directory, until a process opens it anew (raft.md 11.6). */
   #isFailing = false;
   #hasFailed = false;
-  /** There is no room for another snapshot; the log has its room already. */
-  isFull = false;
+  #room: StorageRoom = 'enough';
+  /** Batches with entries that still fit although the node has been told that there is no room. */
+  #slack = 0;
+  /** What is first in the queue waits for room. */
+  #isHeld = false;
+  /** The process that has it open. */
+  onRoom: ((room: StorageRoom) => void) | undefined;
   written: LogImage;
   durable: LogImage;
   peers: readonly Endpoint[] = [];
@@ -144,7 +153,22 @@ export class SimulatedDirectory {
   /** Writes succeed again, and there is room; what has failed stays failed. */
   mend(): void {
     this.#isFailing = false;
-    this.isFull = false;
+    this.setRoom('enough');
+  }
+
+  get room(): StorageRoom {
+    return this.#room;
+  }
+
+  /** `low`: no room for snapshots. `full`: after a few more, entries wait for room, and all that comes after them (raft.md 11.6). */
+  setRoom(room: StorageRoom): void {
+    if (room === this.#room) return;
+    this.#room = room;
+    this.#slack = SLACK_BATCHES;
+    this.onRoom?.(room);
+    if (room === 'full' || !this.#isHeld) return;
+    this.#isHeld = false;
+    this.#begin();
   }
 
   submit(effect: DiskEffect, done: (input: ClusterInput) => void): void {
@@ -157,8 +181,10 @@ export class SimulatedDirectory {
   /** The process is gone; what was asked for and not done is lost, but for the write under way, which nobody knows of. */
   crash(): void {
     this.#generation += 1;
-    const underWay = this.#queue[0];
+    const underWay = this.#isHeld ? undefined : this.#queue[0];
     this.#queue.length = 0;
+    this.#isHeld = false;
+    this.onRoom = undefined;
     if (this.#host.isInMemory) {
       this.wipe();
       return;
@@ -193,16 +219,26 @@ export class SimulatedDirectory {
         (this.#queue[0] as Operation).done({ kind: 'persistFailed', reason: 'fdatasync failed: EIO' });
         return;
       }
+      this.#isHeld = this.#mustWait((this.#queue[0] as Operation).effect);
+      if (this.#isHeld) return;
       const operation = this.#queue.shift() as Operation;
-      if (this.isFull && operation.effect.kind === 'saveSnapshot') {
+      const { kind } = operation.effect;
+      if (this.#room !== 'enough' && (kind === 'saveSnapshot' || kind === 'installSnapshot')) {
         this.#takeBack();
-        operation.done({ kind: 'snapshotRefused', reason: 'no room on the device' });
+        const refusal = kind === 'saveSnapshot' ? 'snapshotRefused' : 'installRefused';
+        operation.done({ kind: refusal, reason: 'no room on the device' });
       } else {
         this.durable.apply(operation.effect, operation.freshStamp);
         operation.done(answerTo(operation));
       }
       if (this.#queue.length > 0) this.#begin();
     });
+  }
+
+  #mustWait(effect: DiskEffect): boolean {
+    if (this.#room !== 'full' || effect.kind !== 'persist' || (effect.batch.entries?.length ?? 0) === 0) return false;
+    this.#slack -= 1;
+    return this.#slack < 0;
   }
 
   /** What was asked for is as if it had not been: the images differ by the queue again. */
