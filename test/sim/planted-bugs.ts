@@ -157,7 +157,7 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     rule: 'return other.term > own.term || (other.term === own.term && other.index >= own.index);',
     broken: 'return other.index >= own.index;',
     foundBy: /I-/,
-    seeds: 500,
+    seeds: 2_000,
   },
   {
     name: 'P-8: an entry of an older term is committed by counting',
