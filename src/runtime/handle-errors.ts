@@ -52,7 +52,7 @@ export class JoinFailedError extends FunkError {
   readonly code = 'FUNK_JOIN_FAILED';
 }
 
-/** The tags together are larger than Serf's meta holds. Nothing changed. */
+/** The tags together are more than a node may have, or one that gossip itself must carry is too long for it. Nothing changed. */
 export class TagsTooLargeError extends FunkError {
   readonly code = 'FUNK_TAGS_TOO_LARGE';
 }

@@ -130,6 +130,32 @@ describe('tags that gossip is too small for', () => {
     assert.ok(c.serf.stats.tags.failed >= 1, 'the owner was asked first');
   });
 
+  it('are never asked of a plain agent, even when nobody else can be asked', () => {
+    const net = new VirtualNetwork(15);
+    // Without push/pulls and TCP pings every stream is a question.
+    const swim = { pushPullIntervalMs: 0, tcpPing: false };
+    const nodes = cluster(net, [
+      { tags: small('a'), swim },
+      { tags: new Map([['role', 'db']]), swim },
+      { tags: small('c'), swim },
+    ]);
+    const [a, plain, c] = nodes as [VirtualNode, VirtualNode, VirtualNode];
+    const opened: string[] = [];
+    net.isStreamCut = (from, to) => {
+      opened.push(`${from.serf.name} ${to.serf.name}`);
+      return to === a;
+    };
+    net.give(a, { kind: 'setTags', tags: large('a') });
+    net.run(60_000);
+    assert.ok(!seen(c, a).tagsComplete);
+    const asked = opened.filter((way) => way === 'n3 n1').length;
+    assert.ok(asked >= 4, `${asked} times the owner was asked`);
+    assert.deepEqual(
+      opened.filter((way) => way.endsWith(plain.serf.name)),
+      [],
+    );
+  });
+
   it('are sealed and labelled like all gossip', () => {
     const net = new VirtualNetwork(5);
     const swim = { compression: false, keys: [Uint8Array.from({ length: 32 }, (_, i) => i)], label: 'here' };
