@@ -73,6 +73,16 @@ export class WorldChecks {
     this.#checkLeases();
   }
 
+  /** A follower commits no further than what the append has verified: its tail may be another leader's (P-6). */
+  taken({ id, raft }: Node, message: RaftMessage, commitBefore: number): void {
+    if (message.kind !== 'appendReq' || raft === undefined || raft.role === 'leader') return;
+    const verified = message.prev.index + message.entries.length;
+    assert(
+      raft.commitIndex <= Math.max(commitBefore, verified),
+      `I-3: ${id} commits ${raft.commitIndex}, and the append verified its log to ${verified}`,
+    );
+  }
+
   replied(asked: Asked, outcome: RaftOutcome): void {
     if (outcome.kind === 'readReady') {
       assert(outcome.index >= asked.committedBefore, 'I-18: a read sees all that was committed before it');

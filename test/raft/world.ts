@@ -281,7 +281,9 @@ export class World {
   step(node: Node, input: RaftInput): void {
     this.#whenAwake(node, () => {
       if (node.raft === undefined) return;
+      const { commitIndex } = node.raft;
       this.#turn(node, (effects) => node.raft?.step(input, this.localNow(node), effects));
+      if (input.kind === 'message') this.checks.taken(node, input.message, commitIndex);
       if (this.random.next() < this.options.lateFlush) this.at(this.random.next(), () => this.#flushIfDue(node));
       else this.#tick(node);
     });

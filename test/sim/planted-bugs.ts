@@ -175,8 +175,7 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     rule: 'Math.min(message.commit, end)',
     broken: 'Math.min(message.commit, state.log.lastIndex)',
     foundBy: /I-/,
-    seeds: 6_000,
-    isRare: true,
+    seeds: 500,
   },
   {
     name: 'P-45: learners count for a majority',
@@ -186,16 +185,6 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     broken: 'const incoming = majorityValue([...configuration.voters, ...configuration.learners], reached);',
     foundBy: /I-/,
     seeds: 500,
-  },
-  {
-    name: 'P-73: a transfer that was given up can still be obeyed',
-    by: 'raft',
-    file: 'src/raft/voting.js',
-    rule: 'return cancelledTransfer.term !== transfer.term || transfer.seq > cancelledTransfer.seq;',
-    broken: 'return true;',
-    foundBy: /I-33/,
-    seeds: 3_000,
-    isRare: true,
   },
   {
     name: 'P-74: stickiness is asked for a newer term alone',
