@@ -1,7 +1,7 @@
 /** The whole node, many times over, on an invented network: stories with a known plot, then seeds that draw their own. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { freshSeeds } from './fresh-seeds.ts';
+import { seedsFor } from './seeds-for.ts';
 import { runCommandLine } from './main.ts';
 import type { SimulationOptions } from './options.ts';
 import { playScenario, SCENARIOS } from './scenarios.ts';
@@ -12,7 +12,7 @@ import { Tally } from './tally.ts';
 const isLong = process.env['FUNKNODE_LONG'] === '1';
 const SCENARIO_SEEDS = isLong ? 100 : 3;
 /** Of one core. */
-const FRESH_SECONDS = Number(process.env['FUNKNODE_SIM_SECONDS'] ?? (isLong ? 3_600 : 60));
+const SEED_SECONDS = Number(process.env['FUNKNODE_SIM_SECONDS'] ?? (isLong ? 3_600 : 60));
 /** Seeds that have broken a promise; docs/reliability.md tells what came of each. */
 const CORPUS: readonly number[] = [7038, 7218, 100198, 100578, 101597, 101955, 102024];
 
@@ -75,9 +75,9 @@ describe('simulated clusters: swarm', () => {
     assert.deepEqual(tally.violations, []);
   });
 
-  it(`keeps every promise and heals, in ${FRESH_SECONDS} s of fresh seeds`, (t) => {
+  it(`keeps every promise and heals, in ${SEED_SECONDS} s of seeds`, (t) => {
     const tally = new Tally();
-    const seeds = freshSeeds(FRESH_SECONDS);
+    const seeds = seedsFor(SEED_SECONDS);
     for (const seed of seeds) tally.add(runSeed(seed));
     const { reports } = tally;
     t.diagnostic(`seeds from ${reports[0]?.seed}: ${tally.text()}`);
