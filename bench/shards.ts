@@ -1,9 +1,17 @@
 /**
- * The shard map: plan, encode, decode, look up, beside clusterfunk's figures for the same (its own Go benchmarks on a machine with two
+ * The shard map: plan, encode, decode, look up; and the shard functions: beside clusterfunk's figures for the same (its own Go benchmarks on a machine with two
  * cores, medians; ratios on another machine say little). `node dist/bench/shards.js`.
  */
 import { SeededRandom, randomBelow } from '../src/base/random.ts';
 import type { Boot, LogIndex, NodeId, Term } from '../src/model/ids.ts';
+import {
+  fastShardOfBytes,
+  fastShardOfInteger,
+  fastShardOfString,
+  shardOfBytes,
+  shardOfInteger,
+  shardOfString,
+} from '../src/model/shard-functions.ts';
 import { countLoads, type Plan, planShards } from '../src/sharding/sharding.ts';
 import { decodeShardCommand, encodeShardCommand, type ShardPropose } from '../src/wire/sharding/map-entry.ts';
 import { decodeMapImage, encodeMapImage } from '../src/wire/sharding/map-image.ts';
@@ -32,6 +40,45 @@ for (const [shardCount, nodes] of [
 ] as const) {
   print(`\n${shardCount} shards, ${nodes} nodes, a map worn by 200 departures and returns`);
   printTable(measure(shardCount, nodes));
+}
+
+print('\nshard functions, 10,000 shards, one key after another of 1,000');
+printTable(measureFunctions());
+
+function measureFunctions(): Row[] {
+  const texts = Array.from({ length: 1_000 }, (_, i) => (0x1234_5678_9abc + i * 7_919).toString(16).padStart(16, '0'));
+  const bytes = texts.map((text) => new TextEncoder().encode(text));
+  const small = texts.map((_, i) => i * 4_000_037);
+  const large = texts.map((_, i) => 4_294_967_296 + i * 7_919);
+  let sink = 0;
+  const timed = (what: string, theirs: number | undefined, run: () => void): Row =>
+    row(what, fastestNs(run) / texts.length, theirs, duration);
+  // A loop of its own for each: a shared one would call through a pointer, and that is what it would measure.
+  const rows = [
+    timed('integer up to 2^32', 8.4, () => {
+      for (const key of small) sink += shardOfInteger(key, 10_000);
+    }),
+    timed('integer beyond', undefined, () => {
+      for (const key of large) sink += shardOfInteger(key, 10_000);
+    }),
+    timed('string of 16 bytes', 47, () => {
+      for (const key of texts) sink += shardOfString(key, 10_000);
+    }),
+    timed('16 bytes', undefined, () => {
+      for (const key of bytes) sink += shardOfBytes(key, 10_000);
+    }),
+    timed('fast: integer', undefined, () => {
+      for (const key of large) sink += fastShardOfInteger(key, 10_000);
+    }),
+    timed('fast: string of 16 bytes', undefined, () => {
+      for (const key of texts) sink += fastShardOfString(key, 10_000);
+    }),
+    timed('fast: 16 bytes', undefined, () => {
+      for (const key of bytes) sink += fastShardOfBytes(key, 10_000);
+    }),
+  ];
+  if (sink === 0) print('');
+  return rows;
 }
 
 function measure(shardCount: number, nodeCount: number): Row[] {

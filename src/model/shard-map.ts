@@ -1,6 +1,9 @@
 /** Who owns which shard, as agreed. Immutable once published; typed arrays are never written to afterwards. */
 import type { Boot, LogIndex, NodeId, ShardId } from './ids.ts';
 
+/** Bounds hostile bytes, and lets one number of 16 bits per shard name its owner or its epoch. */
+export const SHARD_COUNT_MAX = 65_535;
+
 /** Who owns shards: a node and the start of its process. */
 export interface Owner {
   readonly node: NodeId;

@@ -1,5 +1,5 @@
 /** Settings of the shard ownership protocol. docs/ownership.md section 6 has the arithmetic that ties them together. */
-import { SHARD_COUNT_MAX } from '../wire/sharding/owner-table.ts';
+import { SHARD_COUNT_MAX } from '../model/shard-map.ts';
 
 export interface ShardingConfig {
   /** Shards of the first map of a cluster; later maps keep the number of the first. Default 10000, clusterfunk's. */

@@ -2,9 +2,8 @@
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DecodeError } from '../../base/errors.ts';
 import type { LogIndex, Term } from '../../model/ids.ts';
-import type { Owner, ShardMap } from '../../model/shard-map.ts';
+import { type Owner, SHARD_COUNT_MAX, type ShardMap } from '../../model/shard-map.ts';
 import {
-  SHARD_COUNT_MAX,
   readColumn,
   readOwners,
   readShardCount,

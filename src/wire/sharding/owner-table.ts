@@ -4,10 +4,8 @@ import type { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DecodeError } from '../../base/errors.ts';
 import { isNodeId } from '../../model/ids.ts';
 import type { Boot } from '../../model/ids.ts';
-import type { Owner } from '../../model/shard-map.ts';
+import { type Owner, SHARD_COUNT_MAX } from '../../model/shard-map.ts';
 
-/** Bounds hostile bytes, and lets one number of 16 bits per shard name its owner or its epoch. */
-export const SHARD_COUNT_MAX = 65_535;
 /** Worker ids are clusterfunk's: below 2^14, and 0 and 1 are never handed out. */
 export const WORKER_ID_MIN = 2;
 export const WORKER_ID_MAX = 16_383;
