@@ -57,7 +57,7 @@ export class Coordinates {
     };
   }
 
-  /** Of this node or a member that was measured; undefined for others. */
+  /** Of this node or a member that has told it; undefined for others. */
   of(name: string): NetworkCoordinate | undefined {
     return name === this.#selfName ? this.#own : this.#cache.get(name);
   }
@@ -67,11 +67,12 @@ export class Coordinates {
     return encodeCoordinatePayload(this.#own);
   }
 
-  /** Of a direct ping to the member `name`. */
-  onAck(name: string, payload: Uint8Array, roundTripMs: number): void {
+  /** Of a direct ping to the member `name`. Without a round trip the member's coordinate is kept, and ours stays what it is. */
+  onAck(name: string, payload: Uint8Array, roundTripMs: number | undefined): void {
     const read = decodeCoordinatePayload(payload);
-    if (read.kind === 'coordinate') this.learn(name, read.coordinate, roundTripMs / 1_000);
-    else this.#rejected += 1;
+    if (read.kind !== 'coordinate') this.#rejected += 1;
+    else if (roundTripMs === undefined) this.#keep(name, read.coordinate);
+    else this.learn(name, read.coordinate, roundTripMs / 1_000);
   }
 
   /** Learns from an ack of `name` that came after `seconds`. False: it was rejected. */
@@ -93,6 +94,11 @@ export class Coordinates {
     this.#movedSeconds = distance(before, this.#own);
     this.#cache.set(name, peer);
     return true;
+  }
+
+  #keep(name: string, peer: NetworkCoordinate): void {
+    if (isCredible(peer)) this.#cache.set(name, peer);
+    else this.#rejected += 1;
   }
 
   /** The member was erased. */

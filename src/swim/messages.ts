@@ -139,8 +139,8 @@ export interface SwimDelegate {
   takeBroadcasts(overheadBytes: number, bytesMax: number): readonly Uint8Array[];
   /** What rides on our UDP acks (Serf: the network coordinate); empty for nothing. */
   ackPayload(): Uint8Array;
-  /** A direct probe of `node` succeeded after `roundTripMs`. */
-  onAckPayload(node: string, payload: Uint8Array, roundTripMs: number): void;
+  /** `node` answered a direct probe, after `roundTripMs`; undefined where this process was too late itself to tell. */
+  onAckPayload(node: string, payload: Uint8Array, roundTripMs: number | undefined): void;
   /** A reason to refuse the whole exchange, or undefined. Asked for join exchanges only, about the peer's list. */
   refuseMerge(members: readonly SwimClaim[]): string | undefined;
   /** A reason to ignore an alive message (gossiped or merged) altogether, or undefined. */

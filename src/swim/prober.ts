@@ -81,12 +81,12 @@ export class Prober {
     const probe = this.#probe;
     if (probe === undefined || ack.sequence !== probe.ping.sequence) return false;
     this.#watch(probe);
-    if (probe.phase === 'direct' && !probe.isTimeSpoilt) {
-      const roundTripMs = this.#context.now - probe.sentAt;
-      this.#context.roundTrips.observe(roundTripMs);
-      if (ack.payload !== undefined && ack.payload.length > 0)
-        this.#context.delegate.onAckPayload(probe.row.name, ack.payload, roundTripMs);
-    }
+    const isTimed = probe.phase === 'direct' && !probe.isTimeSpoilt;
+    const roundTripMs = isTimed ? this.#context.now - probe.sentAt : undefined;
+    if (roundTripMs !== undefined) this.#context.roundTrips.observe(roundTripMs);
+    // Helpers forward none (wire-gossip 9.3): what is there is the member's own word, true however late it is read.
+    if (ack.payload !== undefined && ack.payload.length > 0)
+      this.#context.delegate.onAckPayload(probe.row.name, ack.payload, roundTripMs);
     this.#succeed();
     return true;
   }

@@ -55,6 +55,18 @@ describe('network coordinates', () => {
     }
   });
 
+  it('of others are kept where no round trip could be taken, and ours does not move', () => {
+    const coordinates = fresh();
+    const told = encodeCoordinatePayload(at(0.01));
+    coordinates.onAck('peer', told, undefined);
+    assert.deepEqual(coordinates.of('peer'), at(0.01));
+    assert.deepEqual(coordinates.own, START);
+    coordinates.onAck('peer', encodeCoordinatePayload(at(11)), undefined);
+    assert.deepEqual(coordinates.of('peer'), at(0.01), 'what nobody honest says is refused as ever');
+    assert.equal(coordinates.stats.rejected, 1);
+    coordinates.check((name) => name === 'peer');
+  });
+
   it('ride on acks byte for byte as Serf sends them', () => {
     assert.equal(hex(fresh().payload), vectors<Formulas>('formulas.json').initial_ack_payload_hex);
     let seen = 0;

@@ -23,7 +23,7 @@ export class TestDelegate implements SwimDelegate {
   readonly answers: Map<string, Uint8Array> = new Map();
   readonly userMessages: string[] = [];
   readonly merged: string[] = [];
-  readonly payloads: { node: string; bytes: number; roundTripMs: number }[] = [];
+  readonly payloads: { node: string; bytes: number; roundTripMs: number | undefined }[] = [];
   state: Uint8Array = new Uint8Array(0);
   payload: Uint8Array = new Uint8Array(0);
   broadcasts: Uint8Array[] = [];
@@ -72,7 +72,7 @@ export class TestDelegate implements SwimDelegate {
     return this.payload;
   }
 
-  onAckPayload(node: string, payload: Uint8Array, roundTripMs: number): void {
+  onAckPayload(node: string, payload: Uint8Array, roundTripMs: number | undefined): void {
     this.payloads.push({ node, bytes: payload.length, roundTripMs });
   }
 

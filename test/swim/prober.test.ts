@@ -82,6 +82,21 @@ describe('a probe (9.1, 9.2)', () => {
     bench.hear(ack(message.sequence, Uint8Array.of(1)));
     assert.equal(bench.delegate.payloads.length, 1, 'an answer counts once');
   });
+
+  it('that is answered while this process stood still, or late, hands on the payload without a round trip', () => {
+    const bench = new Bench(QUIET).withMembers(2);
+    const first = untilProbe(bench);
+    bench.now += 150;
+    bench.hear(ack(first.message.sequence, Uint8Array.of(1, 2, 3)));
+    const second = untilProbe(bench);
+    bench.advance(600);
+    bench.hear(ack(second.message.sequence, Uint8Array.of(4)));
+    assert.deepEqual(bench.delegate.payloads, [
+      { node: 'n2', bytes: 3, roundTripMs: undefined },
+      { node: 'n2', bytes: 1, roundTripMs: undefined },
+    ]);
+    assert.equal(bench.swim.stats.roundTrips.count, 0);
+  });
 });
 
 describe('an indirect probe (9.3)', () => {
