@@ -1,8 +1,9 @@
 /** funknode as a library: a node in this process. The tools for talking to a node elsewhere are in `funknode/client`. */
 export { FunkError } from './base/errors.ts';
-export type { EndpointChange, NodeStreams } from './events/node-streams.ts';
+export type { NodeStreams } from './events/node-streams.ts';
 export { LivenessSettingsError } from './liveness/errors.ts';
 export { type Endpoint, formatEndpoint, parseEndpoint } from './model/endpoint.ts';
+export type { EndpointChange } from './model/endpoint-table.ts';
 export type { Boot, ClusterId, LogIndex, NodeId, ShardId, Term } from './model/ids.ts';
 export type { Member, MemberStatus } from './model/member.ts';
 export type { NodeEvent } from './model/node-event.ts';

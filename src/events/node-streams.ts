@@ -5,6 +5,7 @@
  * A subscriber that throws is rxjs's unhandled error: it is thrown in a turn of its own, and ends a process that does not catch it.
  */
 import { concat, defer, from, mergeMap, type Observable, ReplaySubject, Subject } from 'rxjs';
+import { EndpointTable, endpointChangeOf, endpointsNow, type EndpointChange } from '../model/endpoint-table.ts';
 import type { NodeId } from '../model/ids.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeState } from '../model/node-state.ts';
@@ -12,9 +13,6 @@ import type { MemberView } from '../model/node-view.ts';
 import type { ShardMap } from '../model/shard-map.ts';
 import { type IncomingQuery, incomingQuery } from './incoming-query.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
-import { EndpointTable, endpointChangeOf, endpointsNow, type EndpointChange } from './endpoint-observer.ts';
-
-export type { EndpointChange } from './endpoint-observer.ts';
 
 /** Hot streams that never fail and complete when the node has stopped. Catch inside a subscriber: what it throws, rxjs throws as uncaught. */
 export interface NodeStreams {

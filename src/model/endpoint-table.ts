@@ -1,7 +1,7 @@
 /** What endpoints the cluster publishes, kept as a table, so that whoever begins to look sees those that are there first. */
-import { parseEndpoint, sameEndpoint, type Endpoint } from '../model/endpoint.ts';
-import type { NodeEvent } from '../model/node-event.ts';
-import type { MemberView } from '../model/node-view.ts';
+import type { SeenMember } from './cluster-source.ts';
+import { parseEndpoint, sameEndpoint, type Endpoint } from './endpoint.ts';
+import type { NodeEvent } from './node-event.ts';
 
 export interface EndpointChange {
   readonly change: 'added' | 'changed' | 'removed';
@@ -14,7 +14,7 @@ export interface EndpointChange {
 }
 
 /** `ep.*` of every member that is alive now, as additions, in the order of members and names. */
-export function endpointsNow(members: readonly MemberView[]): EndpointChange[] {
+export function endpointsNow(members: readonly SeenMember[]): EndpointChange[] {
   const found: EndpointChange[] = [];
   for (const member of members) {
     if (member.status !== 'alive') continue;
