@@ -1,5 +1,16 @@
-/** `import { connectManagement } from 'funknode/client'`: watching and steering nodes from outside, without running one. */
+/**
+ * `import { openClusterReader } from 'funknode/client'`: reading a cluster, calling the services behind it, and watching and steering its nodes,
+ * without being one.
+ */
 export { FunkError } from './base/errors.ts';
+export {
+  ClusterReader,
+  type NamedEndpoint,
+  openClusterReader,
+  ReaderClosedError,
+  type ReaderOptions,
+} from './cluster-reader.ts';
+export type { EndpointFollowOptions, FollowOptions } from './events/picture-feed.ts';
 export {
   type ConnectOptions,
   connectManagement,
@@ -7,7 +18,13 @@ export {
   type ManagementCallOptions,
   type ManagementClient,
 } from './management/client.ts';
-export { CallRefusedError, InvalidEndpointError, TimedOutError, UnreachableError } from './management/client-errors.ts';
+export {
+  CallRefusedError,
+  InvalidEndpointError,
+  TimedOutError,
+  UnreachableError,
+  WrongClusterError,
+} from './management/client-errors.ts';
 export type {
   ClusterEndpoint,
   ClusterMember,
@@ -24,5 +41,14 @@ export type {
   ShardAnswer,
   WatchChange,
 } from './management/client-messages.ts';
+export type { ClusterPicture, ClusterSource, SeenMember } from './model/cluster-source.ts';
 export type { Endpoint } from './model/endpoint.ts';
+export type { EndpointChange } from './model/endpoint-table.ts';
 export type { KeyOperation } from './model/gossip-request.ts';
+export type { Owner, ShardMap } from './model/shard-map.ts';
+export {
+  CLUSTER_CHANNEL_OPTIONS,
+  type ClusterSchemeOptions,
+  serveClusterScheme,
+} from './routing/client/cluster-resolver.ts';
+export { ResolverInterfaceError, SchemeTakenError } from './routing/client/errors.ts';

@@ -1,5 +1,6 @@
 /** funknode as a library: a node in this process. The tools for talking to a node elsewhere are in `funknode/client`. */
 export { FunkError } from './base/errors.ts';
+export type { ClusterReader } from './cluster-reader.ts';
 export type { NodeStreams } from './events/node-streams.ts';
 export { LivenessSettingsError } from './liveness/errors.ts';
 export { type Endpoint, formatEndpoint, parseEndpoint } from './model/endpoint.ts';

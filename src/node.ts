@@ -1,6 +1,8 @@
 /** A node of a cluster, as an application sees it. The node itself runs behind a `NodeRunner`, in this thread or in another. */
+import type { ClusterReader } from './cluster-reader.ts';
 import { type NodeStreams, nodeStreams } from './events/node-streams.ts';
-import { type Endpoint, formatEndpoint, parseEndpoint } from './model/endpoint.ts';
+import { endpointTag, liveEndpoints } from './model/cluster-source.ts';
+import { type Endpoint, formatEndpoint } from './model/endpoint.ts';
 import type { NodeId, ShardId } from './model/ids.ts';
 import type { NodeEvent } from './model/node-event.ts';
 import type { NodeRole, NodeState } from './model/node-state.ts';
@@ -127,19 +129,14 @@ export class FunkNode implements AsyncDisposable {
 
   /** Live endpoints of a name (`ep.` may be left out), by node. No promise that they answer. */
   endpoints(name: string): ReadonlyMap<string, Endpoint> {
-    const tag = name.startsWith('ep.') ? name : `ep.${name}`;
-    const found = new Map<string, Endpoint>();
-    for (const member of this.members) {
-      const endpoint = member.status === 'alive' ? parseEndpoint(member.tags.get(tag) ?? '') : undefined;
-      if (endpoint !== undefined) found.set(member.name, endpoint);
-    }
-    return found;
+    return liveEndpoints(this.members, name);
   }
 
   /** Publishes `ep.<name>`, or withdraws it (undefined). Rejects with TagsTooLargeError, StoppedError: nothing changed. */
   async setEndpoint(name: string, endpoint: Endpoint | undefined): Promise<void> {
-    const tag = name.startsWith('ep.') ? name : `ep.${name}`;
-    await this.handle.setTags(new Map([[tag, endpoint === undefined ? undefined : formatEndpoint(endpoint)]]));
+    await this.handle.setTags(
+      new Map([[endpointTag(name), endpoint === undefined ? undefined : formatEndpoint(endpoint)]]),
+    );
   }
 
   /** Sets and removes (undefined) tags together. Rejects with TagsTooLargeError, StoppedError: nothing changed. */
@@ -164,6 +161,18 @@ export class FunkNode implements AsyncDisposable {
   get streams(): NodeStreams {
     this.#streams ??= nodeStreams(this.handle);
     return this.#streams;
+  }
+
+  /**
+   * The cluster as a client sees it, by this node's own view; what `openClusterReader` of `funknode/client` gives without a node. A
+   * `non-member` keeps no shard map: there the reader watches a member for it. Close it; it ends by itself when the node has stopped.
+   * Rejects with {@link NotRunningError} before `start`.
+   */
+  async openReader(): Promise<ClusterReader> {
+    const { handle } = this;
+    // Loaded where it is used only: the watch speaks gRPC, which an application's thread else does without.
+    const { readerOfNode } = await import('./node-reader.ts');
+    return readerOfNode(handle);
   }
 
   /** Events in order, from now on, also across `start`. Returns the function that ends it. */

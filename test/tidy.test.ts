@@ -45,6 +45,8 @@ const COMPOSITION = [
   'src/local-node.ts',
   'src/thread-node.ts',
   'src/node-worker.ts',
+  'src/cluster-reader.ts',
+  'src/node-reader.ts',
   'src/index.ts',
   'src/offline.ts',
 ];

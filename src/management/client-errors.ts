@@ -29,3 +29,8 @@ export class CallRefusedError extends FunkError {
 export class InvalidEndpointError extends FunkError {
   readonly code = 'FUNK_INVALID_ENDPOINT';
 }
+
+/** The node that answers belongs to a cluster of another name. */
+export class WrongClusterError extends FunkError {
+  readonly code = 'FUNK_WRONG_CLUSTER';
+}

@@ -26,7 +26,7 @@ import {
   type WatchChange,
 } from './client-messages.ts';
 import { CallRefusedError, InvalidEndpointError, TimedOutError, UnreachableError } from './client-errors.ts';
-import { CHANNEL_OPTIONS, deadlineIn, earlierDeadline } from './grpc-options.ts';
+import { CHANNEL_OPTIONS, deadlineIn, earlierDeadline, keepaliveOptions } from './grpc-options.ts';
 import type { CallableMethod } from './leader-forwarder.ts';
 import { loadProtos, type Protos } from './protos.ts';
 import { FUNK_CODE_KEY } from './status.ts';
@@ -39,6 +39,8 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** How long the connection may take, in milliseconds; 3,000 unless given, and never more than `timeoutMs`. */
   readonly connectTimeoutMs?: number;
+  /** How a host that vanished is noticed: asked every `timeMs`, given `timeoutMs` to answer. 10,000 and 3,000 unless given. */
+  readonly keepalive?: { readonly timeMs: number; readonly timeoutMs: number };
   /** Aborting rejects with its reason; no connection is left behind. */
   readonly signal?: AbortSignal;
 }
@@ -63,7 +65,10 @@ export async function connectManagement(
     throw new InvalidEndpointError(`"${String(endpoint)}" is no host:port`);
   options.signal?.throwIfAborted();
   const address = formatEndpoint(parsed);
-  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const client = new Client(address, credentials.createInsecure(), {
+    ...CHANNEL_OPTIONS,
+    ...(options.keepalive && keepaliveOptions(options.keepalive)),
+  });
   const timeoutMs = options.timeoutMs ?? 10_000;
   const patience = earlierDeadline(deadlineIn(timeoutMs), deadlineIn(options.connectTimeoutMs ?? 3_000));
   const onAbort = (): void => client.close();

@@ -6,7 +6,7 @@ export const REQUEST_BYTES_MAX: number = 256 * 1024;
 /** A shard map of a million shards with epochs is below 10 MB. */
 export const RESPONSE_BYTES_MAX: number = 16 * 1024 * 1024;
 
-const KEEPALIVE: ChannelOptions = { 'grpc.keepalive_time_ms': 10_000, 'grpc.keepalive_timeout_ms': 3_000 };
+const KEEPALIVE: ChannelOptions = keepaliveOptions({ timeMs: 10_000, timeoutMs: 3_000 });
 
 export const CHANNEL_OPTIONS: ChannelOptions = {
   ...KEEPALIVE,
@@ -40,4 +40,8 @@ export function deadlineIn(ms: number): Date {
 /** The earlier of two deadlines; gRPC writes "none" as Infinity. */
 export function earlierDeadline(a: Date | number, b: Date): Date {
   return Number(a) < b.getTime() ? new Date(a) : b;
+}
+
+export function keepaliveOptions(keepalive: { readonly timeMs: number; readonly timeoutMs: number }): ChannelOptions {
+  return { 'grpc.keepalive_time_ms': keepalive.timeMs, 'grpc.keepalive_timeout_ms': keepalive.timeoutMs };
 }

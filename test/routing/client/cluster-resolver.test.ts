@@ -35,7 +35,7 @@ function client(target: string, options: ClientOptions = {}): EchoClient {
 
 async function servers(...names: string[]): Promise<EchoServer[]> {
   const started = await Promise.all(names.map((name) => new EchoServer(name).start()));
-  open.push(() => started.forEach((server) => server.kill()));
+  for (const server of started) open.push(() => server.kill());
   return started;
 }
 
