@@ -15,6 +15,7 @@ import {
   TAG_EP_MANAGEMENT,
   TAG_EP_RAFT,
   TAG_EP_SERF,
+  TAG_PRIORITY,
   TAG_ROLE,
   TAG_SERVICE_NAME,
 } from './model/tags.ts';
@@ -273,6 +274,7 @@ export class LocalNode implements NodeRunner {
     for (const [name, endpoint] of endpoints) tags.set(name, formatEndpoint(endpoint));
     tags.set(TAG_SERVICE_NAME, this.#config.clusterName);
     tags.set(TAG_ROLE, this.#config.kind);
+    if (this.#config.leaderPriority !== 0) tags.set(TAG_PRIORITY, String(this.#config.leaderPriority));
     return tags;
   }
 

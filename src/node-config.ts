@@ -56,6 +56,8 @@ export interface NodeOptions extends TuningOptions {
   readonly autoJoin?: boolean | undefined;
   /** How many nodes vote: 1, 3, 5 or 7. Default 5. */
   readonly voters?: number | undefined;
+  /** How much this node is wanted to lead, -100 to 100; a healthy leader hands over to a voter of higher priority. Default 0. */
+  readonly leaderPriority?: number | undefined;
   /** Number of shards, 1 to 65535. Default 10000. */
   readonly shards?: number | undefined;
   /** Own no shards. Default false. */
@@ -154,6 +156,7 @@ export interface NodeConfig {
   readonly bootstrapExpect: number | undefined;
   readonly autoJoin: boolean;
   readonly voters: number;
+  readonly leaderPriority: number;
   readonly shards: number;
   readonly wantsShards: boolean;
   /** Undefined: `<dataRoot>/funknode/<clusterName>/<n>`, the first slot that no running node has locked. */
@@ -285,6 +288,7 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     bootstrapExpect: values.bootstrapExpect,
     autoJoin: values.autoJoin,
     voters: values.voters,
+    leaderPriority: values.leaderPriority,
     shards: values.shards,
     wantsShards: !values.noShards && values.role !== 'non-member',
     dataDir: values.dataDir,

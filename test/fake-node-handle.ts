@@ -330,6 +330,7 @@ export function fakeView(options: FakeViewOptions): NodeView {
     holdsLease: true,
     waiting: undefined,
     room: 'enough',
+    ailment: undefined,
     endpoints,
   };
 }

@@ -204,6 +204,8 @@ export function lineOf(event: NodeEvent): Line | undefined {
       return info(`${KEY_WORDS[event.operation]}; the keyring holds ${event.keys}`);
     case 'storageRoomChanged':
       return ROOM_LINES[event.room];
+    case 'ailmentChanged':
+      return AILMENT_LINES[event.ailment ?? 'none'];
     case 'warning':
       return { level: 'warn', text: event.text };
     case 'eventsForgotten':
@@ -221,6 +223,15 @@ const ROOM_LINES: Readonly<Record<StorageRoom, Line>> = {
   enough: { level: 'info', text: 'the disk has room for the log again' },
   low: { level: 'error', text: 'the disk is nearly full: no further file of the log can be made; free some room' },
   full: { level: 'error', text: 'the disk is full: no entries are taken until there is room; free some' },
+};
+
+const AILMENT_LINES: Readonly<Record<'none' | 'disk' | 'loop', Line>> = {
+  none: { level: 'info', text: 'fit to lead again' },
+  disk: {
+    level: 'error',
+    text: 'a write of the log is not durable for 5 s: another voter should lead; look at the disk',
+  },
+  loop: { level: 'warn', text: 'the event loop is late: another voter should lead; the machine is too busy' },
 };
 
 const KEY_WORDS: Readonly<Record<'install' | 'use' | 'remove', string>> = {

@@ -46,7 +46,7 @@ import { DEFAULT_SNAPSHOT_POLICY } from './snapshot-schedule.ts';
 import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
 import { Steward } from './steward.ts';
-import { StorageWatch } from './storage-watch.ts';
+import { SelfWatch } from './self-watch.ts';
 
 export { mintClusterId } from './founding-log.ts';
 export { copyOfLog, forcedState, logOfCopy, type RecoveredState, recoveredState } from './recovered-state.ts';
@@ -68,7 +68,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #affiliation: Affiliation;
   readonly #binding: Binding;
   readonly #post: PostOffice;
-  readonly #storage: StorageWatch;
+  readonly #selfWatch: SelfWatch;
   readonly #leaveTaking: LeaveTaking;
   readonly #requests: Requests;
   readonly #livenessWatch: LivenessWatch;
@@ -105,11 +105,13 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     if (boundTo !== undefined) this.#affiliation.bind(boundTo);
     this.#post = this.#makePostOffice();
     this.#binding = this.#makeBinding();
-    this.#storage = new StorageWatch({
+    this.#selfWatch = new SelfWatch({
       core: () => this.#core,
       node: config.nodeId,
       binding: this.#binding,
       neighbourhood: this.#neighbourhood,
+      electionMs: config.raft.electionMs,
+      priority: config.leaderPriority,
       publish: (tags, now, effects) => this.#publish(tags, now, effects),
       nextRequestId: () => this.#nextRequestId(),
     });
@@ -156,7 +158,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       this.#leaveTaking.phase === undefined ? this.#neighbourhood.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.nextDeadline(),
       this.#addressBook.nextDeadline(),
-      this.#storage.nextDeadline(),
+      this.#leaveTaking.phase === undefined ? this.#selfWatch.nextDeadline() : Number.POSITIVE_INFINITY,
     );
   }
 
@@ -247,15 +249,13 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       case 'identified':
       case 'logReset':
       case 'room':
-        this.#storage.step(input, now, effects);
+      case 'loopDelay':
+        this.#selfWatch.step(input, now, effects);
         return;
       case 'clockJumped':
         // What is held ends first; then Raft tells what is left of the leader lease.
         holding.step({ kind: 'clockJumped', byMs: input.byMs }, now, effects);
         replica.step({ kind: 'clockJumped', byMs: input.byMs }, now, effects);
-        return;
-      case 'loopDelay':
-        replica.step({ kind: 'loopDelay', p99Ms: input.p99Ms }, now, effects);
         return;
       case 'discovered':
         this.#neighbourhood.onDiscovered(input.gossip, input.searched, now);
@@ -306,7 +306,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       };
       replica.follow(choice, now, effects);
     }
-    this.#storage.evaluate(now, effects);
+    this.#selfWatch.evaluate(this.#leaveTaking.phase !== undefined, now, effects);
     steward.tick(now, effects);
     holding.refresh(this.#neighbourhood, now, effects);
     if (replica.stopReason !== undefined) effects.push({ kind: 'stop', reason: replica.stopReason, exitCode: 70 });
@@ -486,7 +486,8 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
 
   #parts(): Parts {
     const { liveness } = this.#livenessWatch;
-    return { ...this.#core, serf: this.#serf, neighbourhood: this.#neighbourhood, liveness, room: this.#storage.room };
+    const { room, ailment } = this.#selfWatch;
+    return { ...this.#core, serf: this.#serf, neighbourhood: this.#neighbourhood, liveness, room, ailment };
   }
 
   /** Our own requests count downwards, the shell's upwards: they never meet. */

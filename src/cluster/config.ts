@@ -18,6 +18,8 @@ export interface ClusterConfig {
   readonly isAutoJoin: boolean;
   /** Voters to grow to: 1, 3, 5 or 7. */
   readonly votersWanted: number;
+  /** How much operators want this node to lead, from -100 to 100. */
+  readonly leaderPriority: number;
   /** False with `--no-shards`. */
   readonly ownsShards: boolean;
   /** The data directory is locked by this process (O-13); false in memory. */

@@ -12,9 +12,11 @@ import { isClusterId, isNodeId, isStamp, memberId, nodeIdOf } from '../model/ids
 import type { Member } from '../model/member.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import {
+  TAG_AILMENT,
   TAG_CLUSTER_ID,
   TAG_EP_LIVENESS,
   TAG_EP_RAFT,
+  TAG_PRIORITY,
   TAG_ROLE,
   TAG_SERVICE_NAME,
   TAG_STAMP,
@@ -30,6 +32,8 @@ const RETRY_MAX_MS = 15_000;
 /** A failed cluster member is asked to join again this often, one at a time: a healed split is one gossip ring again at once. */
 const REJOIN_MS = 1_000;
 
+/** Of either sign. */
+export const LEADER_PRIORITY_MAX = 100;
 /** Gossip tables are compared with somebody at most this often when one of them must be old. */
 const COMPARE_MS = 1_000;
 
@@ -42,8 +46,10 @@ export interface Peer {
   readonly raft: Endpoint;
   readonly liveness: Endpoint | undefined;
   readonly isAlive: boolean;
-  /** Its disk has no room for the log: it should not lead. */
-  readonly isShortOfRoom: boolean;
+  /** Its disk has no room for the log, or something ails it: it should not lead. */
+  readonly isUnfit: boolean;
+  /** How much its operator wants it to lead: {@link LEADER_PRIORITY_MAX} at most, as far below 0 at least. */
+  readonly priority: number;
 }
 
 interface Found {
@@ -96,10 +102,10 @@ export class Neighbourhood {
     return this.peers().find((peer) => peer.node === node);
   }
 
-  /** Those who should not lead: their disks have no room. */
-  shortOfRoom(): MemberId[] {
+  /** Those who should not lead. */
+  unfit(): MemberId[] {
     return this.peers()
-      .filter((peer) => peer.isShortOfRoom)
+      .filter((peer) => peer.isUnfit)
       .map((peer) => peer.member);
   }
 
@@ -276,7 +282,8 @@ export class Neighbourhood {
       raft,
       liveness: parseEndpoint(member.tags.get(TAG_EP_LIVENESS) ?? ''),
       isAlive: isPresent(member) || member.name === this.#self,
-      isShortOfRoom: member.tags.has(TAG_STORAGE),
+      isUnfit: member.tags.has(TAG_STORAGE) || member.tags.has(TAG_AILMENT),
+      priority: priorityOf(member.tags.get(TAG_PRIORITY)),
     };
   }
 }
@@ -292,6 +299,12 @@ export function mergeFilterFor(clusterName: string): (tags: ReadonlyMap<string, 
 
 function isPresent(member: Member): boolean {
   return member.status === 'alive' || member.status === 'leaving';
+}
+
+/** What cannot be one counts as 0: tags come from anybody. */
+function priorityOf(text: string | undefined): number {
+  const priority = /^-?\d{1,3}$/.test(text ?? '') ? Number(text) : 0;
+  return Math.abs(priority) <= LEADER_PRIORITY_MAX ? priority : 0;
 }
 
 function kindOf(text: string | undefined): NodeKind | undefined {

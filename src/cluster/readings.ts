@@ -1,6 +1,7 @@
 /** Readings of the node for those outside: its view and its numbers. */
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Liveness } from '../liveness/liveness.ts';
+import type { Ailment } from '../model/ailment.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { LogIndex, MemberId, NodeId } from '../model/ids.ts';
 import { nodeIdOf, NO_INDEX, NO_TERM } from '../model/ids.ts';
@@ -24,6 +25,7 @@ export interface Parts {
   readonly holding: Holding;
   readonly liveness: Liveness;
   readonly room: StorageRoom;
+  readonly ailment: Ailment | undefined;
 }
 
 export interface Standing {
@@ -69,6 +71,7 @@ export function makeView({ config, endpoints, parts, standing }: ViewSource, now
     holdsLease: now < holding.leaseUntil,
     waiting: standing.waiting,
     room: parts.room,
+    ailment: parts.ailment,
     endpoints,
   };
 }

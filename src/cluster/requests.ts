@@ -94,7 +94,7 @@ export class Requests {
     else if (request.kind === 'removeNode') steward.removeNode(request.node, done, now, effects);
     else {
       this.#transfers.add(requestId);
-      const avoid = this.#host.neighbourhood.shortOfRoom();
+      const avoid = this.#host.neighbourhood.unfit();
       replica.step({ kind: 'transferLeader', requestId, avoid }, now, effects);
     }
   }

@@ -163,8 +163,9 @@ export class Steward {
     const heirs = voters.filter(
       (voter) => voter !== self && !facts.retiring.has(voter) && facts.absentForMs(voter) === 0,
     );
-    const avoid = neighbourhood.shortOfRoom();
-    const target = heirs.find((voter) => !avoid.includes(voter)) ?? heirs[0];
+    const avoid = neighbourhood.unfit();
+    const fit = heirs.filter((voter) => !avoid.includes(voter));
+    const target = mostWanted(fit, neighbourhood) ?? heirs[0];
     if (target !== undefined) {
       replica.step({ kind: 'transferLeader', requestId: this.#host.nextRequestId(), target }, now, effects);
       return;
@@ -319,6 +320,15 @@ export class Steward {
 
 export function refusal(code: ClusterRefusal, reason: string, leader?: NodeId): ClusterOutcome {
   return { kind: 'refused', code, reason, leader };
+}
+
+/** The one of highest priority, the first of equals. */
+function mostWanted(voters: readonly MemberId[], neighbourhood: Neighbourhood): MemberId | undefined {
+  const priority = (voter: MemberId): number => neighbourhood.peer(nodeIdOf(voter))?.priority ?? 0;
+  return voters.reduce<MemberId | undefined>(
+    (best, voter) => (best === undefined || priority(voter) > priority(best) ? voter : best),
+    undefined,
+  );
 }
 
 function membersOf(configuration: Configuration): MemberId[] {

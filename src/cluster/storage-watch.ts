@@ -1,36 +1,28 @@
 /**
  * What the disk says: what became durable, what failed, and how much room there is. A voter whose disk is full stays where it is and says
- * so; it gives leadership away, takes part in elections last, and takes no entries once there is none left. raft.md 11.6, R-7.
+ * so; it gives leadership away (`leader-fitness.ts`), takes part in elections last, and takes no entries once there is none left.
+ * raft.md 11.6, R-7.
  */
 import { unreachable } from '../base/assert.ts';
 import type { MonotonicMs } from '../base/machine.ts';
-import { memberId, type NodeId, nodeIdOf, type RequestId } from '../model/ids.ts';
+import { memberId, type NodeId } from '../model/ids.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import { TAG_STORAGE } from '../model/tags.ts';
 import type { Binding } from './binding.ts';
 import { type Core, notify } from './core.ts';
 import type { ClusterEffect, StorageInput } from './messages.ts';
-import type { Neighbourhood } from './neighbourhood.ts';
-
-/** A leader without room tries so often to hand over: a try that fails costs its lease for a moment. */
-const HANDOVER_MS = 5_000;
-/** Nodes that share a disk run short at once: gossip tells so before leadership goes from one of them to another. */
-const HEAR_OTHERS_MS = 500;
 
 export interface StorageWatchHost {
   core(): Core;
   readonly node: NodeId;
   readonly binding: Binding;
-  readonly neighbourhood: Neighbourhood;
   publish(tags: ReadonlyMap<string, string | undefined>, now: MonotonicMs, effects: ClusterEffect[]): void;
-  nextRequestId(): RequestId;
 }
 
 export class StorageWatch {
   readonly #host: StorageWatchHost;
   #room: StorageRoom = 'enough';
   #toldRoom: StorageRoom = 'enough';
-  #handoverAt: MonotonicMs = Number.NEGATIVE_INFINITY;
 
   constructor(host: StorageWatchHost) {
     this.#host = host;
@@ -38,10 +30,6 @@ export class StorageWatch {
 
   get room(): StorageRoom {
     return this.#room;
-  }
-
-  nextDeadline(): MonotonicMs {
-    return this.#wantsHandover ? this.#handoverAt : Number.POSITIVE_INFINITY;
   }
 
   step(input: StorageInput, now: MonotonicMs, effects: ClusterEffect[]): void {
@@ -89,29 +77,10 @@ export class StorageWatch {
     const { replica } = this.#host.core();
     replica.setRoom(this.#room, now, effects);
     if (this.#room !== this.#toldRoom) {
-      if (this.#toldRoom === 'enough') this.#handoverAt = Math.max(this.#handoverAt, now + HEAR_OTHERS_MS);
       this.#toldRoom = this.#room;
       const value = this.#room === 'enough' ? undefined : this.#room;
       this.#host.publish(new Map([[TAG_STORAGE, value]]), now, effects);
       notify({ kind: 'storageRoomChanged', room: this.#room }, effects);
     }
-    if (this.#wantsHandover && now >= this.#handoverAt) this.#handOver(now, effects);
-  }
-
-  get #wantsHandover(): boolean {
-    return this.#room !== 'enough' && this.#host.core().replica.isLeader;
-  }
-
-  /** To somebody who has room; when nobody has, it is no worse here than there. */
-  #handOver(now: MonotonicMs, effects: ClusterEffect[]): void {
-    this.#handoverAt = now + HANDOVER_MS;
-    const { neighbourhood, core, nextRequestId } = this.#host;
-    const { replica, self } = core();
-    const avoid = neighbourhood.shortOfRoom();
-    const hasOther = replica.configuration.voters.some((voter) => {
-      const peer = neighbourhood.peer(nodeIdOf(voter));
-      return voter !== self && peer?.member === voter && peer.isAlive && !avoid.includes(voter);
-    });
-    if (hasOther) replica.step({ kind: 'transferLeader', requestId: nextRequestId(), avoid }, now, effects);
   }
 }

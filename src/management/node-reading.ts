@@ -42,6 +42,7 @@ export function statusMessage(view: NodeView, now: number): Status {
     shardsOwned: map === undefined || own < 0 ? 0 : (shardCounts(map)[own] ?? 0),
     holdsLease: view.holdsLease,
     room: view.room,
+    ailment: view.ailment ?? '',
     waiting: view.waiting === undefined ? null : waitingMessage(view.waiting, now),
     endpoints: [...view.endpoints].map(([name, endpoint]) => ({ name, value: formatEndpoint(endpoint) })),
   };

@@ -119,6 +119,7 @@ function perEvent(): Record<NodeEvent['kind'], number> {
     queryEnded: 0,
     keysChanged: 0,
     storageRoomChanged: 0,
+    ailmentChanged: 0,
     waiting: 0,
     dropped: 0,
     warning: 0,

@@ -77,7 +77,8 @@ function readyPage(handle: NodeHandle): Page {
   const view = handle.view();
   const { state, role, waiting } = view;
   const answer = {
-    ready: state === 'Operational',
+    // A disk that does not answer: what depends on it would hang (raft.md 12.4).
+    ready: state === 'Operational' && view.ailment !== 'disk',
     node: view.id,
     state,
     role,
@@ -88,6 +89,7 @@ function readyPage(handle: NodeHandle): Page {
     waitingSeconds: waiting === undefined ? 0 : seconds(handle.now() - waiting.since),
     advice: waiting?.advice ?? null,
     diskRoom: view.room,
+    ailment: view.ailment ?? null,
   };
   return { status: answer.ready ? 200 : 503, contentType: JSON_TYPE, body: `${JSON.stringify(answer)}\n` };
 }

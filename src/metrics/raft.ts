@@ -5,6 +5,8 @@ import type { Families } from './families.ts';
 /** Voters are seven at most, and one more is a learner at a time; the rest would be a mistake. */
 const FOLLOWERS_MAX = 16;
 
+const AILMENT_VALUES = { none: 0, loop: 1, disk: 2 } as const;
+
 export function registerRaft(families: Families): void {
   families.gauge('funknode_raft_term', 'Current term.', ({ stats }) => stats.raft?.term);
   families.gauge('funknode_raft_is_leader', 'Whether this node leads: 1 or 0.', ({ stats }) =>
@@ -45,6 +47,11 @@ export function registerRaft(families: Families): void {
     'funknode_raft_learners',
     'Learners of the newest configuration known here.',
     ({ stats }) => stats.raft?.learners,
+  );
+  families.gauge(
+    'funknode_raft_ailment',
+    'Why this node should not lead: 0 nothing, 1 its event loop is late, 2 a write of its log is not durable for 5 s.',
+    ({ stats, view }) => (stats.raft === undefined ? undefined : AILMENT_VALUES[view.ailment ?? 'none']),
   );
   registerElectionsAndTraffic(families);
 }

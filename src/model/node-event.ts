@@ -1,4 +1,5 @@
 /** Everything a node tells of itself. Log lines, metrics and the public streams are readings of these. */
+import type { Ailment } from './ailment.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { GossipEvent } from './gossip-request.ts';
 import type { ClusterId, LogIndex, NodeId, ShardId, Term } from './ids.ts';
@@ -52,6 +53,8 @@ export type NodeEvent =
   | { readonly kind: 'keysChanged'; readonly operation: 'install' | 'use' | 'remove'; readonly keys: number }
   /** The disk has become short of room for the log, or has enough again. */
   | { readonly kind: 'storageRoomChanged'; readonly room: StorageRoom }
+  /** The node has become unfit to lead, or fit again (undefined). */
+  | { readonly kind: 'ailmentChanged'; readonly ailment: Ailment | undefined }
   | { readonly kind: 'waiting'; readonly text: string }
   /** Bytes of a peer were refused; `where` and `reason` are of fixed sets. */
   | { readonly kind: 'dropped'; readonly where: string; readonly reason: string }

@@ -1,4 +1,5 @@
 /** What a node shows of itself: a value, made anew when something changed. Floor 8 reads nothing else. */
+import type { Ailment } from './ailment.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Boot, ClusterId, LogIndex, MemberId, NodeId, Stamp, Term } from './ids.ts';
 import type { Configuration } from './log.ts';
@@ -40,6 +41,8 @@ export interface NodeView {
   readonly waiting: Waiting | undefined;
   /** Of the disk that the log is on; `enough` on a node that keeps none. */
   readonly room: StorageRoom;
+  /** Why this node should not lead; undefined while nothing ails it. */
+  readonly ailment: Ailment | undefined;
   /** What was bound and published, by tag name (`ep.serf`, `ep.raft`, ...). */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
 }

@@ -14,6 +14,11 @@ export const TAG_SET = 'fn.tags';
 /** `low` or `full` while the disk of a voter has no room for its log; absent else. */
 export const TAG_STORAGE = 'fn.storage';
 
+/** Why a voter should not lead, as an {@link Ailment}; absent while nothing ails it. */
+export const TAG_AILMENT = 'fn.ailment';
+/** How much the operator wants a voter to lead, a whole number; absent for 0. */
+export const TAG_PRIORITY = 'fn.priority';
+
 export const TAG_EP_SERF = 'ep.serf';
 export const TAG_EP_RAFT = 'ep.raft';
 export const TAG_EP_LIVENESS = 'ep.liveness';

@@ -28,6 +28,7 @@ export function clusterConfigOf(
     founding: { isZeroconf: config.zeroconf, isBootstrap: config.bootstrap, expect: config.bootstrapExpect ?? 0 },
     isAutoJoin: config.autoJoin,
     votersWanted: config.voters,
+    leaderPriority: config.leaderPriority,
     ownsShards: config.wantsShards,
     isDirectoryLocked: !config.inMemory && config.kind === 'voter',
     serf: serfConfig(

@@ -41,6 +41,7 @@ export interface OptionValues extends GossipTuningValues, CoalescingValues {
   readonly bootstrapExpect: number | undefined;
   readonly autoJoin: boolean;
   readonly voters: number;
+  readonly leaderPriority: number;
   readonly shards: number;
   readonly noShards: boolean;
   readonly dataDir: string | undefined;
@@ -207,6 +208,13 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
       fallback: '5',
     },
   ),
+  leaderPriority: described(whole(-100, 100).default(0), {
+    group: 'Cluster',
+    text: 'how much this node is wanted to lead: a healthy leader hands over to a voter of higher priority',
+    expected: 'a whole number from -100 to 100',
+    valueName: 'number',
+    fallback: '0',
+  }),
   zeroconf: described(toggle().default(false), {
     ...SWITCH,
     group: 'Finding others',

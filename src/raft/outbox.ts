@@ -4,6 +4,7 @@
  * raft.md 3.3.
  */
 import { assert } from '../base/assert.ts';
+import type { MonotonicMs } from '../base/machine.ts';
 import type { LogIndex, MemberId, Term } from '../model/ids.ts';
 import type { HardState, PersistBatch } from '../model/log.ts';
 import type { RaftMessage } from './messages.ts';
@@ -20,11 +21,14 @@ interface Batch {
   /** The log is durable through here once the batch is. Lowered when a truncation takes entries of the batch back (P-9). */
   lastIndex: LogIndex;
   readonly held: Held[];
+  /** When storage was given it. */
+  readonly since: MonotonicMs;
 }
 
 export interface BatchInput {
   readonly hardState: HardState;
   readonly commitHint: LogIndex;
+  readonly now: MonotonicMs;
 }
 
 export class Outbox {
@@ -51,6 +55,11 @@ export class Outbox {
 
   get batchesInFlight(): number {
     return this.#inFlight.length;
+  }
+
+  /** When the oldest batch that is not durable yet was given to storage; undefined when all are. */
+  get waitsSince(): MonotonicMs | undefined {
+    return this.#inFlight[0]?.since;
   }
 
   get hasUnwritten(): boolean {
@@ -98,7 +107,13 @@ export class Outbox {
       ...(this.#handed < lastIndex ? { entries: this.#log.slice(this.#handed + 1, lastIndex) } : {}),
       commitHint: input.commitHint,
     };
-    this.#inFlight.push({ batchSeq: this.#nextSeq, underTerm: input.hardState.term, lastIndex, held: this.#held });
+    this.#inFlight.push({
+      batchSeq: this.#nextSeq,
+      underTerm: input.hardState.term,
+      lastIndex,
+      held: this.#held,
+      since: input.now,
+    });
     this.#nextSeq += 1;
     this.#held = [];
     this.#hardStateChanged = false;

@@ -94,6 +94,11 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
     return this.#state.outbox.durableIndex;
   }
 
+  /** When the oldest write that is not durable yet was given to storage; undefined when all are (raft.md 12.4). */
+  get unsyncedSince(): MonotonicMs | undefined {
+    return this.#state.outbox.waitsSince;
+  }
+
   /** Own `noop` of this term is committed and has left as a `commit` effect. */
   get isReady(): boolean {
     const { role } = this.#state;
@@ -465,7 +470,8 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
     this.#emitCommitted();
     if (state.role.kind === 'leader') state.role.flush();
     const hardState = { term: state.term, vote: state.vote };
-    const batch = state.outbox.takeBatch({ hardState, commitHint: state.commitIndex }, state.config.batchesInFlightMax);
+    const input = { hardState, commitHint: state.commitIndex, now: state.clock.now };
+    const batch = state.outbox.takeBatch(input, state.config.batchesInFlightMax);
     if (batch !== undefined) state.effects.push({ kind: 'persist', batch });
     this.#release(state.outbox.takeReleasable());
     askForInstall(state);

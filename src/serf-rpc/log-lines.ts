@@ -122,6 +122,10 @@ function narrated(event: NodeEvent): readonly [RpcLogLevel, string, string] | un
       return ['WARN', 'funknode', event.text];
     case 'storageRoomChanged':
       return [event.room === 'enough' ? 'INFO' : 'WARN', 'funknode', `room for the log: ${event.room}`];
+    case 'ailmentChanged':
+      return event.ailment === undefined
+        ? ['INFO', 'funknode', 'fit to lead again']
+        : ['WARN', 'funknode', `unfit to lead: ${event.ailment}`];
     case 'dropped':
       return ['DEBUG', 'funknode', `dropped what a peer sent: ${event.where}: ${event.reason}`];
     case 'stopped':

@@ -80,7 +80,8 @@ function peer(name: string, clusterId: ClusterId | undefined, stamp = '0'): Peer
     raft: endpoint,
     liveness: endpoint,
     isAlive: true,
-    isShortOfRoom: false,
+    isUnfit: false,
+    priority: 0,
   };
 }
 

@@ -50,6 +50,8 @@ export interface SimulationOptions {
   readonly nonVoters: number;
   readonly shards: number;
   readonly votersWanted: number;
+  /** How much machines are wanted to lead, in their order; 0 for those that are not named. */
+  readonly priorities: readonly number[];
   /** Clients of the application on the shards. */
   readonly clients: number;
   readonly network: NetworkOptions;
@@ -87,6 +89,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     nonVoters: 0,
     shards: 48,
     votersWanted: 5,
+    priorities: [],
     clients: 0,
     network: QUIET_NETWORK,
     diskMs: 1,

@@ -1,6 +1,6 @@
 /** Stories with a known plot, each on a quiet network: what a cluster must live through, and how long that may take. */
 import type { ClusterOutcome } from '../../src/cluster/messages.ts';
-import { nodeIdOf } from '../../src/model/ids.ts';
+import { type NodeId, nodeIdOf } from '../../src/model/ids.ts';
 import { missing, missingVoters, votersOnDisk } from './health.ts';
 import { quietOptions, type SimulationOptions } from './options.ts';
 import { type Machine, Simulation } from './simulation.ts';
@@ -226,6 +226,68 @@ export const SCENARIOS: readonly Scenario[] = [
       for (const { directory } of simulation.machines) directory.setRoom('enough');
       simulation.crash(leader, 'killed');
       return mustBecome(simulation, 'room again', () => missing(simulation, 'gossip may lag'), 3_000);
+    },
+  },
+  {
+    name: '12.4: the disk of the leader of 3 hangs under a write, another leads, and nothing is lost when it goes on',
+    options: { voters: 3 },
+    play: (simulation) => {
+      form(simulation);
+      const sick = leaderOf(simulation);
+      sick.directory.setStalled(true);
+      // Its followers commit what it proposes without its disk: only its own watch can notice.
+      sick.process?.request({ kind: 'addNode', node: 'nobody' as NodeId }, () => {});
+      const other = simulation.machines.find((machine) => machine !== sick) as Machine;
+      sick.process?.request({ kind: 'removeNode', node: other.nodeId }, () => {});
+      const stillLeads = (): string | undefined =>
+        simulation.leader() === sick ? 'it leads' : simulation.leader() === undefined ? 'nobody leads' : undefined;
+      const took = mustBecome(simulation, 'handing over', stillLeads, 8_000);
+      if (took < 4_000) throw new Violation('leadership left before the disk could be called sick');
+      simulation.run(12_000);
+      if (simulation.leader() === sick) throw new Violation('a node with a sick disk was made leader');
+      sick.directory.setStalled(false);
+      const ails = (): string | undefined =>
+        sick.process?.cluster.view(sick.process.clock.monotonic()).ailment === undefined ? undefined : 'it ails';
+      mustBecome(simulation, 'well again', ails, 2_000);
+      return took;
+    },
+  },
+  {
+    name: '12.3: the loop of the leader of 3 is late, another leads; when all loops are late, it stays',
+    options: { voters: 3 },
+    play: (simulation) => {
+      form(simulation);
+      const late = leaderOf(simulation);
+      const tell = (machines: readonly Machine[], p99Ms: number): void => {
+        for (const { process } of machines) process?.post({ kind: 'loopDelay', p99Ms });
+      };
+      tell([late], 200);
+      const stillLeads = (): string | undefined => (simulation.leader() === late ? 'it leads' : missing(simulation));
+      const took = mustBecome(simulation, 'handing over', stillLeads, 15_000);
+      tell([late], 1);
+      const next = leaderOf(simulation);
+      tell(simulation.machines, 200);
+      simulation.run(40_000);
+      if (simulation.leader() !== next) throw new Violation('leadership went from one late loop to another');
+      return took;
+    },
+  },
+  {
+    name: 'a voter of higher priority leads once it has stood ready for a while, and again after its return',
+    options: { voters: 3, priorities: [0, 10, 5] },
+    play: (simulation) => {
+      form(simulation);
+      const [, first, second] = simulation.machines as [Machine, Machine, Machine];
+      const leads = (machine: Machine) => (): string | undefined =>
+        simulation.leader() === machine ? missing(simulation, 'gossip may lag') : 'somebody else leads';
+      const took = mustBecome(simulation, 'the preferred leader', leads(first), 20_000);
+      simulation.run(30_000);
+      if (simulation.leader() !== first) throw new Violation('a preferred leader does not keep the lead');
+      simulation.crash(first, 'killed');
+      mustBecome(simulation, 'the next preferred', leads(second), 30_000);
+      simulation.start(first);
+      mustBecome(simulation, 'its return', leads(first), 40_000);
+      return took;
     },
   },
   {

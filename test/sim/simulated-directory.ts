@@ -116,7 +116,8 @@ export class SimulatedDirectory {
   #room: StorageRoom = 'enough';
   /** Batches with entries that still fit although the node has been told that there is no room. */
   #slack = 0;
-  /** What is first in the queue waits for room. */
+  #isStalled = false;
+  /** What is first in the queue waits for room, or for the disk to go on. */
   #isHeld = false;
   /** The process that has it open. */
   onRoom: ((room: StorageRoom) => void) | undefined;
@@ -171,6 +172,14 @@ export class SimulatedDirectory {
     this.#begin();
   }
 
+  /** Writes hang: neither done nor failed, until it goes on. */
+  setStalled(isStalled: boolean): void {
+    this.#isStalled = isStalled;
+    if (isStalled || !this.#isHeld) return;
+    this.#isHeld = false;
+    this.#begin();
+  }
+
   submit(effect: DiskEffect, done: (input: ClusterInput) => void): void {
     const freshStamp = this.#mintStamp();
     this.written.apply(effect, freshStamp);
@@ -184,6 +193,7 @@ export class SimulatedDirectory {
     const underWay = this.#isHeld ? undefined : this.#queue[0];
     this.#queue.length = 0;
     this.#isHeld = false;
+    this.#isStalled = false;
     this.onRoom = undefined;
     if (this.#host.isInMemory) {
       this.wipe();
@@ -236,6 +246,7 @@ export class SimulatedDirectory {
   }
 
   #mustWait(effect: DiskEffect): boolean {
+    if (this.#isStalled) return true;
     if (this.#room !== 'full' || effect.kind !== 'persist' || (effect.batch.entries?.length ?? 0) === 0) return false;
     this.#slack -= 1;
     return this.#slack < 0;

@@ -11,7 +11,14 @@ import type { NodeId } from '../../src/model/ids.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 import type { NodeKind } from '../../src/model/node-state.ts';
 import type { NodeView } from '../../src/model/node-view.ts';
-import { TAG_EP_LIVENESS, TAG_EP_RAFT, TAG_EP_SERF, TAG_ROLE, TAG_SERVICE_NAME } from '../../src/model/tags.ts';
+import {
+  TAG_EP_LIVENESS,
+  TAG_EP_RAFT,
+  TAG_EP_SERF,
+  TAG_PRIORITY,
+  TAG_ROLE,
+  TAG_SERVICE_NAME,
+} from '../../src/model/tags.ts';
 import { DEFAULT_SNAPSHOT_POLICY } from '../../src/cluster/snapshot-schedule.ts';
 import { DEFAULT_RAFT_CONFIG } from '../../src/raft/config.ts';
 import { serfConfig } from '../../src/serf/config.ts';
@@ -150,7 +157,7 @@ export class Simulation implements ProcessHost {
         name: machine.nodeId,
         machine: machine.number,
         endpoints,
-        tags: tagsOf(machine, endpoints),
+        tags: tagsOf(machine, endpoints, this.options.priorities[machine.number]),
         config: this.#configOf(machine, gossip, clock),
         directory: machine.directory,
         clock,
@@ -277,6 +284,7 @@ export class Simulation implements ProcessHost {
       founding: { isZeroconf: true, isBootstrap: false, expect: 0 },
       isAutoJoin: true,
       votersWanted: this.options.votersWanted,
+      leaderPriority: this.options.priorities[machine.number] ?? 0,
       ownsShards: true,
       isDirectoryLocked: machine.kind === 'voter',
       hasReleaseHook: false,
@@ -305,7 +313,11 @@ function endpointsOf(machine: Machine): ReadonlyMap<PortName, Endpoint> {
   ]);
 }
 
-function tagsOf(machine: Machine, endpoints: ReadonlyMap<PortName, Endpoint>): ReadonlyMap<string, string> {
+function tagsOf(
+  machine: Machine,
+  endpoints: ReadonlyMap<PortName, Endpoint>,
+  priority: number | undefined,
+): ReadonlyMap<string, string> {
   const text = (port: PortName): string => formatEndpoint(endpoints.get(port) as Endpoint);
   return new Map([
     [TAG_SERVICE_NAME, CLUSTER_NAME],
@@ -313,6 +325,7 @@ function tagsOf(machine: Machine, endpoints: ReadonlyMap<PortName, Endpoint>): R
     [TAG_EP_SERF, text('gossip')],
     [TAG_EP_RAFT, text('peer')],
     [TAG_EP_LIVENESS, text('liveness')],
+    ...(priority === undefined ? [] : ([[TAG_PRIORITY, String(priority)]] as const)),
   ]);
 }
 
@@ -357,6 +370,8 @@ function textOf(event: NodeEvent): string | undefined {
     case 'warning':
     case 'waiting':
       return `${event.kind}: ${event.text}`;
+    case 'ailmentChanged':
+      return event.ailment === undefined ? 'fit to lead' : `unfit to lead: ${event.ailment}`;
     case 'storageRoomChanged':
       return `room for the log: ${event.room}`;
     case 'leaseGained':

@@ -16,6 +16,11 @@ const ROOM_WORDS: Readonly<Record<string, string>> = {
   full: 'full: no entries are taken and nothing is led; free some room',
 };
 
+const AILMENT_WORDS: Readonly<Record<string, string>> = {
+  disk: 'a write of its log is not durable for seconds: look at the disk; leadership goes to another',
+  loop: 'its event loop is late: the machine is too busy; leadership goes to another',
+};
+
 function pairsOf(status: NodeStatus): [string, string][] {
   const raftCount = status.voterCount + status.learnerCount;
   const { waiting } = status;
@@ -34,6 +39,9 @@ function pairsOf(status: NodeStatus): [string, string][] {
     ...(ROOM_WORDS[status.room] === undefined
       ? []
       : ([['Disk', ROOM_WORDS[status.room] ?? '']] satisfies [string, string][])),
+    ...(AILMENT_WORDS[status.ailment] === undefined
+      ? []
+      : ([['Ailing', AILMENT_WORDS[status.ailment] ?? '']] satisfies [string, string][])),
     ...(waiting === null ? [] : ([['Waiting for', waitingText(waiting)]] satisfies [string, string][])),
   ];
 }

@@ -30,6 +30,7 @@ export interface Status {
   'waiting'?: (_funk_v1_Waiting | null);
   'endpoints'?: (_funk_v1_Tag)[];
   'room'?: (string);
+  'ailment'?: (string);
 }
 
 export interface Status__Output {
@@ -58,4 +59,5 @@ export interface Status__Output {
   'waiting': (_funk_v1_Waiting__Output | null);
   'endpoints': (_funk_v1_Tag__Output)[];
   'room': (string);
+  'ailment': (string);
 }
