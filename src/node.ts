@@ -1,4 +1,5 @@
 /** A node of a cluster, as an application sees it. The node itself runs behind a `NodeRunner`, in this thread or in another. */
+import type { Observable } from 'rxjs';
 import type { ClusterReader } from './cluster-reader.ts';
 import { type NodeStreams, nodeStreams } from './events/node-streams.ts';
 import { endpointTag, liveEndpoints } from './model/cluster-source.ts';
@@ -173,6 +174,11 @@ export class FunkNode implements AsyncDisposable {
     // Loaded where it is used only: the watch speaks gRPC, which an application's thread else does without.
     const { readerOfNode } = await import('./node-reader.ts');
     return readerOfNode(handle);
+  }
+
+  /** Everything the node tells, in order, as one typed union; completes when the node has stopped. The same as `streams.events`. @throws {NotRunningError} before `start`. */
+  get events(): Observable<NodeEvent> {
+    return this.streams.events;
   }
 
   /** Events in order, from now on, also across `start`. Returns the function that ends it. */
