@@ -3,6 +3,8 @@ import { assert } from './assert.ts';
 import { DecodeError } from './errors.ts';
 
 const TWO_32 = 0x1_0000_0000;
+/** Arguments of one call; some thousands are safe on any stack. */
+const CHARACTERS_AT_ONCE = 1_024;
 const textEncoder: InstanceType<typeof TextEncoder> = new TextEncoder();
 const textDecoder: InstanceType<typeof TextDecoder> = new TextDecoder('utf-8', { fatal: true });
 
@@ -52,6 +54,15 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
     if (difference !== 0) return difference;
   }
   return a.length - b.length;
+}
+
+/** One character for each byte: a key for maps that `<` orders as the bytes are ordered. */
+export function binaryText(bytes: Uint8Array): string {
+  if (bytes.length <= CHARACTERS_AT_ONCE) return String.fromCharCode(...bytes);
+  let text = '';
+  for (let at = 0; at < bytes.length; at += CHARACTERS_AT_ONCE)
+    text += String.fromCharCode(...bytes.subarray(at, at + CHARACTERS_AT_ONCE));
+  return text;
 }
 
 export class ByteWriter {
@@ -138,6 +149,16 @@ export class ByteWriter {
     return this.u8(value ? 1 : 0);
   }
 
+  /** What `write` appends, with its length in front (`u64`): for what is too large to be made elsewhere and copied. */
+  section(write: (out: this) => void): this {
+    const start = this.u64(0).#size;
+    write(this);
+    const size = this.#size - start;
+    this.#view.setUint32(start - 8, Math.floor(size / TWO_32));
+    this.#view.setUint32(start - 4, size >>> 0);
+    return this;
+  }
+
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#size);
@@ -219,6 +240,11 @@ export class ByteReader {
     const count = this.varint();
     if (count > countMax) throw new DecodeError(`a field of ${count} bytes is longer than ${countMax}`);
     return this.raw(count);
+  }
+
+  /** What {@link ByteWriter.section} wrote. */
+  section(): Uint8Array {
+    return this.raw(this.u64());
   }
 
   text(countMax: number = Number.MAX_SAFE_INTEGER): string {

@@ -1,19 +1,27 @@
 /**
- * The replicated state beside the shard map: how the cluster was founded, whom operators removed, and the configuration at
- * the applied index. A pure function of the log: no clock, no chance (raft.md 13).
+ * The replicated state beside the shard map: how the cluster was founded, whom operators removed, the configuration at
+ * the applied index, and the keys and values. A pure function of the log: no clock, no chance (raft.md 13).
  */
 import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { crc32c } from '../base/crc32c.ts';
 import { DecodeError } from '../base/errors.ts';
+import { checkKvImage, Kv } from '../kv/kv.ts';
 import type { ClusterId, LogIndex, MemberId, Term } from '../model/ids.ts';
 import { isMemberId, NO_INDEX, NO_TERM } from '../model/ids.ts';
+import type { KvReply } from '../model/kv.ts';
 import type { Configuration, Entry, SnapshotMeta } from '../model/log.ts';
 import { EMPTY_CONFIGURATION } from '../model/log.ts';
 import type { Command } from '../wire/command/command.ts';
 import { decodeCommand } from '../wire/command/command.ts';
+import { decodeKvBatch } from '../wire/kv/batch.ts';
 import { decodeConfiguration } from '../wire/raft/entry.ts';
 
-const IMAGE_VERSION = 1;
+/** Without sections. A state that needs none is written so, for members of older versions have the same digest then. */
+const IMAGE_PLAIN = 1;
+/** The same, and then sections to the end: a number and a blob each. Numbers are append-only. */
+const IMAGE_WITH_SECTIONS = 2;
+const SECTION_KV = 1;
 /** Burned names are few: one per removed machine. The oldest goes first. */
 const EXCLUDED_MAX = 1024;
 
@@ -27,11 +35,14 @@ export interface Founding {
 export type Applied =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'shard'; readonly bytes: Uint8Array }
+  /** One reply for each request in the entry. */
+  | { readonly kind: 'kv'; readonly replies: readonly KvReply[] }
   | { readonly kind: 'founded' }
   | { readonly kind: 'configured' }
   | { readonly kind: 'exclusions' };
 
 export class AgreedState {
+  readonly kv: Kv = new Kv();
   #appliedIndex: LogIndex = NO_INDEX;
   #appliedTerm: Term = NO_TERM;
   #founding: Founding | undefined;
@@ -80,7 +91,22 @@ export class AgreedState {
 
   /** Everything a fresh replica needs to continue after `appliedIndex`; `shardImage` is the map's part. */
   image(shardImage: Uint8Array): Uint8Array {
-    const out = new ByteWriter(1024).u8(IMAGE_VERSION);
+    const out = new ByteWriter(shardImage.length + this.kv.stats.bytes + 1_024);
+    this.#writeBase(out, shardImage);
+    if (!this.kv.isUntouched) out.u8(SECTION_KV).section((section) => this.kv.writeImage(section));
+    return out.finish();
+  }
+
+  /** Equal in replicas that hold the same. What it costs does not grow with the keys. */
+  digest(shardImage: Uint8Array): number {
+    const base = new ByteWriter(shardImage.length + 1_024);
+    this.#writeBase(base, shardImage);
+    const digest = crc32c(base.finish());
+    return this.kv.isUntouched ? digest : crc32c(new ByteWriter(4).u32(this.kv.digest()).finish(), digest);
+  }
+
+  #writeBase(out: ByteWriter, shardImage: Uint8Array): void {
+    out.u8(this.kv.isUntouched ? IMAGE_PLAIN : IMAGE_WITH_SECTIONS);
     out.bool(this.#founding !== undefined);
     if (this.#founding !== undefined) {
       out.text(this.#founding.clusterName).u64(this.#founding.createdMs).varint(this.#founding.shardCount);
@@ -88,12 +114,13 @@ export class AgreedState {
     out.varint(this.#excluded.size);
     for (const member of this.#excluded) out.text(member);
     out.blob(shardImage);
-    return out.finish();
   }
 
   /** Replaces everything by an image; returns the map's part. Throws {@link DecodeError}, and then nothing has changed. */
   restore(meta: SnapshotMeta, bytes: Uint8Array): Uint8Array {
-    const { founding, excluded, shardImage } = decodeImage(bytes);
+    const { founding, excluded, shardImage, kv } = decodeImage(bytes);
+    if (kv === undefined) this.kv.clear();
+    else this.kv.restore(kv);
     this.#appliedIndex = meta.lastLog.index;
     this.#appliedTerm = meta.lastLog.term;
     this.#configuration = meta.configuration;
@@ -111,10 +138,10 @@ export class AgreedState {
       this.#configurationIndex = entry.index;
       return { kind: 'configured' };
     }
-    return this.#effectOfCommand(decodeCommand(entry.data));
+    return this.#effectOfCommand(entry, decodeCommand(entry.data));
   }
 
-  #effectOfCommand(command: Command): Applied {
+  #effectOfCommand(entry: Entry, command: Command): Applied {
     switch (command.kind) {
       case 'found':
         // Only the first founding counts: a second one cannot change what everybody has relied upon since.
@@ -126,6 +153,10 @@ export class AgreedState {
         return { kind: 'founded' };
       case 'shard':
         return { kind: 'shard', bytes: command.bytes };
+      case 'kv': {
+        const batch = decodeKvBatch(command.bytes);
+        return { kind: 'kv', replies: this.kv.apply(entry.index, entry.term, batch) };
+      }
       case 'exclude':
         this.#excluded.delete(command.member);
         this.#excluded.add(command.member);
@@ -149,7 +180,8 @@ export class AgreedState {
 /** Why an image cannot be restored; undefined when it can. */
 export function problemOfImage(bytes: Uint8Array): DecodeError | undefined {
   try {
-    decodeImage(bytes);
+    const { kv } = decodeImage(bytes);
+    if (kv !== undefined) checkKvImage(kv);
     return undefined;
   } catch (error) {
     if (error instanceof DecodeError) return error;
@@ -161,10 +193,12 @@ function decodeImage(bytes: Uint8Array): {
   founding: Founding | undefined;
   excluded: MemberId[];
   shardImage: Uint8Array;
+  kv: Uint8Array | undefined;
 } {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (version !== IMAGE_VERSION) throw new DecodeError(`state image version ${version} is unknown`);
+  if (version !== IMAGE_PLAIN && version !== IMAGE_WITH_SECTIONS)
+    throw new DecodeError(`state image version ${version} is unknown`);
   const founding = reader.bool()
     ? { clusterName: reader.text(256), createdMs: reader.u64(), shardCount: reader.varint() }
     : undefined;
@@ -177,6 +211,13 @@ function decodeImage(bytes: Uint8Array): {
     excluded.push(member);
   }
   const shardImage = reader.blob();
+  let kv: Uint8Array | undefined;
+  while (version === IMAGE_WITH_SECTIONS && reader.left > 0) {
+    const section = reader.u8();
+    // What another version keeps there cannot be left out: this replica would go another way than the rest.
+    if (section !== SECTION_KV) throw new DecodeError(`section ${section} of a state image is unknown`);
+    kv = reader.section();
+  }
   reader.end();
-  return { founding, excluded, shardImage };
+  return { founding, excluded, shardImage, kv };
 }

@@ -392,7 +392,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
           if (this.#core.steward.onRaftReply(requestId, outcome, now)) return;
           this.#requests.onRaftReply(requestId, outcome, effects);
         },
-        onShardCommand: (entry, bytes, now, effects) => this.#core.holding.onShardCommand(entry, bytes, now, effects),
+        onCommand: (entry, applied, now, effects) => {
+          if (applied.kind === 'shard') this.#core.holding.onShardCommand(entry, applied.bytes, now, effects);
+        },
         onApplied: (index, now, effects) => this.#core.holding.onApplied(index, now, effects),
         onImage: (index, image, now, effects) =>
           this.#core.holding.step({ kind: 'imageInstalled', index, image }, now, effects),

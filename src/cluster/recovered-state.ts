@@ -13,7 +13,7 @@ import { encodeCommand } from '../wire/command/command.ts';
 import { decodeShardCommand } from '../wire/sharding/map-entry.ts';
 import { AgreedState, type Founding } from './agreed-state.ts';
 
-/** Added to the index of a state that is forced: what a lost leader may have handed out since stays in the past (R-4 e, I-29). */
+/** Added to the index, and to the revision of the keys, of a state that is forced: what a lost leader may have handed out since stays in the past (R-4 e, I-29). */
 export const FORCED_INDEX_GAP = 1_000_000;
 
 export interface RecoveredState {
@@ -47,6 +47,7 @@ export function forcedState(log: RecoveredLog): ForcedState {
     const data = encodeCommand({ kind: 'exclude', member });
     state.apply({ index, term: base.term, kind: 'command', data });
   }
+  state.kv.jump(FORCED_INDEX_GAP);
   return { ...found, base, image: state.image(map.image()) };
 }
 

@@ -4,6 +4,7 @@ import type { LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.t
 import type { Configuration, Entry } from '../model/log.ts';
 import type { RaftEvent, RaftOutcome } from '../raft/messages.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
+import type { Applied } from './agreed-state.ts';
 import type { ClusterEffect } from './messages.ts';
 
 /** What the replica needs of the node around it. Called synchronously, within a step. */
@@ -11,7 +12,8 @@ export interface ReplicaHost {
   send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
   onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void;
   onRaftReply(requestId: RequestId, outcome: RaftOutcome, now: MonotonicMs, effects: ClusterEffect[]): void;
-  onShardCommand(entry: Entry, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
+  /** In the step that applied `entry`, before the next one is. */
+  onCommand(entry: Entry, applied: Applied, now: MonotonicMs, effects: ClusterEffect[]): void;
   onApplied(index: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void;
   onImage(index: LogIndex, shardImage: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
   shardImage(): Uint8Array;

@@ -349,9 +349,9 @@ export class Replica {
     const applied = this.state.apply(entry);
     this.#server.remember(entry);
     this.#schedule.onEntry(entry.data.length);
-    if (applied.kind === 'shard') this.#host.onShardCommand(entry, applied.bytes, now, effects);
+    this.#host.onCommand(entry, applied, now, effects);
     if (this.#digests.isDue(entry.index))
-      this.#stopReason ??= this.#digests.onApplied(entry.index, this.state.image(this.#host.shardImage()), effects);
+      this.#stopReason ??= this.#digests.onApplied(entry.index, this.state.digest(this.#host.shardImage()), effects);
   }
 
   #onFollow(from: MemberId, appliedIndex: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void {

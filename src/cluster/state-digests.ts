@@ -3,7 +3,6 @@
  * whose state differs from that of a majority of the voters has gone wrong, by a fault of memory, disk or program, and must stop
  * before anybody is served by it (raft.md 13; I-5). etcd's corruption check compares the same way.
  */
-import { crc32c } from '../base/crc32c.ts';
 import type { LogIndex, MemberId } from '../model/ids.ts';
 import type { Configuration } from '../model/log.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
@@ -124,9 +123,8 @@ export class DigestDesk {
     return index % this.#every === 0;
   }
 
-  /** The state after the entry at `index`, as an image. Why this node must stop, if it must. */
-  onApplied(index: LogIndex, image: Uint8Array, effects: ClusterEffect[]): string | undefined {
-    const digest = crc32c(image);
+  /** What the state after the entry at `index` hashes to. Why this node must stop, if it must. */
+  onApplied(index: LogIndex, digest: number, effects: ClusterEffect[]): string | undefined {
     this.#own.set(index, digest);
     for (const old of this.#own.keys()) if (this.#own.size > KEPT_MAX) this.#own.delete(old);
     const self = this.#host.self;

@@ -1,7 +1,8 @@
 /** The state that the log makes, its image, and the way of an image from node to node: raft.md 10 and 13. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { concatBytes } from '../../src/base/bytes.ts';
+import { concatBytes, utf8 } from '../../src/base/bytes.ts';
+import { crc32c } from '../../src/base/crc32c.ts';
 import { DecodeError } from '../../src/base/errors.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { AgreedState } from '../../src/cluster/agreed-state.ts';
@@ -14,7 +15,8 @@ import {
 } from '../../src/cluster/snapshot-transfer.ts';
 import type { ClusterId, LogIndex, MemberId, Term } from '../../src/model/ids.ts';
 import { EMPTY_CONFIGURATION, type Entry, type SnapshotMeta } from '../../src/model/log.ts';
-import { type Command, encodeCommand } from '../../src/wire/command/command.ts';
+import { type Command, encodeCommand, encodeKvCommand } from '../../src/wire/command/command.ts';
+import { encodeKvItem } from '../../src/wire/kv/batch.ts';
 import { encodeConfiguration } from '../../src/wire/raft/entry.ts';
 
 const A = 'a@0000000000000000' as MemberId;
@@ -57,6 +59,28 @@ describe('the agreed state', () => {
     assert.deepEqual(after.configuration, VOTERS);
     assert.deepEqual([after.isExcluded(A), after.isExcluded(B)], [false, true]);
     assert.deepEqual(after.image(shards), before.image(shards));
+  });
+
+  it('is written as members of older versions write it while it has no keys, and then with them', () => {
+    const shards = Uint8Array.of(1, 2, 3);
+    const state = filled();
+    const plain = state.image(shards);
+    assert.equal(plain[0], 1);
+    assert.equal(state.digest(shards), crc32c(plain));
+    const mutation = { kind: 'put', key: utf8('a'), value: utf8('1'), prevKv: false } as const;
+    const item = encodeKvItem({ kind: 'mutate', mutation, session: undefined });
+    const data = encodeKvCommand(5, [item]);
+    const applied = state.apply({ index: 4 as LogIndex, term: TERM, kind: 'command', data });
+    assert.equal(applied.kind === 'kv' && applied.replies[0]?.kind, 'done');
+    const image = state.image(shards);
+    assert.equal(image[0], 2);
+    const after = new AgreedState();
+    after.restore(metaOf(4), image);
+    assert.equal(after.kv.revision, 2);
+    assert.equal(after.digest(shards), state.digest(shards));
+    after.restore(metaOf(3), plain);
+    assert.equal(after.kv.revision, 1);
+    assert.equal(after.digest(shards), crc32c(plain));
   });
 
   it('is changed by no image that cannot be read', () => {

@@ -37,7 +37,9 @@ function rig(): { readonly replica: Replica; readonly holding: Holding; readonly
       send: () => {},
       onRaftEvent: (event, now, effects) => holding.onRaftEvent(event, now, effects),
       onRaftReply: () => {},
-      onShardCommand: (entry, bytes, now, effects) => holding.onShardCommand(entry, bytes, now, effects),
+      onCommand: (entry, applied, now, effects) => {
+        if (applied.kind === 'shard') holding.onShardCommand(entry, applied.bytes, now, effects);
+      },
       onApplied: (index, now, effects) => holding.onApplied(index, now, effects),
       onImage: (index, image, now, effects) => holding.step({ kind: 'imageInstalled', index, image }, now, effects),
       shardImage: () => sharding.image(),

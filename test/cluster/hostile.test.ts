@@ -26,7 +26,7 @@ function learner(effects: ClusterEffect[]): Replica {
       send: () => {},
       onRaftEvent: () => {},
       onRaftReply: () => {},
-      onShardCommand: () => {},
+      onCommand: () => {},
       onApplied: () => {},
       onImage: () => {},
       shardImage: () => new Uint8Array(),

@@ -32,7 +32,7 @@ class Bench {
         send: () => {},
         onRaftEvent: () => {},
         onRaftReply: () => {},
-        onShardCommand: () => {},
+        onCommand: () => {},
         onApplied: (index) => {
           this.applied = index;
         },

@@ -3,16 +3,20 @@ import { ByteReader, ByteWriter, concatBytes } from '../../base/bytes.ts';
 import { DecodeError } from '../../base/errors.ts';
 import type { MemberId } from '../../model/ids.ts';
 import { isMemberId } from '../../model/ids.ts';
+import { writeKvBatch } from '../kv/batch.ts';
 
 const FOUND = 1;
 /** Body: wire/sharding/map-entry.ts. */
 const SHARD = 2;
 const EXCLUDE = 3;
 const INCLUDE = 4;
+/** Body: wire/kv/batch.ts. 17 to 31 are kept for the key-value store. */
+const KV = 16;
 
 export type Command =
   | { readonly kind: 'found'; readonly clusterName: string; readonly createdMs: number; readonly shardCount: number }
   | { readonly kind: 'shard'; readonly bytes: Uint8Array }
+  | { readonly kind: 'kv'; readonly bytes: Uint8Array }
   /** An operator removed this member: nobody brings it back by itself. */
   | { readonly kind: 'exclude'; readonly member: MemberId }
   /** An operator wants it again. */
@@ -29,11 +33,22 @@ export function encodeCommand(command: Command): Uint8Array {
         .finish();
     case 'shard':
       return concatBytes([Uint8Array.of(SHARD), command.bytes]);
+    case 'kv':
+      return concatBytes([Uint8Array.of(KV), command.bytes]);
     case 'exclude':
       return new ByteWriter(64).u8(EXCLUDE).text(command.member).finish();
     case 'include':
       return new ByteWriter(64).u8(INCLUDE).text(command.member).finish();
   }
+}
+
+/** A `kv` command in one go: these are many. */
+export function encodeKvCommand(timeMs: number, items: readonly Uint8Array[]): Uint8Array {
+  let size = 32;
+  for (const item of items) size += item.length + 4;
+  const out = new ByteWriter(size).u8(KV);
+  writeKvBatch(out, timeMs, items);
+  return out.finish();
 }
 
 /** Throws {@link DecodeError}. */
@@ -45,6 +60,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
       return { kind: 'found', clusterName: reader.text(256), createdMs: reader.u64(), shardCount: reader.varint() };
     case SHARD:
       return { kind: 'shard', bytes: reader.raw(reader.left) };
+    case KV:
+      return { kind: 'kv', bytes: reader.raw(reader.left) };
     case EXCLUDE:
       return { kind: 'exclude', member: readMember(reader) };
     case INCLUDE:
