@@ -31,9 +31,31 @@ export {
   OutcomeUnknownError,
   RefusedError,
   StoppedError,
+  StorageShortError,
   TagsTooLargeError,
   UnknownNodeError,
 } from './runtime/handle-errors.ts';
 export { LivenessChecker, type LivenessCheckerOptions } from './runtime/liveness-checker.ts';
 export { LivenessEndpoint } from './runtime/liveness-endpoint.ts';
 export type { NodeHandle } from './runtime/node-handle.ts';
+export {
+  type KvBytes,
+  type KvCallOptions,
+  KvClient,
+  type KvKeys,
+  type KvRangeAnswer,
+  type KvRangeOptions,
+  type KvReadOptions,
+  type KvTxnAnswer,
+} from './runtime/kv-client.ts';
+export {
+  BusyError,
+  InvalidKvRequestError,
+  NoLeaderError,
+  ReplyGoneError,
+  SessionExpiredError,
+  SessionMisusedError,
+  StoreFullError,
+  TooLargeError,
+} from './runtime/kv-errors.ts';
+export type { KeyValue, KvCompare, KvMutation, KvOperation, KvResult, Revision } from './model/kv.ts';

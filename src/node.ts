@@ -14,9 +14,14 @@ import { NodeGossip } from './node-gossip.ts';
 import { type NodeRunner, type NodeRunnerHooks, NotRunningError } from './node-runner.ts';
 import type { Logger } from './ports/logger.ts';
 import { callListener } from './runtime/node-loop.ts';
+import { askHandle, KvClient } from './runtime/kv-client.ts';
 import type { NodeHandle } from './runtime/node-handle.ts';
+import { settledWithin } from './runtime/settled-within.ts';
 import { type ShardReadings, shardReadings } from './shard-readings.ts';
 import { ThreadNode } from './thread-node.ts';
+
+/** Sessions that do not end within it end by themselves, after an hour. */
+const SESSIONS_CLOSE_MS = 500;
 
 export interface FunkNodeHooks {
   readonly logger?: Logger;
@@ -158,6 +163,13 @@ export class FunkNode implements AsyncDisposable {
   /** User events and queries; its calls throw {@link NotRunningError} before `start`. */
   readonly gossip: NodeGossip = new NodeGossip(() => this.handle);
 
+  /**
+   * Keys and values that the whole cluster agrees on, with the semantics of etcd; any node may ask. Writes are tried again until their time is
+   * over and take effect once; reads see every write that was answered before, unless they ask for less. Its calls throw
+   * {@link NotRunningError} before `start`.
+   */
+  readonly kv: KvClient = new KvClient(askHandle(() => this.handle));
+
   /** The public streams; see `NodeStreams`. @throws {NotRunningError} before `start`. */
   get streams(): NodeStreams {
     this.#streams ??= nodeStreams(this.handle);
@@ -211,6 +223,7 @@ export class FunkNode implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     const runner = await this.#opening?.catch(() => undefined);
+    if (this.#runner?.handle !== undefined) await settledWithin(this.kv.close(), SESSIONS_CLOSE_MS);
     await runner?.stop();
   }
 }

@@ -13,9 +13,20 @@ import {
   OutcomeUnknownError,
   RefusedError,
   StoppedError,
+  StorageShortError,
   TagsTooLargeError,
   UnknownNodeError,
 } from './runtime/handle-errors.ts';
+import {
+  BusyError,
+  InvalidKvRequestError,
+  NoLeaderError,
+  ReplyGoneError,
+  SessionExpiredError,
+  SessionMisusedError,
+  StoreFullError,
+  TooLargeError,
+} from './runtime/kv-errors.ts';
 import { ownershipMemory } from './runtime/shared-ownership.ts';
 import { type ErrorClass, errorFrom } from './runtime/thread-failures.ts';
 import { type FromThread, type ThreadMemory, type ToThread, threadWords } from './runtime/thread-messages.ts';
@@ -29,12 +40,21 @@ const KNOWN_ERRORS: readonly ErrorClass[] = [
   ConfigError,
   NotRunningError,
   AlreadyMemberError,
+  BusyError,
+  InvalidKvRequestError,
   JoinFailedError,
+  NoLeaderError,
   NotLeaderError,
   OutcomeUnknownError,
   RefusedError,
+  ReplyGoneError,
+  SessionExpiredError,
+  SessionMisusedError,
   StoppedError,
+  StorageShortError,
+  StoreFullError,
   TagsTooLargeError,
+  TooLargeError,
   UnknownNodeError,
 ];
 

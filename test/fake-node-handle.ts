@@ -1,5 +1,6 @@
 /** A node without a cluster: a NodeHandle whose view, numbers and answers a test sets. Nothing here waits or listens. */
 import { callListenerSoon } from '../src/runtime/node-loop.ts';
+import { Kv } from '../src/kv/kv.ts';
 import type { Backup } from '../src/model/backup.ts';
 import { parseEndpoint, type Endpoint } from '../src/model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../src/model/gossip-request.ts';
@@ -13,6 +14,7 @@ import {
   type Stamp,
   type Term,
 } from '../src/model/ids.ts';
+import type { KvAnswer, KvReply, KvRequest } from '../src/model/kv.ts';
 import type { Configuration } from '../src/model/log.ts';
 import type { NodeEvent } from '../src/model/node-event.ts';
 import type { NodeState } from '../src/model/node-state.ts';
@@ -27,6 +29,7 @@ import {
   RefusedError,
   UnknownNodeError,
 } from '../src/runtime/handle-errors.ts';
+import { doneOrError, type KvDone } from '../src/runtime/kv-errors.ts';
 import type { CallOptions, Discovered, NodeHandle } from '../src/runtime/node-handle.ts';
 
 export interface FakeCall {
@@ -39,6 +42,7 @@ export interface FakeCall {
     | 'stepDown'
     | 'drain'
     | 'backup'
+    | 'kv'
     | 'confirmShardMap'
     | 'released'
     | 'discovered';
@@ -54,6 +58,7 @@ export interface FakeAnswers {
   stepDown?: (options?: CallOptions) => Promise<void>;
   drain?: (options?: CallOptions) => Promise<void>;
   backup?: () => Promise<Backup>;
+  kv?: (request: KvRequest) => KvAnswer | undefined;
   confirmShardMap?: (node: NodeId, version: number) => { success: boolean; currentIndex: number };
 }
 
@@ -66,6 +71,8 @@ export class FakeNodeHandle implements NodeHandle {
   #stats: NodeStats;
   readonly #listeners = new Set<(event: NodeEvent) => void>();
   #lastEvent: NodeEvent | undefined;
+  readonly #kv: Kv = new Kv();
+  #lastIndex = 0;
 
   constructor(view: NodeView, answers: FakeAnswers = {}) {
     this.#view = view;
@@ -181,6 +188,19 @@ export class FakeNodeHandle implements NodeHandle {
     if (this.answers.drain !== undefined) return this.answers.drain(options);
     this.enter('Draining');
     return Promise.resolve();
+  }
+
+  /** By a store of its own, as a cluster of this node alone would. */
+  kv(request: KvRequest): Promise<KvDone> {
+    this.calls.push({ name: 'kv', argument: request });
+    this.#lastIndex += 1;
+    const replies =
+      request.kind === 'read'
+        ? [this.#kv.range(request.query)]
+        : this.#kv.apply(this.#lastIndex as LogIndex, 1 as Term, { timeMs: this.monotonicMs, items: [request] });
+    const outcome = this.answers.kv?.(request) ?? { kind: 'reply', reply: replies[0] as KvReply };
+    const done = doneOrError(outcome);
+    return done instanceof Error ? Promise.reject(done) : Promise.resolve(done);
   }
 
   backup(): Promise<Backup> {
@@ -395,6 +415,21 @@ export function zeroStats(): NodeStats {
       proposalsRefused: 0,
       logBytes: 0,
       lag: {},
+    },
+    kv: {
+      revision: 1,
+      keys: 0,
+      bytes: 0,
+      sessions: 0,
+      waiting: 0,
+      proposed: 0,
+      batches: 0,
+      quorumReads: 0,
+      leaseReads: 0,
+      staleReads: 0,
+      forwarded: 0,
+      refused: 0,
+      unknown: 0,
     },
     sharding: {
       shardCount: 0,

@@ -177,7 +177,8 @@ export class Affiliation {
       if (hasDissolved(voters, neighbourhood, this.#clusterId)) return { kind: 'dissolve', into: theirs };
       return this.#remind(theirs, stranger.node, now);
     }
-    if (voters.length > 1) return this.#remind(theirs, stranger.node, now);
+    // Somebody's keys would be lost with the data.
+    if (voters.length > 1 || !replica.state.kv.isUntouched) return this.#remind(theirs, stranger.node, now);
     const other = this.#other;
     if (other === undefined || other.clusterId !== theirs) return this.#ask(stranger, now);
     // An empty single-voter cluster gives way; of two such, the one with the larger id.

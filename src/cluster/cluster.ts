@@ -24,28 +24,24 @@ import type { ServingEdition } from '../model/shard-map.ts';
 import { TAG_CLUSTER_ID, TAG_STAMP } from '../model/tags.ts';
 import type { RaftEvent, RaftReadings } from '../raft/messages.ts';
 import { Serf } from '../serf/serf.ts';
-import { Sharding } from '../sharding/sharding.ts';
 import { AddressBook } from './address-book.ts';
 import { Affiliation } from './affiliation.ts';
 import { Binding } from './binding.ts';
 import type { ClusterConfig } from './config.ts';
 import type { Core } from './core.ts';
+import { type CoreHost, makeCore } from './core-parts.ts';
 import { Founding } from './founding.ts';
 import { isUnwritten, mintBoot } from './founding-log.ts';
 import { Gossip } from './gossip.ts';
-import { Holding } from './holding.ts';
 import { LeaveTaking } from './leave-taking.ts';
 import { LivenessWatch } from './liveness-watch.ts';
 import type { ClusterEffect, ClusterInput } from './messages.ts';
 import { mergeFilterFor, Neighbourhood } from './neighbourhood.ts';
 import { PostOffice } from './post-office.ts';
 import { makeStats, makeView, type Parts, shardMapStatus } from './readings.ts';
-import { Replica } from './replica.ts';
 import { Requests } from './requests.ts';
-import { DEFAULT_SNAPSHOT_POLICY } from './snapshot-schedule.ts';
 import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
-import { Steward } from './steward.ts';
 import { SelfWatch } from './self-watch.ts';
 
 export { mintClusterId } from './founding-log.ts';
@@ -139,15 +135,18 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     if (!this.#isStarted) return;
     this.#gossip.tick(now, effects);
     this.#livenessWatch.tick(this.#core, now, effects);
+    this.#core.kv.flush(now, effects);
     this.#core.replica.tick(now, effects);
+    this.#core.kv.flushAnswers(effects);
     this.#core.holding.tick(now, effects);
     this.#settle(now, effects);
   }
 
   nextDeadline(): MonotonicMs {
     if (!this.#isStarted) return Number.POSITIVE_INFINITY;
-    const { replica, holding, steward } = this.#core;
+    const { replica, holding, steward, kv } = this.#core;
     return Math.min(
+      kv.nextDeadline(),
       this.#serf.nextDeadline(),
       this.#livenessWatch.liveness.nextDeadline(),
       replica.nextDeadline(),
@@ -177,7 +176,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     return makeView({ config: this.#config, endpoints: this.#endpoints, parts: this.#parts(), standing }, now);
   }
 
-  stats(): Pick<NodeStats, 'swim' | 'serf' | 'raft' | 'sharding' | 'liveness'> {
+  stats(): Pick<NodeStats, 'swim' | 'serf' | 'raft' | 'kv' | 'sharding' | 'liveness'> {
     return makeStats(this.#parts());
   }
 
@@ -239,6 +238,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
         return;
       case 'peerUnreachable':
         replica.step({ kind: 'peerUnreachable', peer: input.peer }, now, effects);
+        this.#core.kv.onPeerUnreachable(input.peer, now);
         return;
       case 'persisted':
       case 'persistFailed':
@@ -269,6 +269,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
         return;
       case 'request':
         this.#requests.onRequest(input.requestId, input.request, now, effects);
+        return;
+      case 'kvQuestions':
+        this.#core.kv.onQuestions(input.questions, now, effects);
         return;
       default:
         unreachable(input);
@@ -357,51 +360,17 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   // The parts.
 
   #makeCore(self: MemberId, boot: Boot, now: MonotonicMs): Core {
-    const config = this.#config;
-    const replica = this.#makeReplica();
-    const identity = { node: config.nodeId, boot, dirLocked: config.isDirectoryLocked };
-    const holding = new Holding(new Sharding(config.sharding, identity, this.#random, now), {
-      self,
-      boot,
-      replica,
-      send: (to, message, effects) => this.#post.send(to, message, effects),
-      memberOf: (node) => this.#neighbourhood.peer(node)?.member,
-      nextRequestId: () => this.#nextRequestId(),
-      hasReleaseHook: config.hasReleaseHook,
-    });
-    const steward = new Steward({
-      self,
-      replica,
+    const host: CoreHost = {
+      config: this.#config,
+      random: this.#random,
       neighbourhood: this.#neighbourhood,
-      votersWanted: config.votersWanted,
-      isAutoJoin: config.isAutoJoin,
-      clusterAgeMs: (at) => this.#wallMs(at) - (replica.state.founding?.createdMs ?? 0),
+      send: (to, message, effects) => this.#post.send(to, message, effects),
+      onRaftEvent: (event, at, effects) => this.#onRaftEvent(event, at, effects),
+      onRaftReply: (requestId, outcome, effects) => this.#requests.onRaftReply(requestId, outcome, effects),
+      wallMs: (at) => this.#wallMs(at),
       nextRequestId: () => this.#nextRequestId(),
-    });
-    return { self, replica, holding, steward };
-  }
-
-  #makeReplica(): Replica {
-    return new Replica(
-      this.#config.raft,
-      this.#config.snapshots ?? DEFAULT_SNAPSHOT_POLICY,
-      {
-        send: (to, message, effects) => this.#post.send(to, message, effects),
-        onRaftEvent: (event, now, effects) => this.#onRaftEvent(event, now, effects),
-        onRaftReply: (requestId, outcome, now, effects) => {
-          if (this.#core.steward.onRaftReply(requestId, outcome, now)) return;
-          this.#requests.onRaftReply(requestId, outcome, effects);
-        },
-        onCommand: (entry, applied, now, effects) => {
-          if (applied.kind === 'shard') this.#core.holding.onShardCommand(entry, applied.bytes, now, effects);
-        },
-        onApplied: (index, now, effects) => this.#core.holding.onApplied(index, now, effects),
-        onImage: (index, image, now, effects) =>
-          this.#core.holding.step({ kind: 'imageInstalled', index, image }, now, effects),
-        shardImage: () => this.#core.holding.sharding.image(),
-      },
-      this.#random,
-    );
+    };
+    return makeCore(host, self, boot, now);
   }
 
   #makePostOffice(): PostOffice {
@@ -431,6 +400,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       send: (to, message, effects) => this.#post.send(to, message, effects),
       setClusterId: (clusterId, now, effects) => this.#setClusterId(clusterId, now, effects),
       rebuild: (self, now, effects) => {
+        this.#core.kv.end('this node has left that cluster', effects);
         this.#core = this.#makeCore(self, mintBoot(this.#random), now);
         this.#livenessWatch.refreshSoon();
         this.#leaveTaking.onRebuilt(now, effects);

@@ -33,6 +33,8 @@ export interface ClusterConfig {
   readonly raft: RaftConfig;
   /** Default: every 10,000 entries or 32 MiB, 5,000 entries kept. */
   readonly snapshots?: SnapshotPolicy;
+  /** Reads may rest on the leader lease: the operator has said that no host is ever suspended (raft.md 7.2). */
+  readonly hasLeaseReads?: boolean;
   readonly sharding: ShardingConfig;
   readonly liveness: LivenessConfig;
 }

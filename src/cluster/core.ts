@@ -3,6 +3,7 @@ import type { MemberId } from '../model/ids.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import type { Holding } from './holding.ts';
+import type { KvDesk } from './kv-desk.ts';
 import type { ClusterEffect } from './messages.ts';
 import type { Replica } from './replica.ts';
 import type { Steward } from './steward.ts';
@@ -12,6 +13,7 @@ export interface Core {
   readonly replica: Replica;
   readonly holding: Holding;
   readonly steward: Steward;
+  readonly kv: KvDesk;
 }
 
 export function notify(event: NodeEvent, effects: ClusterEffect[]): void {

@@ -3,6 +3,7 @@ import type { AgreedCopy } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Stamp, StreamId } from '../model/ids.ts';
+import type { KvAnswer, KvRequest } from '../model/kv.ts';
 import type { PersistBatch, SnapshotMeta } from '../model/log.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
@@ -38,7 +39,19 @@ export type ClusterInput =
   | { readonly kind: 'released'; readonly version: LogIndex }
   /** clusterfunk's `ConfirmShardMap`: a holder's acknowledgement that came by another way. */
   | { readonly kind: 'confirmed'; readonly node: NodeId; readonly version: LogIndex }
-  | { readonly kind: 'request'; readonly requestId: RequestId; readonly request: ClusterRequest };
+  | { readonly kind: 'request'; readonly requestId: RequestId; readonly request: ClusterRequest }
+  /** Requests to the coordination state: all of a turn together, for they are many. Each is answered once, by `kvAnswers`. */
+  | { readonly kind: 'kvQuestions'; readonly questions: readonly KvQuestion[] };
+
+export interface KvQuestion {
+  readonly requestId: RequestId;
+  readonly request: KvRequest;
+}
+
+export interface KvOutcome {
+  readonly requestId: RequestId;
+  readonly answer: KvAnswer;
+}
 
 /** What came of what the disk was asked for, and how much room it has. */
 export type StorageInput =
@@ -94,6 +107,7 @@ export type ClusterEffect =
   /** Keep these keys (base64, the primary first) in the keyring file, one effect after the other; answered by `keyringSaved`. */
   | { readonly kind: 'saveKeyring'; readonly save: number; readonly keys: readonly string[] }
   | { readonly kind: 'reply'; readonly requestId: RequestId; readonly outcome: ClusterOutcome }
+  | { readonly kind: 'kvAnswers'; readonly answers: readonly KvOutcome[] }
   | { readonly kind: 'notify'; readonly event: NodeEvent }
   | { readonly kind: 'stop'; readonly reason: string; readonly exitCode: number };
 

@@ -68,13 +68,14 @@ export class PostOffice {
   }
 
   #deliver(frame: PeerFrame, now: MonotonicMs, effects: ClusterEffect[]): void {
-    const { replica, holding } = this.#host.core();
+    const { replica, holding, kv } = this.#host.core();
     const { message, from } = frame;
     const isOurs = frame.clusterId !== undefined && frame.clusterId === replica.clusterId;
     if (message.kind === 'request') this.#onRequest(frame, message, now, effects);
     else if (message.kind === 'response') this.#host.onAnswer(from, message.answer, now, effects);
     else if (!isOurs || (isForRaft(message) && replica.raft === undefined)) this.#onForeign(frame, effects);
     else if (message.kind === 'lease') holding.onLeaseFrame(from, message, now, effects);
+    else if (message.kind === 'kvAsk' || message.kind === 'kvAnswer') kv.onPeerMessage(from, message, now, effects);
     else {
       replica.onPeerMessage(from, message, now, effects);
       if (message.kind === 'raft') holding.onRaftFrame(from, now, effects);
@@ -103,7 +104,10 @@ export class PostOffice {
       // Nobody may give way to a cluster that has no leader: it may never have one again.
       if (replica.knownLeader(self, now).leader === undefined) return;
       const voters = replica.configuration.voters.length;
-      respond({ kind: 'description', clusterId: replica.clusterId, voters, isEmpty: true }, effects);
+      respond(
+        { kind: 'description', clusterId: replica.clusterId, voters, isEmpty: replica.state.kv.isUntouched },
+        effects,
+      );
     } else if (frame.clusterId !== replica.clusterId) {
       drop('peer', 'of another cluster', effects);
     } else if (!replica.isLeader) {

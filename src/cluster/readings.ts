@@ -14,6 +14,7 @@ import type { StorageRoom } from '../model/storage-room.ts';
 import type { Serf } from '../serf/serf.ts';
 import type { ClusterConfig } from './config.ts';
 import type { Holding } from './holding.ts';
+import type { KvDesk } from './kv-desk.ts';
 import type { Neighbourhood, Peer } from './neighbourhood.ts';
 import type { Replica } from './replica.ts';
 
@@ -23,6 +24,7 @@ export interface Parts {
   readonly neighbourhood: Neighbourhood;
   readonly replica: Replica;
   readonly holding: Holding;
+  readonly kv: KvDesk;
   readonly liveness: Liveness;
   readonly room: StorageRoom;
   readonly ailment: Ailment | undefined;
@@ -76,8 +78,8 @@ export function makeView({ config, endpoints, parts, standing }: ViewSource, now
   };
 }
 
-export function makeStats(parts: Parts): Pick<NodeStats, 'swim' | 'serf' | 'raft' | 'sharding' | 'liveness'> {
-  const { replica, serf, holding, liveness } = parts;
+export function makeStats(parts: Parts): Pick<NodeStats, 'swim' | 'serf' | 'raft' | 'kv' | 'sharding' | 'liveness'> {
+  const { replica, serf, holding, liveness, kv } = parts;
   const { raft, configuration, state } = replica;
   return {
     swim: serf.swimStats,
@@ -99,6 +101,7 @@ export function makeStats(parts: Parts): Pick<NodeStats, 'swim' | 'serf' | 'raft
             messagesReceived: replica.messagesReceived,
             messagesDropped: replica.messagesDropped,
           },
+    kv: kv.stats,
     sharding: holding.sharding.stats,
     liveness: liveness.stats,
   };

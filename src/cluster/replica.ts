@@ -228,6 +228,8 @@ export class Replica {
         this.#stopReason ??= this.#digests.onMessage(from, message, effects);
         return;
       case 'lease':
+      case 'kvAsk':
+      case 'kvAnswer':
       case 'request':
       case 'response':
         throw new InvariantError(`${message.kind} is not the replica's`);

@@ -14,15 +14,13 @@ import { ByteWriter } from '../base/bytes.ts';
 import { DecodeError } from '../base/errors.ts';
 import { crc32c } from '../base/crc32c.ts';
 import type { LogIndex, Term } from '../model/ids.ts';
-import type { KvMutation, KvStats, KvTransaction, RangeQuery, Revision, SessionMark } from '../model/kv.ts';
+import type { KvMutation, KvStats, RangeQuery, Revision, SessionMark } from '../model/kv.ts';
 import { KV_BATCH_ITEMS_MAX } from '../wire/kv/limits.ts';
 import { readKvImage, writeKvImage } from './image.ts';
 import { FIRST_REVISION, Keyspace } from './keyspace.ts';
 import type { KvBatch, KvItem, KvReply } from './messages.ts';
 import { Sessions } from './sessions.ts';
-import { mutate, readTransaction } from './transaction.ts';
-
-export { isReadOnly, problemOf } from './transaction.ts';
+import { mutate } from './transaction.ts';
 
 /** Throws {@link DecodeError} unless a state can be restored from it. */
 export function checkKvImage(bytes: Uint8Array): void {
@@ -70,11 +68,6 @@ export class Kv {
 
   range(query: RangeQuery): KvReply {
     return this.#done(this.#keys.range(query));
-  }
-
-  /** Of one that only reads. */
-  readTransaction(transaction: KvTransaction): KvReply {
-    return this.#done(readTransaction(this.#keys, transaction));
   }
 
   /** Equal in replicas that have applied the same; what it costs does not grow with what is stored. */

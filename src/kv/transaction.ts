@@ -1,14 +1,14 @@
 /** What a mutation does to the keys: decided as a whole before anything changes, then done as one write. */
 import { unreachable } from '../base/assert.ts';
 import { binaryText, compareBytes } from '../base/bytes.ts';
-import type { KeyValue, KvCompare, KvMutation, KvOperation, KvRelation, KvResult, KvTransaction } from '../model/kv.ts';
+import type { KeyValue, KvCompare, KvMutation, KvOperation, KvRelation, KvResult } from '../model/kv.ts';
 import { KV_KEY_BYTES_MAX } from '../wire/kv/limits.ts';
 import type { Keyspace } from './keyspace.ts';
 
 export type Refused = { readonly kind: 'refused'; readonly code: 'INVALID' | 'NO_SPACE'; readonly reason: string };
 
 /** Why it cannot be done, whatever the state; undefined when it can. */
-export function problemOf(mutation: KvMutation): string | undefined {
+function problemOf(mutation: KvMutation): string | undefined {
   if (mutation.kind !== 'txn') return problemOfOperation(mutation);
   const { compares, success, failure } = mutation;
   if (compares.some(({ key }) => key.length === 0)) return 'a key is empty';
@@ -22,12 +22,6 @@ export function problemOf(mutation: KvMutation): string | undefined {
   return undefined;
 }
 
-/** Whether it only reads. */
-export function isReadOnly(mutation: KvMutation): boolean {
-  if (mutation.kind !== 'txn') return false;
-  return [...mutation.success, ...mutation.failure].every(({ kind }) => kind === 'range');
-}
-
 /** Nothing has changed when it is refused. */
 export function mutate(keys: Keyspace, mutation: KvMutation, bytesMax: number): KvResult | Refused {
   const problem = problemOf(mutation);
@@ -36,15 +30,6 @@ export function mutate(keys: Keyspace, mutation: KvMutation, bytesMax: number): 
   const succeeded = mutation.compares.every((compare) => holds(keys.get(compare.key), compare));
   const branch = succeeded ? mutation.success : mutation.failure;
   return write(keys, branch, bytesMax, (results) => ({ kind: 'txn', succeeded, results }));
-}
-
-/** A transaction that only reads, as it stands now. */
-export function readTransaction(keys: Keyspace, { compares, success, failure }: KvTransaction): KvResult {
-  const succeeded = compares.every((compare) => holds(keys.get(compare.key), compare));
-  const results = (succeeded ? success : failure).flatMap((operation) =>
-    operation.kind === 'range' ? [keys.range(operation)] : [],
-  );
-  return { kind: 'txn', succeeded, results };
 }
 
 function write(

@@ -1,4 +1,5 @@
 /** Plain numbers of every room, read at scrape time. Counters only rise; all durations are milliseconds. */
+import type { KvStats } from './kv.ts';
 
 export interface SwimStats {
   membersAlive: number;
@@ -105,6 +106,23 @@ export interface RaftStats {
   lag: Record<string, number>;
 }
 
+/** Of the coordination state, and of what is asked of it at this node. */
+export interface KvDeskStats extends KvStats {
+  /** Taken and not answered. */
+  readonly waiting: number;
+  /** Requests that went into the log from here, as leader, and the entries that they went in. */
+  readonly proposed: number;
+  readonly batches: number;
+  readonly quorumReads: number;
+  readonly leaseReads: number;
+  readonly staleReads: number;
+  /** Passed on to another node. */
+  readonly forwarded: number;
+  /** Before anything was changed. */
+  readonly refused: number;
+  readonly unknown: number;
+}
+
 export interface ShardingStats {
   shardCount: number;
   shardsOwned: number;
@@ -171,6 +189,7 @@ export interface NodeStats {
   readonly serf: Readonly<SerfStats>;
   /** Undefined on a node without a log. */
   readonly raft: Readonly<RaftStats> | undefined;
+  readonly kv: KvDeskStats;
   readonly sharding: Readonly<ShardingStats>;
   readonly liveness: Readonly<LivenessStats>;
   readonly storage: Readonly<StorageStats> | undefined;

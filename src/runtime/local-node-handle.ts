@@ -5,6 +5,7 @@ import type { Backup } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { LogIndex, NodeId, ShardId } from '../model/ids.ts';
+import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats, PeerStats, StorageStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
@@ -20,6 +21,7 @@ import {
   TagsTooLargeError,
   UnknownNodeError,
 } from './handle-errors.ts';
+import { doneOrError, type KvDone } from './kv-errors.ts';
 import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
 import type { NodeLoop } from './node-loop.ts';
 import type { SystemClock } from './system-clock.ts';
@@ -102,6 +104,24 @@ export class LocalNodeHandle implements NodeHandle {
 
   async drain(options?: CallOptions): Promise<void> {
     await this.#ask({ kind: 'drain' }, undefined, options);
+  }
+
+  kv(request: KvRequest, options?: CallOptions): Promise<KvDone> {
+    const signal = options?.signal;
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const onAbort = (): void => {
+        this.#loop.abandon(requestId);
+        reject(signal?.reason instanceof Error ? signal.reason : new OutcomeUnknownError('the call was aborted'));
+      };
+      const requestId = this.#loop.askKv(request, (answer) => {
+        signal?.removeEventListener('abort', onAbort);
+        const outcome = doneOrError(answer);
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
   }
 
   async backup(options?: CallOptions): Promise<Backup> {

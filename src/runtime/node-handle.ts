@@ -3,10 +3,12 @@ import type { Backup } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { NodeId, ShardId } from '../model/ids.ts';
+import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { Ownership } from '../model/shard-map.ts';
 import type { NodeStats } from '../model/node-stats.ts';
+import type { KvDone } from './kv-errors.ts';
 
 export interface CallOptions {
   /** Aborting rejects the promise; what was asked for may still happen. */
@@ -44,6 +46,13 @@ export interface NodeHandle {
   stepDown(options?: CallOptions): Promise<void>;
   /** Moves this node's shards away, then resolves. */
   drain(options?: CallOptions): Promise<void>;
+  /**
+   * Asks something of the coordination state, whoever can do it. Resolves with what was done, by which revision. Rejects with the errors
+   * of `kv-errors.ts`, each of which says whether anything changed, with OutcomeUnknownError when nobody can say, with StoppedError,
+   * RefusedError (of no cluster), StorageShortError. Do not write to the bytes of the request before it settles, nor ever to those of
+   * the answer: they are the state's own.
+   */
+  kv(request: KvRequest, options?: CallOptions): Promise<KvDone>;
   /** What the cluster has agreed on, as this node has it. Rejects with {@link RefusedError} while it has nothing. */
   backup(options?: CallOptions): Promise<Backup>;
   /** An acknowledgement of a shard map that came by clusterfunk's RPC. */

@@ -4,8 +4,9 @@
  */
 import { unreachable } from '../base/assert.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { ClusterEffect, ClusterInput, ClusterOutcome, ClusterRequest } from '../cluster/messages.ts';
+import type { ClusterEffect, ClusterInput, ClusterOutcome, ClusterRequest, KvQuestion } from '../cluster/messages.ts';
 import type { RequestId } from '../model/ids.ts';
+import type { KvAnswer, KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { LoopStats } from '../model/node-stats.ts';
 import { ClockWatch, type SystemClock } from './system-clock.ts';
@@ -40,6 +41,9 @@ export class NodeLoop {
   readonly #inbox: ClusterInput[] = [];
   readonly #listeners: Set<(event: NodeEvent) => void> = new Set();
   readonly #waiting: Map<RequestId, (outcome: ClusterOutcome) => void> = new Map();
+  readonly #kvWaiting: Map<RequestId, (answer: KvAnswer) => void> = new Map();
+  /** Of the input that waits in the inbox, if one does: those of a turn go together. */
+  #kvQuestions: KvQuestion[] | undefined;
   #turnWaiters: (() => void)[] = [];
   #lastRequestId = 0;
   #isScheduled = false;
@@ -101,9 +105,27 @@ export class NodeLoop {
     return requestId;
   }
 
+  /** Ends in exactly one call of `answer`. */
+  askKv(request: KvRequest, answer: (answer: KvAnswer) => void): RequestId {
+    this.#lastRequestId += 1;
+    const requestId = this.#lastRequestId as RequestId;
+    if (this.#isStopped) {
+      answer({ kind: 'refused', code: 'STOPPED', reason: STOPPED_REASON });
+      return requestId;
+    }
+    this.#kvWaiting.set(requestId, answer);
+    if (this.#kvQuestions === undefined) {
+      this.#kvQuestions = [];
+      this.post({ kind: 'kvQuestions', questions: this.#kvQuestions });
+    }
+    this.#kvQuestions.push({ requestId, request });
+    return requestId;
+  }
+
   /** The caller has lost interest: its answer is dropped, what was asked for may still happen. */
   abandon(requestId: RequestId): void {
     this.#waiting.delete(requestId);
+    this.#kvWaiting.delete(requestId);
   }
 
   /** Posts, and resolves after the turn that took it in; at once when the node has stopped. */
@@ -131,6 +153,9 @@ export class NodeLoop {
     this.#inbox.length = 0;
     for (const answer of this.#waiting.values()) answer(STOPPED);
     this.#waiting.clear();
+    // What was handed over may be in the log.
+    for (const answer of this.#kvWaiting.values()) answer({ kind: 'unknown', reason: STOPPED_REASON });
+    this.#kvWaiting.clear();
     for (const resolve of this.#turnWaiters.splice(0)) resolve();
     this.#lastEvent = { kind: 'stopped', reason, exitCode };
     this.#emit(this.#lastEvent);
@@ -175,6 +200,7 @@ export class NodeLoop {
     const effects: ClusterEffect[] = [];
     const jump = this.#watch.take();
     const inputs = this.#inbox.splice(0);
+    this.#kvQuestions = undefined;
     // Read after the messages were taken: no heartbeat is dated before it was sent (ownership.md 1).
     const now = this.#clock.monotonic();
     if (jump > 0) this.#cluster.step({ kind: 'clockJumped', byMs: jump }, now, effects);
@@ -220,6 +246,9 @@ export class NodeLoop {
       case 'reply':
         this.#answer(effect.requestId, effect.outcome);
         return;
+      case 'kvAnswers':
+        for (const { requestId, answer } of effect.answers) this.#answerKv(requestId, answer);
+        return;
       case 'notify':
         this.#emit(effect.event);
         return;
@@ -235,6 +264,12 @@ export class NodeLoop {
     const answer = this.#waiting.get(requestId);
     this.#waiting.delete(requestId);
     answer?.(outcome);
+  }
+
+  #answerKv(requestId: RequestId, answer: KvAnswer): void {
+    const settle = this.#kvWaiting.get(requestId);
+    this.#kvWaiting.delete(requestId);
+    settle?.(answer);
   }
 
   #emit(event: NodeEvent): void {
@@ -264,4 +299,5 @@ export function callListenerSoon(listener: (event: NodeEvent) => void, event: No
   };
 }
 
-const STOPPED: ClusterOutcome = { kind: 'refused', code: 'STOPPED', reason: 'the node has stopped', leader: undefined };
+const STOPPED_REASON = 'the node has stopped';
+const STOPPED: ClusterOutcome = { kind: 'refused', code: 'STOPPED', reason: STOPPED_REASON, leader: undefined };

@@ -162,6 +162,8 @@ async function perform(handle: NodeHandle, call: HandleCall, options: CallOption
       return await handle.join(call.addresses, { ...options, replay: call.replay });
     case 'gossip':
       return await handle.gossip(call.request, options);
+    case 'kv':
+      return await handle.kv(call.request, options);
     case 'backup':
       return await handle.backup(options);
     case 'setTags':

@@ -3,9 +3,11 @@ import type { Backup } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { NodeId, ShardId } from '../model/ids.ts';
+import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { LogLevel } from '../ports/logger.ts';
+import type { KvDone } from './kv-errors.ts';
 import type { Discovered } from './node-handle.ts';
 import type { ThreadFailure } from './thread-failures.ts';
 import type { ViewAnswer } from './thread-view.ts';
@@ -33,11 +35,12 @@ export type HandleCall =
   | { readonly name: 'join'; readonly addresses: readonly Endpoint[]; readonly replay: boolean }
   | { readonly name: 'setTags'; readonly tags: ReadonlyMap<string, string | undefined> }
   | { readonly name: 'gossip'; readonly request: GossipRequest }
+  | { readonly name: 'kv'; readonly request: KvRequest }
   | { readonly name: 'addNode' | 'removeNode'; readonly node: NodeId }
   | { readonly name: 'stepDown' | 'drain' | 'backup' };
 
-/** Of `join`, `gossip`, `backup`; undefined of all others. */
-export type CallValue = number | GossipOutcome | Backup | undefined;
+/** Of `join`, `gossip`, `kv`, `backup`; undefined of all others. */
+export type CallValue = number | GossipOutcome | KvDone | Backup | undefined;
 
 export type ToThread =
   | { readonly kind: 'call'; readonly id: number; readonly call: HandleCall }

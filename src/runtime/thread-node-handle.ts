@@ -4,12 +4,14 @@ import type { Backup } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { NodeId, ShardId } from '../model/ids.ts';
+import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { Ownership } from '../model/shard-map.ts';
 import { OutcomeUnknownError, StoppedError } from './handle-errors.ts';
 import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
+import type { KvDone } from './kv-errors.ts';
 import { callListener, callListenerSoon } from './node-loop.ts';
 import { OwnershipReader } from './shared-ownership.ts';
 import { SystemClock } from './system-clock.ts';
@@ -127,6 +129,10 @@ export class ThreadNodeHandle implements NodeHandle {
     await this.#call({ name: 'drain' }, options);
   }
 
+  async kv(request: KvRequest, options?: CallOptions): Promise<KvDone> {
+    return (await this.#call({ name: 'kv', request: compactedKv(request) }, options)) as KvDone;
+  }
+
   async backup(options?: CallOptions): Promise<Backup> {
     return (await this.#call({ name: 'backup' }, options)) as Backup;
   }
@@ -208,6 +214,15 @@ export class ThreadNodeHandle implements NodeHandle {
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   }
+}
+
+function compactedKv(request: KvRequest): KvRequest {
+  if (request.kind !== 'mutate' || request.mutation.kind !== 'put') return request;
+  const { mutation } = request;
+  return {
+    ...request,
+    mutation: { ...mutation, key: compactBytes(mutation.key), value: compactBytes(mutation.value) },
+  };
 }
 
 function compacted(request: GossipRequest): GossipRequest {

@@ -90,6 +90,7 @@ class Bench {
   readonly affiliation: Affiliation;
   peers: readonly Peer[] = [];
   voters: readonly MemberId[] = [];
+  isUntouched = true;
   now = 0;
 
   constructor(mode: FoundingMode = ZEROCONF, kind: NodeKind = 'voter') {
@@ -104,10 +105,18 @@ class Bench {
       peer: (node) => peers.find((one) => one.node === node),
       isSearched: true,
     };
-    const replica: { readonly configuration: Pick<Replica['configuration'], 'voters'> } = { configuration: { voters } };
+    const replica: {
+      readonly configuration: Pick<Replica['configuration'], 'voters'>;
+      readonly state: { readonly kv: { readonly isUntouched: boolean } };
+    } = { configuration: { voters }, state: { kv: { isUntouched: this.isUntouched } } };
     const steps: AffiliationStep[] = [];
     for (const end = this.now + forMs; this.now <= end; this.now += 50) {
-      const step = this.affiliation.evaluate(SELF, neighbourhood as Neighbourhood, replica as Replica, this.now);
+      const step = this.affiliation.evaluate(
+        SELF,
+        neighbourhood as Neighbourhood,
+        replica as unknown as Replica,
+        this.now,
+      );
       if (step !== undefined) steps.push(step);
     }
     return steps;
@@ -211,6 +220,12 @@ describe('two clusters of one name that meet', () => {
         .some(({ kind }) => kind === 'dissolve'),
       false,
     );
+  });
+
+  it('a single voter that holds keys gives way to nobody, and says so', () => {
+    const bench = described(SMALLER, 3);
+    bench.isUntouched = false;
+    assert.deepEqual(bench.look()[0], { kind: 'conflict', theirs: SMALLER, node: 'n' });
   });
 
   it('a single voter dissolves into a cluster of several, whatever the ids', () => {

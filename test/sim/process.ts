@@ -7,6 +7,7 @@ import type { ClusterConfig } from '../../src/cluster/config.ts';
 import type { ClusterEffect, ClusterInput, ClusterOutcome, ClusterRequest } from '../../src/cluster/messages.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { RequestId, ShardId, StreamId } from '../../src/model/ids.ts';
+import type { KvAnswer, KvRequest } from '../../src/model/kv.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 import { ClockWatch } from '../../src/runtime/system-clock.ts';
 import type { Chance } from './chance.ts';
@@ -66,6 +67,7 @@ export class SimulatedProcess {
   readonly #links: SimulatedPeerLinks;
   readonly #inbox: ClusterInput[] = [];
   readonly #waiting: Map<RequestId, (outcome: ClusterOutcome) => void> = new Map();
+  readonly #kvWaiting: Map<RequestId, (answer: KvAnswer) => void> = new Map();
   #held: Held[] = [];
   #heldDatagrams = 0;
   #heldTimers: (() => void)[] = [];
@@ -136,6 +138,14 @@ export class SimulatedProcess {
     const requestId = this.#lastRequestId as RequestId;
     this.#waiting.set(requestId, answer);
     this.post({ kind: 'request', requestId, request });
+  }
+
+  /** Nobody is answered once the process has ended. */
+  askKv(request: KvRequest, answer: (answer: KvAnswer) => void): void {
+    this.#lastRequestId += 1;
+    const requestId = this.#lastRequestId as RequestId;
+    this.#kvWaiting.set(requestId, answer);
+    this.post({ kind: 'kvQuestions', questions: [{ requestId, request }] });
   }
 
   /** Something that comes by a socket. `onTaken` runs when the loop has it. */
@@ -217,6 +227,7 @@ export class SimulatedProcess {
     this.#inbox.length = 0;
     this.#held.length = 0;
     this.#waiting.clear();
+    this.#kvWaiting.clear();
   }
 
   #resume(afterMs: number): void {
@@ -334,6 +345,9 @@ export class SimulatedProcess {
       case 'reply':
         this.#answer(effect.requestId, effect.outcome);
         return;
+      case 'kvAnswers':
+        for (const { requestId, answer } of effect.answers) this.#answerKv(requestId, answer);
+        return;
       case 'notify':
         this.#host.onEvent(this, effect.event);
         return;
@@ -345,6 +359,13 @@ export class SimulatedProcess {
 
   #store(effect: DiskEffect): void {
     this.directory.submit(effect, (input) => this.receive(input));
+  }
+
+  #answerKv(requestId: RequestId, answer: KvAnswer): void {
+    const settle = this.#kvWaiting.get(requestId);
+    if (settle === undefined) throw new Error(`${this.name} answers key-value request ${requestId} again`);
+    this.#kvWaiting.delete(requestId);
+    settle(answer);
   }
 
   #answer(requestId: RequestId, outcome: ClusterOutcome): void {

@@ -7,6 +7,9 @@ import { DecodeError } from '../../base/errors.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, Term } from '../../model/ids.ts';
 import { isClusterId, isMemberId, isNodeId } from '../../model/ids.ts';
 import type { Entry, SnapshotMeta } from '../../model/log.ts';
+import type { KvAnswer } from '../../model/kv.ts';
+import { readAnswer, writeAnswer } from '../kv/reply.ts';
+import { type CarriedRequest, readCarried, writeCarried } from '../kv/request.ts';
 import { decodeConfiguration, encodeConfiguration, readEntry, writeEntry } from '../raft/entry.ts';
 
 /** Larger frames are refused on both sides: an append of 512 KiB or a snapshot chunk of 256 KiB and room to spare. */
@@ -58,8 +61,22 @@ export type PeerMessage =
     }
   /** "The voters have another one": whoever does must stop. */
   | { readonly kind: 'digestDiffers'; readonly index: LogIndex; readonly digest: number }
+  /** Requests to the coordination state for the leader, whose senders cannot serve them; `hops`: how often they were passed on. */
+  | { readonly kind: 'kvAsk'; readonly hops: number; readonly asks: readonly KvAsk[] }
+  | { readonly kind: 'kvAnswer'; readonly answers: readonly KvTold[] }
   | { readonly kind: 'request'; readonly id: number; readonly ask: PeerRequest }
   | { readonly kind: 'response'; readonly id: number; readonly answer: PeerResponse };
+
+export interface KvAsk {
+  /** The sender's own, never used before; the answer bears it. */
+  readonly id: number;
+  readonly request: CarriedRequest;
+}
+
+export interface KvTold {
+  readonly id: number;
+  readonly answer: KvAnswer;
+}
 
 export type PeerRequest =
   /** "I stop: take me out of the configuration; my data stays good" (raft.md 9.2 rule 5, parked). */
@@ -152,6 +169,14 @@ function writeMessage(out: ByteWriter, message: PeerMessage): void {
     case 'digestDiffers':
       out.u8(10).varint(message.index).u32(message.digest);
       return;
+    case 'kvAsk':
+      out.u8(11).u8(message.hops).varint(message.asks.length);
+      for (const { id, request } of message.asks) writeCarried(out.varint(id), request);
+      return;
+    case 'kvAnswer':
+      out.u8(12).varint(message.answers.length);
+      for (const { id, answer } of message.answers) writeAnswer(out.varint(id), answer);
+      return;
   }
 }
 
@@ -204,9 +229,29 @@ function readMessage(reader: ByteReader): PeerMessage {
     }
     case 10:
       return { kind: 'digestDiffers', index: reader.varint() as LogIndex, digest: reader.u32() };
+    case 11:
+      return { kind: 'kvAsk', hops: reader.u8(), asks: readList(reader, readAsk) };
+    case 12:
+      return { kind: 'kvAnswer', answers: readList(reader, readTold) };
     default:
       throw new DecodeError(`peer message kind ${kind} is unknown`);
   }
+}
+
+function readAsk(reader: ByteReader): KvAsk {
+  return { id: reader.varint(), request: readCarried(reader) };
+}
+
+function readTold(reader: ByteReader): KvTold {
+  return { id: reader.varint(), answer: readAnswer(reader) };
+}
+
+function readList<T>(reader: ByteReader, readOne: (reader: ByteReader) => T): T[] {
+  const count = reader.varint();
+  if (count > ENTRIES_MAX) throw new DecodeError(`${count} requests in one frame`);
+  const list: T[] = [];
+  for (let i = 0; i < count; i++) list.push(readOne(reader));
+  return list;
 }
 
 function writeMeta(out: ByteWriter, meta: SnapshotMeta): void {
