@@ -20,6 +20,7 @@ import { type NodeThread, type OptionValues, readOption } from './node-config/op
 import { tagProblems } from './node-config/tag-problems.ts';
 import type { LogLevel } from './ports/logger.ts';
 import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
+import type { IpNetwork } from './wire/memberlist/network.ts';
 import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
 
 export { ConfigError, type HandlerSpec };
@@ -90,6 +91,8 @@ export interface NodeOptions extends TuningOptions {
   readonly label?: string | undefined;
   /** Take gossip without its label, which a proxy in front has taken off. Default false. */
   readonly skipInboundLabelCheck?: boolean | undefined;
+  /** Gossip only with addresses in these networks, such as `10.0.0.0/8`. Default: any. */
+  readonly cidrsAllowed?: string | readonly string[] | undefined;
   readonly serfEndpoint?: EndpointOption | undefined;
   readonly serfEndpointAdvertise?: EndpointOption | undefined;
   readonly raftEndpoint?: EndpointOption | undefined;
@@ -178,6 +181,8 @@ export interface NodeConfig {
   /** Empty for none. */
   readonly label: string;
   readonly skipInboundLabelCheck: boolean;
+  /** Empty for any. */
+  readonly networksAllowed: readonly IpNetwork[];
   readonly tuning: GossipTuning;
   readonly coalescing: AgentTiming;
   readonly endpoints: Readonly<Record<EndpointName, EndpointConfig>>;
@@ -306,6 +311,7 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     gossipVerifyOutgoing: values.gossipVerifyOutgoing,
     label: values.label ?? '',
     skipInboundLabelCheck: values.skipInboundLabelCheck,
+    networksAllowed: values.cidrsAllowed,
     tuning: gossipTuning(values),
     coalescing: agentTiming(values),
     endpoints: {

@@ -43,6 +43,7 @@ export function clusterConfigOf(
           verifyOutgoing: config.gossipVerifyOutgoing,
           label: config.label,
           skipInboundLabelCheck: config.skipInboundLabelCheck,
+          networksAllowed: config.networksAllowed,
         },
         hasKeyringFile: config.keyringFile !== undefined,
       },

@@ -1,6 +1,8 @@
 /** What the settings of gossip must not be, seen together. */
 import type { NodeConfig } from '../node-config.ts';
+import { addressOfHost } from '../wire/memberlist/address.ts';
 import { LABEL_BYTES_MAX } from '../wire/memberlist/guard.ts';
+import { isHostIn } from '../wire/memberlist/network.ts';
 import { readGossipKeys } from './gossip-keys.ts';
 import type { OptionKey } from './option-table.ts';
 
@@ -24,5 +26,8 @@ export function gossipProblems(config: NodeConfig, placeOf: (key: OptionKey) => 
     problems.push(`${placeOf('label')} has ${Buffer.byteLength(label)} bytes; at most ${LABEL_BYTES_MAX} are sent`);
   if (config.skipInboundLabelCheck && label === '')
     problems.push(`${placeOf('skipInboundLabelCheck')}: only with a label, by ${placeOf('label')}`);
+  const { host } = config.endpoints.serf.advertise;
+  if (config.networksAllowed.length > 0 && addressOfHost(host) !== undefined && !isHostIn(host, config.networksAllowed))
+    problems.push(`${placeOf('cidrsAllowed')}: ${host}, where this node gossips itself, lies in none of the networks`);
   return problems;
 }

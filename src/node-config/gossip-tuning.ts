@@ -40,12 +40,17 @@ export type GossipTunable =
   | 'queueDepthWarning'
   | 'maxQueueDepth'
   | 'minQueueDepth'
+  | 'udpBufferSize'
+  | 'eventBuffer'
+  | 'queryBuffer'
   | 'serfProtocol';
 
 export type GossipTuningValues = { readonly [Key in GossipTunable]: number | undefined } & {
   readonly profile: SwimProfile;
   readonly disableCoordinates: boolean;
   readonly disableTcpPings: boolean;
+  readonly disableNameResolution: boolean;
+  readonly validateNodeNames: boolean;
   readonly gossipCompression: boolean;
 };
 
@@ -67,8 +72,10 @@ interface Tunable {
 
 const DAY_MS = 86_400_000;
 const MONTH_MS = 30 * DAY_MS;
-/** What is gossiped must fit one packet, beside its headers. */
-const GOSSIPED_BYTES_MAX = 1_300;
+/** What is gossiped must fit one packet, beside its headers and those of encryption and label. */
+const PACKET_ROOM_BYTES = 100;
+/** Serf's hard limit. */
+const GOSSIPED_BYTES_MAX = 9_216;
 
 function swim(setting: keyof SwimConfig, unit: Tunable['unit'], low: number, high: number, text: string): Tunable {
   return { of: 'swim', setting, unit, low, high, text };
@@ -186,6 +193,15 @@ const TUNABLES: Readonly<Record<GossipTunable, Tunable>> = {
     1_048_576,
     'above 0, a queue holds two messages per member instead, and this many at least',
   ),
+  udpBufferSize: swim('packetBytesMax', 'bytes', 1_024, 65_000, 'the largest datagram that is sent'),
+  eventBuffer: serf(
+    'recentEventTimes',
+    'count',
+    16,
+    65_536,
+    'of how many Lamport times user events are remembered: known again, and told to who joins',
+  ),
+  queryBuffer: serf('recentQueryTimes', 'count', 16, 65_536, 'of how many Lamport times queries are known again'),
   serfProtocol: swim(
     'serfProtocol',
     'count',
@@ -226,6 +242,24 @@ export function tuningOptions(): TuningOptions {
     disableTcpPings: {
       schema: toggle().default(false),
       meta: { ...SWITCH, ...GROUP, text: 'do not try TCP when a member is silent on UDP', fallback: 'false' },
+    },
+    disableNameResolution: {
+      schema: toggle().default(false),
+      meta: {
+        ...SWITCH,
+        ...GROUP,
+        text: 'hold no vote when another process bears the name of this node: go on, and warn',
+        fallback: 'false',
+      },
+    },
+    validateNodeNames: {
+      schema: toggle().default(false),
+      meta: {
+        ...SWITCH,
+        ...GROUP,
+        text: 'refuse members whose names are not letters, digits, dashes and dots',
+        fallback: 'false',
+      },
     },
     gossipCompression: {
       schema: toggle().default(true),
@@ -291,7 +325,12 @@ export function gossipTuning(values: GossipTuningValues): GossipTuning {
       tcpPing: !values.disableTcpPings,
       compression: values.gossipCompression,
     },
-    serf: { ...set('serf'), hasCoordinates: !values.disableCoordinates },
+    serf: {
+      ...set('serf'),
+      hasCoordinates: !values.disableCoordinates,
+      resolvesNameConflicts: !values.disableNameResolution,
+      validatesNames: values.validateNodeNames,
+    },
   };
 }
 
@@ -311,5 +350,8 @@ export function tuningProblems(values: GossipTuningValues, placeOf: (key: Gossip
     );
   if (of('pushPullInterval') > 0 && of('pushPullInterval') < of('gossipInterval'))
     problems.push(`${shown('pushPullInterval')} must be at least ${shown('gossipInterval')}, or 0ms for never`);
+  for (const key of ['userEventSizeLimit', 'querySizeLimit'] as const)
+    if (of(key) > of('udpBufferSize') - PACKET_ROOM_BYTES)
+      problems.push(`${shown(key)} must be at least ${PACKET_ROOM_BYTES} below ${shown('udpBufferSize')}`);
   return problems;
 }

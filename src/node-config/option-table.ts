@@ -8,6 +8,7 @@ import type { HandlerSpec } from '../events/handler-spec.ts';
 import type { NodeId } from '../model/ids.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { LogLevel } from '../ports/logger.ts';
+import type { IpNetwork } from '../wire/memberlist/network.ts';
 import { type CoalescingValues, coalescingOptions } from './coalescing.ts';
 import { type GossipTuningValues, tuningOptions } from './gossip-tuning.ts';
 import {
@@ -18,6 +19,7 @@ import {
   gossipKey,
   handlerSpecs,
   joinAddresses,
+  networks,
   ratio,
   tagMap,
   toggle,
@@ -58,6 +60,7 @@ export interface OptionValues extends GossipTuningValues, CoalescingValues {
   readonly gossipVerifyOutgoing: boolean;
   readonly label: string | undefined;
   readonly skipInboundLabelCheck: boolean;
+  readonly cidrsAllowed: readonly IpNetwork[];
   readonly serfEndpoint: Endpoint | undefined;
   readonly serfEndpointAdvertise: Endpoint | undefined;
   readonly raftEndpoint: Endpoint | undefined;
@@ -354,6 +357,14 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     group: 'Encryption',
     text: 'take gossip without its label: for a proxy in front that has checked labels and taken them off',
     fallback: 'false',
+  }),
+  cidrsAllowed: described(networks().default([]), {
+    group: 'Encryption',
+    text: 'gossip only with addresses in these networks, such as 10.0.0.0/8; others are neither heard nor made members',
+    expected: 'address/bits, with commas between several',
+    valueName: 'network',
+    fallback: 'any',
+    isRepeatable: true,
   }),
   ...describedAll(tuningOptions()),
   serfEndpoint: bound('gossip listens, UDP and TCP alike', 7946),

@@ -3,6 +3,7 @@ import { type HandlerSpec, parseHandlerSpec } from '../events/handler-spec.ts';
 import { z } from 'zod';
 import { decodeBase64 } from '../base/base64.ts';
 import { type Endpoint, parseEndpoint } from '../model/endpoint.ts';
+import { type IpNetwork, parseNetwork } from '../wire/memberlist/network.ts';
 import { keyProblem } from '../wire/memberlist/sealing.ts';
 
 /** Where gossip listens unless it is told otherwise. */
@@ -126,6 +127,16 @@ export function joinAddresses(): z.ZodType<readonly string[]> {
     const bad = addresses.find((address) => !isJoinAddress(address));
     if (bad !== undefined) return refuse(context, addresses.length > 1 ? `"${bad}" is none` : '');
     return [...new Set(addresses)];
+  });
+}
+
+/** Networks in one text with commas or in many: `10.0.0.0/8`. */
+export function networks(): z.ZodType<readonly IpNetwork[]> {
+  return z.unknown().transform((value, context): readonly IpNetwork[] => {
+    const parts = (Array.isArray(value) ? value : [value]).flatMap((part) => plainText(part).split(/[\s,]+/));
+    return parts
+      .filter((part) => part !== '')
+      .map((part) => parseNetwork(part) ?? refuse(context, `"${part}" is no network`));
   });
 }
 

@@ -13,20 +13,25 @@ export type MergeFilter = (tags: ReadonlyMap<string, string>, name: string) => s
 export interface AdmissionOptions {
   readonly selfName: string;
   readonly mergeFilter: MergeFilter | undefined;
+  /** Refuse names that newer agents may refuse: what is not a letter, a digit, a dash or a dot, and more than 128 bytes. */
+  readonly validatesNames: boolean;
   /** The row that gossip holds of a name. */
   readonly held: (name: string) => SwimMember | undefined;
 }
 
+const VALID_NAME = /^[A-Za-z0-9.-]{1,128}$/;
 const NO_TAGS: ReadonlyMap<string, string> = new Map();
 
 export class Admission {
   readonly #selfName: string;
   readonly #mergeFilter: MergeFilter | undefined;
+  readonly #validatesNames: boolean;
   readonly #held: (name: string) => SwimMember | undefined;
 
-  constructor({ selfName, mergeFilter, held }: AdmissionOptions) {
+  constructor({ selfName, mergeFilter, validatesNames, held }: AdmissionOptions) {
     this.#selfName = selfName;
     this.#mergeFilter = mergeFilter;
+    this.#validatesNames = validatesNames;
     this.#held = held;
   }
 
@@ -41,7 +46,10 @@ export class Admission {
   }
 
   refuseAlive(claim: SwimClaim): string | undefined {
-    if (this.#mergeFilter === undefined || claim.name === this.#selfName) return undefined;
+    if (claim.name === this.#selfName) return undefined;
+    if (this.#validatesNames && !VALID_NAME.test(claim.name))
+      return `the name ${JSON.stringify(claim.name)} is not made of letters, digits, dashes and dots`;
+    if (this.#mergeFilter === undefined) return undefined;
     const held = this.#held(claim.name);
     if (held !== undefined && equalBytes(held.meta, claim.meta)) return undefined;
     return this.#mergeFilter(decodeTags(claim.meta) ?? NO_TAGS, claim.name);

@@ -26,8 +26,10 @@ export interface SerfConfig {
   readonly queueDepthWarning: number;
   /** How often the queues are looked at. serf: QueueCheckInterval. */
   readonly queueCheckIntervalMs: number;
-  /** Lamport times of which user events, and of which queries, are remembered. serf: EventBuffer, QueryBuffer. */
-  readonly recentTimes: number;
+  /** Lamport times of which user events are remembered. serf: EventBuffer. */
+  readonly recentEventTimes: number;
+  /** Lamport times of which queries are remembered. serf: QueryBuffer. */
+  readonly recentQueryTimes: number;
   /** Different events, or queries, remembered per Lamport time; honest clusters have one or two. */
   readonly recentPerTime: number;
   /** Name and payload of a user event that we accept. serf: UserEventSizeLimit, the hard one. */
@@ -48,6 +50,8 @@ export interface SerfConfig {
   readonly recentIntentsMax: number;
   /** Hold a vote when another live process bears our name, and stop when it is lost. serf: EnableNameConflictResolution. */
   readonly resolvesNameConflicts: boolean;
+  /** Refuse members whose names are not letters, digits, dashes and dots. serf: ValidateNodeNames. */
+  readonly validatesNames: boolean;
   /** Members of every status. Gone ones are forgotten early, the ones that left first, when more come. */
   readonly membersMax: number;
   /** Acks carry a network coordinate, and those of others are learnt from. serf: DisableCoordinates. */
@@ -78,7 +82,8 @@ export function serfConfig(
     queueEntriesMin: 0,
     queueDepthWarning: 128,
     queueCheckIntervalMs: 30_000,
-    recentTimes: 512,
+    recentEventTimes: 512,
+    recentQueryTimes: 512,
     recentPerTime: 64,
     userEventBytesMax: 9_216,
     userEventSendBytesMax: 512,
@@ -89,6 +94,7 @@ export function serfConfig(
     tagsHeldBytesMax: 67_108_864,
     recentIntentsMax: 4_096,
     resolvesNameConflicts: true,
+    validatesNames: false,
     membersMax: 2 * swim.membersMax,
     hasCoordinates: true,
     hasKeyringFile: false,
@@ -100,7 +106,10 @@ export function serfConfig(
 /** Lower and upper bound of each number, both allowed. */
 const BOUNDS: Readonly<
   Record<
-    Exclude<keyof SerfConfig, 'swim' | 'hasKeyringFile' | 'hasCoordinates' | 'resolvesNameConflicts'>,
+    Exclude<
+      keyof SerfConfig,
+      'swim' | 'hasKeyringFile' | 'hasCoordinates' | 'resolvesNameConflicts' | 'validatesNames'
+    >,
     readonly [low: number, high: number]
   >
 > = {
@@ -115,7 +124,8 @@ const BOUNDS: Readonly<
   queueEntriesMin: [0, 1_048_576],
   queueDepthWarning: [1, 1_048_576],
   queueCheckIntervalMs: [10, DAY_MS],
-  recentTimes: [1, 65_536],
+  recentEventTimes: [1, 65_536],
+  recentQueryTimes: [1, 65_536],
   recentPerTime: [1, 65_536],
   userEventBytesMax: [1, 9_216],
   userEventSendBytesMax: [1, 9_216],

@@ -87,7 +87,7 @@ export class QueryDesk {
     this.#random = random;
     this.#keys = keys;
     this.#sendLater = sendLater;
-    const limits = { times: config.recentTimes, itemsPerTime: config.recentPerTime };
+    const limits = { times: config.recentQueryTimes, itemsPerTime: config.recentPerTime };
     this.#recent = new RecentRing<number>(limits, (a, b) => a === b);
   }
 

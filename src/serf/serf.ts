@@ -150,6 +150,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#admission = new Admission({
       selfName: config.swim.name,
       mergeFilter,
+      validatesNames: config.validatesNames,
       held: (name) => this.#swim.member(name),
     });
   }

@@ -13,7 +13,7 @@ export class UserEventDesk {
 
   constructor(config: SerfConfig) {
     this.#config = config;
-    const limits = { times: config.recentTimes, itemsPerTime: config.recentPerTime };
+    const limits = { times: config.recentEventTimes, itemsPerTime: config.recentPerTime };
     this.#recent = new RecentRing<RecentEvent>(limits, isSameEvent);
   }
 

@@ -2,6 +2,7 @@
 import { utf8 } from '../base/bytes.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LABEL_BYTES_MAX } from '../wire/memberlist/guard.ts';
+import { type IpNetwork, isHostIn } from '../wire/memberlist/network.ts';
 import { keyProblem } from '../wire/memberlist/sealing.ts';
 import { KEYS_MAX } from './keyring.ts';
 
@@ -72,6 +73,8 @@ export interface SwimConfig extends SwimTiming {
   readonly label: string;
   /** For a transport that takes labels off before we see them. memberlist: SkipInboundLabelCheck. */
   readonly skipInboundLabelCheck: boolean;
+  /** Gossip with addresses in these networks only; empty for any. memberlist: CIDRsAllowed. */
+  readonly networksAllowed: readonly IpNetwork[];
   /** Of those that we understand, the one that we say we speak: 4 or 5. serf: ProtocolVersion. */
   readonly serfProtocol: number;
 }
@@ -147,6 +150,7 @@ export function swimConfig(
     verifyOutgoing: true,
     label: '',
     skipInboundLabelCheck: false,
+    networksAllowed: [],
     serfProtocol: 5,
     ...settings,
   };
@@ -201,6 +205,8 @@ export function validateSwimConfig(config: SwimConfig): string[] {
   }
   if (config.advertise.port < 1 || config.advertise.port > 65_535)
     problems.push('advertise must hold a port from 1 to 65535');
+  if (config.networksAllowed.length > 0 && !isHostIn(config.advertise.host, config.networksAllowed))
+    problems.push('advertise must lie in one of networksAllowed');
   if (config.probeTimeoutMs >= config.probeIntervalMs) problems.push('probeTimeoutMs must be below probeIntervalMs');
   for (const [at, key] of config.keys.entries()) {
     const problem = keyProblem(key);

@@ -6,6 +6,7 @@ import type { MonotonicMs } from '../base/machine.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { SwimStats } from '../model/node-stats.ts';
 import type { GossipGuard } from '../wire/memberlist/guard.ts';
+import { isHostIn } from '../wire/memberlist/network.ts';
 import { Awareness } from './awareness.ts';
 import { BroadcastQueue } from './broadcast-queue.ts';
 import type { SwimConfig } from './config.ts';
@@ -81,6 +82,12 @@ export class SwimContext {
 
   emit(event: SwimEvent): void {
     this.delegate.onEvent(event, this.now, this.effects);
+  }
+
+  /** Whether gossip may come from there, or go there. */
+  allows(host: string): boolean {
+    const { networksAllowed } = this.config;
+    return networksAllowed.length === 0 || isHostIn(host, networksAllowed);
   }
 
   /** `reason` is one of a few fixed words: it becomes a label of a metric. */

@@ -15,6 +15,7 @@ import type { MonotonicMs } from '../base/machine.ts';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { addressOfHost } from '../wire/memberlist/address.ts';
 import { encodeAlive, encodeDead, encodeSuspect } from '../wire/memberlist/messages.ts';
+import { isAddressIn } from '../wire/memberlist/network.ts';
 import { INCARNATION_LIMIT, faultOf, isNameSound, isPresent, sameAddress, supersedes } from './claim.ts';
 import { META_BYTES_MAX, OUR_VERSIONS } from './config.ts';
 import type { SwimContext } from './context.ts';
@@ -108,6 +109,11 @@ export class Membership {
     const fault = faultOf(claim);
     if (fault !== undefined) {
       this.#context.drop(fault, from);
+      return;
+    }
+    const { networksAllowed } = config;
+    if (networksAllowed.length > 0 && !isAddressIn(claim.addressBytes, networksAllowed)) {
+      this.#context.drop('networkNotAllowed', from);
       return;
     }
     const known = table.get(claim.name);

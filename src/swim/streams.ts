@@ -86,8 +86,9 @@ export class Streams {
 
   onAccepted(id: StreamId, from: Endpoint): void {
     const { config, effects, guard, now } = this.#context;
-    if (this.#acceptedCount >= config.streamsAcceptedMax) {
-      this.#context.drop('tooManyStreams', from);
+    const isAllowed = this.#context.allows(from.host);
+    if (!isAllowed || this.#acceptedCount >= config.streamsAcceptedMax) {
+      this.#context.drop(isAllowed ? 'tooManyStreams' : 'networkNotAllowed', from);
       effects.push({ kind: 'closeStream', stream: id });
       return;
     }

@@ -292,6 +292,10 @@ export class Swim implements Machine<SwimInput, SwimEffect> {
     const { stats } = this.#context;
     stats.packetsReceived += 1;
     stats.bytesReceived += bytes.length;
+    if (!this.#context.allows(from.host)) {
+      this.#context.drop('networkNotAllowed', from);
+      return;
+    }
     const { messages, failures } = decodePacket(bytes, this.#context.guard);
     for (const message of messages) this.#onMessage(message, from);
     for (const failure of failures) this.#context.drop(failure.reason, from);

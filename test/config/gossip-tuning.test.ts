@@ -41,7 +41,7 @@ describe('tunables of gossip', () => {
   it('each reach the core under a setting of their own, and leave the others alone', () => {
     const before = serfOf({});
     const keys = OPTION_KEYS.filter((key) => optionMeta(key).group === 'Gossip' && optionMeta(key).isAdvanced === true);
-    assert.equal(keys.length, 33);
+    assert.equal(keys.length, 38);
     const flat = (config: SerfConfig): ReadonlyMap<string, unknown> =>
       new Map(
         [...Object.entries(config), ...Object.entries(config.swim)].filter(([, value]) => typeof value !== 'object'),
@@ -56,6 +56,9 @@ describe('tunables of gossip', () => {
         suspicionMult: 5,
         tagsSizeLimit: 600,
         retransmitMult: 5,
+        udpBufferSize: 1_500,
+        eventBuffer: 20,
+        queryBuffer: 20,
       };
       const value = valueName === undefined ? key !== 'gossipCompression' : (special[key] ?? numeric);
       const config = serfOf({ [key]: value });
@@ -65,7 +68,7 @@ describe('tunables of gossip', () => {
       for (const name of changed) reached.add(name);
       assert.deepEqual(validateSerfConfig(config), []);
     }
-    assert.equal(reached.size, 34);
+    assert.equal(reached.size, 39);
   });
 
   it('tell every problem at once, with the names and values that clash', () => {
@@ -82,5 +85,24 @@ describe('tunables of gossip', () => {
       'gossipInterval: "10.5ms" is not a duration from 5ms to 60s (it has parts of a millisecond)',
     ]);
     assert.deepEqual(problemsOf({ pushPullInterval: '0ms', profile: 'local' }), []);
+    assert.deepEqual(problemsOf({ udpBufferSize: 1_100, userEventSizeLimit: 2_000 }), [
+      'userEventSizeLimit (2000) must be at least 100 below udpBufferSize (1100)',
+      'querySizeLimit (1024, of profile lan) must be at least 100 below udpBufferSize (1100)',
+    ]);
+    assert.deepEqual(problemsOf({ udpBufferSize: 9_400, userEventSizeLimit: 9_216, querySizeLimit: 9_216 }), []);
+  });
+
+  it('name the networks that gossip keeps to, its own among them', () => {
+    const { networksAllowed } = serfOf({ cidrsAllowed: '127.0.0.0/8, fd00::/8' }).swim;
+    assert.deepEqual(
+      networksAllowed.map(({ address, bits }) => `${address.length}/${bits}`),
+      ['4/8', '16/8'],
+    );
+    assert.deepEqual(problemsOf({ cidrsAllowed: ['10.0.0.0/8', '10.0.0.0'] }), [
+      'cidrsAllowed: ["10.0.0.0/8","10.0.0.0"] is not address/bits, with commas between several ("10.0.0.0" is no network)',
+    ]);
+    assert.deepEqual(problemsOf({ cidrsAllowed: ['10.0.0.0/8'] }), [
+      'cidrsAllowed: 127.0.0.1, where this node gossips itself, lies in none of the networks',
+    ]);
   });
 });

@@ -291,6 +291,22 @@ describe('a network of Serf machines', () => {
     assertAllSee(ours, 'foreign', undefined);
   });
 
+  it('refuses names that are not letters, digits, dashes and dots, where it is told to', () => {
+    const net = new VirtualNetwork(15);
+    const strict = net.add('n1', { config: { validatesNames: true } });
+    const lenient = net.add('n2');
+    for (const name of ['web-1.example', 'a_b', 'a b']) net.join(net.add(name), lenient);
+    net.run(2_000);
+    net.join(lenient, strict);
+    net.join(net.add('n3'), strict);
+    net.run(60_000);
+    assertAllSee([strict], 'n3', 'alive');
+    for (const name of ['a_b', 'a b']) {
+      assertAllSee([lenient], name, 'alive');
+      assertAllSee([strict], name, undefined);
+    }
+  });
+
   it('says since when it knows a member and when it last heard it', () => {
     const net = new VirtualNetwork(13);
     const nodes = net.cluster(3);

@@ -198,10 +198,10 @@ describe('the table of members', () => {
 describe('the settings of Serf', () => {
   it('are complete and sound by default, and every mistake is named at once', () => {
     assert.deepEqual(validateSerfConfig(serfConfig({ swim: SELF })), []);
-    const wrong = serfConfig({ reapIntervalMs: 0, recentTimes: 1.5, membersMax: 5, swim: { ...SELF, name: '' } });
+    const wrong = serfConfig({ reapIntervalMs: 0, recentEventTimes: 1.5, membersMax: 5, swim: { ...SELF, name: '' } });
     assert.deepEqual(
       validateSerfConfig(wrong).map((problem) => problem.split(' ')[0]),
-      ['name', 'reapIntervalMs', 'recentTimes', 'membersMax'],
+      ['name', 'reapIntervalMs', 'recentEventTimes', 'membersMax'],
     );
   });
 });
