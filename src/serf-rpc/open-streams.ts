@@ -132,7 +132,7 @@ export class OpenStreams {
     if (pending === undefined) return RPC_ERRORS.invalidQueryId;
     if (pending.isAnswered) return RPC_ERRORS.alreadyAnswered;
     const outcome = await this.#host.handle.gossip({ kind: 'respond', token: pending.token, payload });
-    if (outcome.kind === 'refused') return outcome.reason;
+    if (outcome.kind === 'refused') return `failed to respond to key query: ${outcome.reason}`;
     pending.isAnswered = true;
     return '';
   }

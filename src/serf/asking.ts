@@ -113,8 +113,7 @@ export class Asking {
     };
     const bytes = encodeSerfMessage(query);
     if (bytes.length > this.#config.queryBytesMax) {
-      const reason = `the query is ${bytes.length} bytes with its name, payload and filters; ${this.#config.queryBytesMax} are allowed`;
-      return { kind: 'refused', reason };
+      return { kind: 'refused', reason: `query exceeds limit of ${this.#config.queryBytesMax} bytes` };
     }
     const key = this.#nextKey;
     this.#nextKey += 1;

@@ -178,8 +178,7 @@ export class QueryDesk {
     const response: QueryResponse = { kind: 'queryResponse', lamportTime, id, from, ...answer };
     const message = encodeSerfMessage(response);
     const { queryResponseBytesMax } = this.#config;
-    if (message.length > queryResponseBytesMax)
-      return `the response is ${message.length} bytes as encoded; ${queryResponseBytesMax} are allowed`;
+    if (message.length > queryResponseBytesMax) return `response exceeds limit of ${queryResponseBytesMax} bytes`;
     if (rival !== undefined) send(rival, message);
     else if (asker !== undefined && this.#isSelf(asker)) this.#answerSelf(response);
     else if (asker !== undefined) {

@@ -36,11 +36,12 @@ export class UserEventDesk {
     const { userEventSendBytesMax: limit } = this.#config;
     if (name === '') return 'a user event needs a name';
     const plain = utf8(name).length + payload.length;
-    if (plain > limit) return `name and payload are ${plain} bytes; ${limit} are allowed`;
+    // Refusals of what is too large are in Serf's words: its clients know them.
+    if (plain > limit) return `user event exceeds configured limit of ${limit} bytes before encoding`;
     const lamportTime = this.clock.time;
     const event: UserEvent = { kind: 'userEvent', lamportTime, name, payload, coalesce };
     const bytes = encodeSerfMessage(event);
-    if (bytes.length > limit) return `the event is ${bytes.length} bytes as encoded; ${limit} are allowed`;
+    if (bytes.length > limit) return `encoded user event exceeds configured limit of ${limit} bytes after encoding`;
     this.clock.increment();
     this.onEvent(lamportTime, event);
     return { event, bytes };

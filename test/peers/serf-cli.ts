@@ -78,9 +78,6 @@ export function monitoredEvents(text: string): readonly string[] {
     .sort();
 }
 
-/** What went wrong is the same, why is told in words of its own; the limit that counts is in both. */
-export const limitNamed: Normalise = (text) => [text.split(': ')[0], /\b512\b/.test(text)];
-
 /** Everyone says that there are no keys; an agent stops listening when some have. */
 export const noKeyring: Normalise = (text) => [
   text.replace(/^failed:.*\n/gm, '').replace(/\d\//, '*/'),
