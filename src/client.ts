@@ -45,6 +45,15 @@ export type { ClusterPicture, ClusterSource, SeenMember } from './model/cluster-
 export type { Endpoint } from './model/endpoint.ts';
 export type { EndpointChange } from './model/endpoint-table.ts';
 export type { KeyOperation } from './model/gossip-request.ts';
+export {
+  fastShardOfBytes,
+  fastShardOfInteger,
+  fastShardOfString,
+  ShardKeyError,
+  shardOfBytes,
+  shardOfInteger,
+  shardOfString,
+} from './model/shard-functions.ts';
 export type { Owner, ShardMap } from './model/shard-map.ts';
 export {
   CLUSTER_CHANNEL_OPTIONS,
@@ -52,3 +61,12 @@ export {
   serveClusterScheme,
 } from './routing/client/cluster-resolver.ts';
 export { ResolverInterfaceError, SchemeTakenError } from './routing/client/errors.ts';
+export type { ShardOf } from './routing/client/owner-book.ts';
+export type { RequestShard, ShardCallCounts, ShardCalls, ShardCallsOptions } from './routing/client/shard-calls.ts';
+export {
+  NoOwnerError,
+  type ShardFetch,
+  type ShardFetchOptions,
+  type ShardRequest,
+} from './routing/client/shard-fetch.ts';
+export { shardCalls, shardFetch } from './shard-clients.ts';

@@ -47,6 +47,7 @@ const COMPOSITION = [
   'src/node-worker.ts',
   'src/cluster-reader.ts',
   'src/node-reader.ts',
+  'src/shard-clients.ts',
   'src/index.ts',
   'src/offline.ts',
 ];

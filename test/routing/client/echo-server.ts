@@ -9,7 +9,6 @@ import {
   Server,
   ServerCredentials,
   type ServerDuplexStream,
-  type ServerInterceptor,
   type ServerUnaryCall,
   type ServerWritableStream,
   type sendUnaryData,
@@ -69,7 +68,6 @@ export function echoClient(target: string, options: ClientOptions): EchoClient {
 
 export class EchoServer implements AsyncDisposable {
   readonly name: string;
-  readonly #interceptors: ServerInterceptor[];
   /** The other ends of all connections that ever carried a request. */
   readonly peers: Set<string> = new Set();
   /** Requests that reached a handler. */
@@ -77,11 +75,13 @@ export class EchoServer implements AsyncDisposable {
   /** The metadata of the last one. */
   lastMetadata: Metadata | undefined;
   port = 0;
+  /** In place of an answer, for those it is not undefined for: what a router would say. */
+  refuse: (metadata: Metadata, method: string) => { code: status; details: string; metadata: Metadata } | undefined =
+    () => undefined;
   #server: Server | undefined;
 
-  constructor(name: string, interceptors: ServerInterceptor[] = []) {
+  constructor(name: string) {
     this.name = name;
-    this.#interceptors = interceptors;
   }
 
   get address(): string {
@@ -90,24 +90,27 @@ export class EchoServer implements AsyncDisposable {
 
   /** At the port it had before, if it ran before. */
   async start(): Promise<this> {
-    const server = new Server({ interceptors: this.#interceptors });
+    const server = new Server();
     server.addService(ECHO, {
       say: (call: ServerUnaryCall<string, string>, done: sendUnaryData<string>) => {
-        this.#note(call);
-        done(null, `${this.name}:${call.request}`);
+        const refusal = this.#note(call, 'say');
+        if (refusal === undefined) done(null, `${this.name}:${call.request}`);
+        else done(refusal);
       },
       wait: (call: ServerUnaryCall<string, string>, done: sendUnaryData<string>) => {
-        this.#note(call);
+        this.#note(call, 'wait');
         const timer = setTimeout(() => done(null, `${this.name}:${call.request}`), Number(call.request));
         call.on('cancelled', () => clearTimeout(timer));
       },
       chat: (call: ServerDuplexStream<string, string>) => {
-        this.#note(call);
+        const refusal = this.#note(call, 'chat');
+        if (refusal !== undefined) return void call.emit('error', refusal);
         call.on('data', (text: string) => call.write(`${this.name}:${text}`));
         call.on('end', () => call.end());
       },
       list: (call: ServerWritableStream<string, string>) => {
-        this.#note(call);
+        const refusal = this.#note(call, 'list');
+        if (refusal !== undefined) return void call.emit('error', refusal);
         for (const letter of call.request) call.write(`${this.name}:${letter}`);
         call.end();
       },
@@ -131,10 +134,12 @@ export class EchoServer implements AsyncDisposable {
     this.kill();
   }
 
-  #note(call: { getPeer(): string; readonly metadata: Metadata }): void {
+  #note(call: { getPeer(): string; readonly metadata: Metadata }, name: string): ReturnType<EchoServer['refuse']> {
     this.peers.add(call.getPeer());
-    this.handled += 1;
     this.lastMetadata = call.metadata;
+    const refusal = this.refuse(call.metadata, name);
+    if (refusal === undefined) this.handled += 1;
+    return refusal;
   }
 }
 

@@ -1,0 +1,7 @@
+/** gRPC's deadlines are instants of the wall clock, which it reads again itself to count down; Infinity for none. */
+import type { Deadline } from '@grpc/grpc-js';
+
+/** Milliseconds that are left; negative when it is over. */
+export function leftMsUntil(deadline: Deadline): number {
+  return Number(deadline) - Number(new Date());
+}
