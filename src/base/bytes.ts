@@ -10,8 +10,18 @@ const textDecoder: InstanceType<typeof TextDecoder> = new TextDecoder('utf-8', {
 
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
 
+/** Longer texts, and all that are not ASCII, are left to the platform, whose way costs more than it does for names and tags. */
+const SHORT_TEXT = 64;
+
 export function utf8(text: string): Uint8Array {
-  return textEncoder.encode(text);
+  if (text.length > SHORT_TEXT) return textEncoder.encode(text);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return textEncoder.encode(text);
+    bytes[i] = code;
+  }
+  return bytes;
 }
 
 /** The same bytes in memory of their own: a part of a buffer takes the whole buffer along when it is cloned. */

@@ -106,10 +106,12 @@ export function lzwDecompress(input: Uint8Array, outputBytesMax: number): Uint8A
   }
 }
 
+/** Shared by all calls, which follow each other: no code is read that the call has not written. */
+const starts: Int32Array = new Int32Array(CODE_MAX + 2);
+const lengths: Int32Array = new Int32Array(CODE_MAX + 2);
+
 /** The strings behind the codes. Each is a stretch of the output written so far, so that emitting one is a copy. */
 class CodeTable {
-  readonly #start: Int32Array = new Int32Array(CODE_MAX + 2);
-  readonly #length: Int32Array = new Int32Array(CODE_MAX + 2);
   readonly #outputBytesMax: number;
   #out: Uint8Array;
   #size = 0;
@@ -127,16 +129,16 @@ class CodeTable {
     const begin = this.#size;
     if (last !== NO_CODE) {
       // The new entry is the last string and the byte after it, which is the first one we are about to write.
-      this.#start[high] = this.#lastStart;
-      this.#length[high] = begin - this.#lastStart + 1;
+      starts[high] = this.#lastStart;
+      lengths[high] = begin - this.#lastStart + 1;
     }
     if (code < CLEAR) {
       this.#reserve(1);
       this.#out[begin] = code;
       this.#size = begin + 1;
     } else {
-      const from = this.#start[code] as number;
-      const length = this.#length[code] as number;
+      const from = starts[code] as number;
+      const length = lengths[code] as number;
       this.#reserve(length);
       // Byte by byte where source and target overlap: the entry just made may end in the byte we write first.
       if (from + length <= begin) this.#out.copyWithin(begin, from, from + length);
