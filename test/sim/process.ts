@@ -26,6 +26,8 @@ export interface ProcessHost extends NetworkHost {
   readonly network: Network;
   readonly streams: GossipStreams;
   readonly turnDelayMs: number;
+  /** The core checks itself after so many turns. */
+  readonly turnsBetweenChecks: number;
   onEvent(process: SimulatedProcess, event: NodeEvent): void;
   /** After every turn: what it emitted has been performed. */
   afterTurn(process: SimulatedProcess): void;
@@ -79,6 +81,7 @@ export class SimulatedProcess {
   #isTurnScheduled = false;
   #armedAt = Number.POSITIVE_INFINITY;
   #armedNumber = 0;
+  #uncheckedTurns = 0;
   #lastRequestId = 0;
   #lastAccepted = -1;
   #isUp = true;
@@ -277,7 +280,7 @@ export class SimulatedProcess {
     if (jump > 0) cluster.step({ kind: 'clockJumped', byMs: jump }, now, effects);
     for (const input of inputs) cluster.step(input, now, effects);
     cluster.tick(now, effects);
-    cluster.check();
+    this.#check();
     if (this.#pauseInTurnMs > 0) {
       this.#heldEffects = effects;
       const forMs = this.#pauseInTurnMs;
@@ -291,6 +294,13 @@ export class SimulatedProcess {
     if (!this.#isUp) return;
     this.#host.afterTurn(this);
     this.#arm();
+  }
+
+  #check(): void {
+    this.#uncheckedTurns += 1;
+    if (this.#uncheckedTurns < this.#host.turnsBetweenChecks) return;
+    this.#uncheckedTurns = 0;
+    this.cluster.check();
   }
 
   #arm(): void {

@@ -40,6 +40,8 @@ const CLUSTER_NAME = 'simulated';
 const EXIT_DISK_FAILED = 74;
 const RESTARTED_MS = 1_000;
 const WALL_MS = 1_750_000_000_000;
+/** The cores' own checks of themselves cost as much as all they do: what is broken stays broken until the next one. */
+const TURNS_BETWEEN_CHECKS = 4;
 
 /** A place where a node runs, across restarts. */
 export interface Machine {
@@ -68,6 +70,7 @@ export class Simulation implements ProcessHost {
   readonly machines: Machine[] = [];
   readonly checkers: readonly Checker[];
   readonly #queue: EventQueue;
+  #processes: readonly SimulatedProcess[] | undefined;
   now = 0;
   /** True while something may go wrong by itself: a core that asks to be stopped is then no surprise. */
   turns = 0;
@@ -86,6 +89,11 @@ export class Simulation implements ProcessHost {
 
   get turnDelayMs(): number {
     return this.options.turnDelayMs;
+  }
+
+  /** Whoever watches a run packet by packet wants to know the very turn that broke something. */
+  get turnsBetweenChecks(): number {
+    return this.trace.isVerbose ? 1 : TURNS_BETWEEN_CHECKS;
   }
 
   at(instant: number, act: () => void): void {
@@ -166,6 +174,7 @@ export class Simulation implements ProcessHost {
       this,
     );
     machine.process = process;
+    this.#processes = undefined;
     this.note(`${machine.nodeId} starts (boot ${machine.boots})`);
     process.start();
     this.discovery.join(process);
@@ -177,6 +186,7 @@ export class Simulation implements ProcessHost {
     if (process === undefined) return;
     this.note(`${machine.nodeId} is ${how}`);
     machine.process = undefined;
+    this.#processes = undefined;
     process.end(how);
     machine.directory.crash();
     if (how === 'poweredOff') return;
@@ -208,8 +218,10 @@ export class Simulation implements ProcessHost {
     });
   }
 
-  processes(): SimulatedProcess[] {
-    return this.machines.flatMap(({ process }) => (process === undefined ? [] : [process]));
+  /** Asked after every turn, and so made only when somebody has come or gone. */
+  processes(): readonly SimulatedProcess[] {
+    this.#processes ??= this.machines.flatMap(({ process }) => (process === undefined ? [] : [process]));
+    return this.#processes;
   }
 
   /** Machines with a process that is not on its way out. */

@@ -3,7 +3,7 @@
  * is durable with a majority of its voters at that moment (I-13). Reads the durable images, not what the core says of them.
  */
 import { memberId, type MemberId } from '../../../src/model/ids.ts';
-import type { Configuration } from '../../../src/model/log.ts';
+import type { Configuration, HardState } from '../../../src/model/log.ts';
 import type { Checker } from '../checkers.ts';
 import type { SimulatedProcess } from '../process.ts';
 import type { LogImage } from '../simulated-directory.ts';
@@ -19,6 +19,8 @@ interface Seen {
 
 export class DurablePromises implements Checker {
   readonly #seen: WeakMap<SimulatedProcess, Seen> = new WeakMap();
+  /** What was found on a disk last: each is written as a new object. */
+  readonly #found: WeakMap<SimulatedProcess, HardState> = new WeakMap();
   readonly #termOf: Map<MemberId, number> = new Map();
   readonly #voteOf: Map<string, string> = new Map();
 
@@ -26,7 +28,11 @@ export class DurablePromises implements Checker {
     const standing = process.cluster.raftStanding;
     const { self } = process.cluster;
     if (standing === undefined) return;
-    this.#checkDisk(self, process.directory.durable);
+    const { durable } = process.directory;
+    if (this.#found.get(process) !== durable.hardState) {
+      this.#found.set(process, durable.hardState);
+      this.#checkDisk(self, durable);
+    }
     const before = this.#seen.get(process);
     const { term, commitIndex, configuration } = standing;
     this.#seen.set(process, { member: self, term, commitIndex, configuration });
