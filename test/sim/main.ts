@@ -1,17 +1,24 @@
 /**
  * Runs seeds from a command line: `--seeds 1000 --from 1`; one in full with `--seed 42 --story`, with every packet `--trace`; a failing one
- * made smaller with `--seed 42 --shrink`, which prints how to run the small one. The last line sums up, the exit code is the verdict.
+ * made smaller with `--seed 42 --shrink`, which prints how to run the small one. `--workers 2` runs seeds on two cores. The last line sums up, the exit code is the verdict.
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { SimulationOptions } from './options.ts';
+import { longerHarm, type SimulationOptions } from './options.ts';
+import { runParallel } from './parallel.ts';
+import { firstSeed } from './seeds-for.ts';
 import { shrink } from './shrink.ts';
 import { type RunReport, runSeed } from './swarm.ts';
 import { faultsText, Tally } from './tally.ts';
 
 const OPTIONS = {
   seeds: { type: 'string', default: '50' },
+  /** A seed, or `commit` or `now`: where no run has been (seeds-for.ts). */
   from: { type: 'string', default: '1' },
+  /** So many processes. */
+  workers: { type: 'string', default: '1' },
+  /** So many times as much harm as each seed draws. */
+  longer: { type: 'string', default: '1' },
   seed: { type: 'string' },
   trace: { type: 'boolean', default: false },
   story: { type: 'boolean', default: false },
@@ -32,6 +39,12 @@ function line(report: RunReport): string {
   return `seed ${report.seed} ${size} ${times} ${seconds} s ${report.hash} ${faultsText(report.faults)}`;
 }
 
+/** How to see it again. */
+export function replayOf(seed: number, { longer, with: given }: { longer: string; with: string }): string {
+  const longerText = longer === '1' ? '' : ` --longer ${longer}`;
+  return `npm run sim -- --seed ${seed} --story${longerText}${given === '{}' ? '' : ` --with '${given}'`}`;
+}
+
 function makeSmaller(seed: number, overrides: Partial<SimulationOptions>, print: (text: string) => void): number {
   const shrunk = shrink(seed, overrides);
   if (shrunk === undefined) {
@@ -48,27 +61,36 @@ function makeSmaller(seed: number, overrides: Partial<SimulationOptions>, print:
   return 1;
 }
 
-/** Runs what `args` ask for; returns the exit code. */
-export function runCommandLine(args: readonly string[], print: (text: string) => void): number {
+/** Runs what `args` ask for; answers with the exit code. */
+export async function runCommandLine(args: readonly string[], print: (text: string) => void): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
-  const overrides = JSON.parse(values.with) as Partial<SimulationOptions>;
-  const isSingle = values.seed !== undefined;
+  const given = JSON.parse(values.with) as Partial<SimulationOptions>;
   const isTold = values.trace || values.story;
-  const from = Number(values.seed ?? values.from);
-  if (values.shrink) return makeSmaller(from, overrides, print);
-  const count = isSingle ? 1 : Number(values.seeds);
+  const from = values.seed === undefined ? firstSeed(values.from) : Number(values.seed);
+  const longer = Number(values.longer);
+  const overridesOf = (seed: number): Partial<SimulationOptions> => ({ ...longerHarm(seed, longer), ...given });
+  if (values.shrink) return makeSmaller(from, overridesOf(from), print);
+  const count = values.seed === undefined ? Number(values.seeds) : 1;
+  const workers = Math.min(Number(values.workers), count);
   const tally = new Tally();
-  for (let seed = from; seed < from + count; seed++) {
-    const report = runSeed(seed, { overrides, ...(isTold && { print, isVerbose: values.trace }) });
+  const onReport = (report: RunReport): void => {
     tally.add(report);
-    if (values.hashes) print(`${seed} ${report.hash}`);
+    if (values.hashes) print(`${report.seed} ${report.hash}`);
     else if (!values.quiet) print(line(report));
-    if (isSingle && !values.hashes) for (const text of report.standings) print(text);
-    if (report.failure !== undefined) print(`  FAILED seed ${seed}: ${report.failure}`);
+    if (values.seed !== undefined && !values.hashes) for (const text of report.standings) print(text);
+    if (report.failure !== undefined) print(`  FAILED seed ${report.seed}: ${report.failure}`);
+    if (report.failure !== undefined) print(`  ${replayOf(report.seed, values)}`);
+  };
+  if (workers > 1) {
+    const settings = { longer, overrides: given };
+    await runParallel({ from, workers, settings, onReport, isEnough: (begun) => begun >= count });
+  } else {
+    for (let seed = from; seed < from + count; seed++)
+      onReport(runSeed(seed, { overrides: overridesOf(seed), ...(isTold && { print, isVerbose: values.trace }) }));
   }
   print(tally.text());
   return tally.violations.length > 0 ? 1 : 0;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  process.exitCode = runCommandLine(process.argv.slice(2), (text) => console.log(text));
+  process.exitCode = await runCommandLine(process.argv.slice(2), (text) => console.log(text));

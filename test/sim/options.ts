@@ -105,6 +105,11 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
   };
 }
 
+/** So many times as much harm as the seed draws. */
+export function longerHarm(seed: number, factor: number): Partial<SimulationOptions> {
+  return factor === 1 ? {} : { faultsForMs: Math.round(drawOptions(seed).faultsForMs * factor) };
+}
+
 export function drawOptions(seed: number): SimulationOptions {
   const chance = new Chance(seed, 'options');
   const isFoundingDisturbed = chance.isHit(0.25);

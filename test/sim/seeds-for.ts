@@ -1,14 +1,23 @@
 /**
- * Seeds for so much time of one core. Every run begins with the same ones, so that what fails is of the change and not of the day; the long
- * form, and `FUNKNODE_SIM_FROM=now`, begin where no run has been before. `FUNKNODE_SIM_FROM=4711` runs those of another run again.
+ * Where seeds begin that no run has tried before. Each commit has seeds of its own: a new one looks where nobody has looked, and the same
+ * one meets the same seeds again, so that what failed fails again, and what passed was not luck. `FUNKNODE_SIM_FROM=4711` begins at
+ * a seed of another run, `FUNKNODE_SIM_FROM=now` and the long form where not even this commit has been.
  */
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
 /** Waiting for the core counts as well, up to this many times the asked time. */
 const PATIENCE = 3;
-const FIRST = 700_001;
+/** Below are seeds that people have chosen. */
+const FIRST = 10_000_000;
+/** More than any run of one commit tries. */
+const APART = 1_000;
+/** Streams of chance take seeds as 32-bit numbers (chance.ts). */
+const PLACES: number = Math.floor((2 ** 32 - FIRST) / APART);
 
+/** For so much time of one core. */
 export function* seedsFor(cpuSeconds: number): Generator<number> {
-  const first = firstSeed();
+  const first = firstSeedOfTests();
   const cpuAtStart = process.cpuUsage().user;
   const startedAt = performance.now();
   for (let seed = first; ; seed++) {
@@ -18,8 +27,28 @@ export function* seedsFor(cpuSeconds: number): Generator<number> {
   }
 }
 
-function firstSeed(): number {
+/** Where a run of the tests begins. */
+export function firstSeedOfTests(): number {
   const isLong = process.env['FUNKNODE_LONG'] === '1';
-  const wanted = process.env['FUNKNODE_SIM_FROM'] ?? (isLong ? 'now' : String(FIRST));
-  return wanted === 'now' ? (Math.floor(Date.now() / 1_000) % 100_000_000) * 16 : Number(wanted);
+  return firstSeed(process.env['FUNKNODE_SIM_FROM'] ?? (isLong ? 'now' : 'commit'));
+}
+
+export function firstSeed(wanted: string): number {
+  if (wanted === 'now') return placeOf(Math.floor(Date.now() / 1_000));
+  return wanted === 'commit' ? placeOf(Number.parseInt(commit().slice(0, 12), 16)) : Number(wanted);
+}
+
+function placeOf(number: number): number {
+  return FIRST + (number % PLACES) * APART;
+}
+
+/** The commit that is checked out; without a repository, the day. */
+function commit(): string {
+  try {
+    const cwd = fileURLToPath(new URL('.', import.meta.url));
+    const args = ['-c', 'safe.directory=*', 'rev-parse', '--verify', 'HEAD'];
+    return execFileSync('git', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  } catch {
+    return Math.floor(Date.now() / 86_400_000).toString(16);
+  }
 }

@@ -10,6 +10,8 @@ import { type Machine, Simulation } from './simulation.ts';
 import { Trace } from './trace.ts';
 import { Violation } from './violation.ts';
 
+/** So often is asked whether what must become true is. */
+const LOOK_MS = 50;
 /** From the start of all to one whole cluster, without faults. */
 const FORMED_MS = 15_000;
 /** Who was leaving or standing still when the faults ended is back by then. */
@@ -32,6 +34,8 @@ export interface RunReport {
   readonly options: SimulationOptions;
   readonly hash: string;
   readonly simulatedMs: number;
+  /** What it took, which no two runs agree on. */
+  readonly cpuMs: number;
   readonly events: number;
   readonly faults: ReadonlyMap<string, number>;
   readonly faultsDone: readonly FaultDone[];
@@ -53,6 +57,7 @@ export interface RunSettings {
 
 export function runSeed(seed: number, settings: RunSettings = {}): RunReport {
   const options = { ...drawOptions(seed), ...settings.overrides };
+  const cpuBefore = process.cpuUsage().user;
   const trace = new Trace(settings.print, settings.isVerbose);
   const simulation = new Simulation(options, trace);
   const times: Times = {};
@@ -67,6 +72,7 @@ export function runSeed(seed: number, settings: RunSettings = {}): RunReport {
     options,
     hash: trace.hash,
     simulatedMs: simulation.now,
+    cpuMs: (process.cpuUsage().user - cpuBefore) / 1_000,
     events: trace.events,
     faults: trace.counts,
     faultsDone: times.nemesis?.done ?? [],
@@ -86,7 +92,7 @@ export function mustBecome(
   lacking: () => string | undefined,
   withinMs: number,
 ): number {
-  const took = simulation.runUntil(() => lacking() === undefined, withinMs, 20);
+  const took = simulation.runUntil(() => lacking() === undefined, withinMs, LOOK_MS);
   if (took === undefined) throw new Violation(`${what}: not within ${withinMs} ms: ${lacking()}`);
   return took;
 }

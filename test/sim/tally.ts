@@ -8,17 +8,14 @@ export class Tally {
   simulatedMs = 0;
   events = 0;
   operations = 0;
+  cpuSeconds = 0;
   #undecided = 0;
   readonly #failed: number[] = [];
-  readonly #cpuAtStart: number = process.cpuUsage().user;
-
-  get cpuSeconds(): number {
-    return (process.cpuUsage().user - this.#cpuAtStart) / 1e6;
-  }
 
   add(report: RunReport): void {
     this.reports.push({ ...report, story: [], standings: [] });
     this.simulatedMs += report.simulatedMs;
+    this.cpuSeconds += report.cpuMs / 1_000;
     this.events += report.events;
     this.operations += report.clients.operations;
     this.#undecided += report.clients.undecided;
@@ -43,4 +40,13 @@ export class Tally {
 
 export function faultsText(faults: ReadonlyMap<string, number>): string {
   return [...faults].map(([kind, count]) => `${kind} ${count}`).join(', ');
+}
+
+function percentile(sorted: readonly number[], part: number): string {
+  return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN).toFixed(0);
+}
+
+export function distribution(values: readonly number[]): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  return `p50 ${percentile(sorted, 0.5)} p99 ${percentile(sorted, 0.99)} max ${percentile(sorted, 1)} ms of ${sorted.length}`;
 }
