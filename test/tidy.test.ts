@@ -37,7 +37,12 @@ const isCore = (floor: number): boolean => floor >= 4 && floor <= 6;
 /** Of a core, outsiders use these files only. */
 const DOORS = ['messages', 'config', 'errors'];
 /** What floor 8 knows of the runtime. */
-const HANDLE_FILES = ['src/runtime/node-handle.ts', 'src/runtime/handle-errors.ts', 'src/runtime/query-call.ts'];
+const HANDLE_FILES = [
+  'src/runtime/node-handle.ts',
+  'src/runtime/handle-errors.ts',
+  'src/runtime/query-call.ts',
+  'src/runtime/http2-opening.ts',
+];
 /** Where ports meet their real implementations. */
 const COMPOSITION = [
   'src/node.ts',

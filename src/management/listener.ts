@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import type { Logger } from '../ports/logger.ts';
+import { atHttp2Opening } from '../runtime/http2-opening.ts';
 import { BindFailedError } from './errors.ts';
 
 /** Connections at once; beyond it new ones are closed. */
@@ -22,6 +23,8 @@ export interface ListenerOptions {
 export class Listener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Those that have not said anything yet: gRPC does not know them, and will not end them. */
+  readonly #silent = new Set<Socket>();
   readonly #logger: Logger | undefined;
   #accepted = 0;
   #refused = 0;
@@ -84,6 +87,7 @@ export class Listener {
   async close(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
+      for (const socket of this.#silent) socket.destroy();
     });
     // That is when the last socket was destroyed; it says so itself, and is off our list, only when its handle is closed.
     await Promise.all([...this.#sockets].map(closeOf));
@@ -102,8 +106,18 @@ export class Listener {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code?.startsWith('ERR_HTTP2') === true) this.#onMalformed(from, error.message);
     });
-    socket.once('close', () => this.#sockets.delete(socket));
-    accept(socket);
+    this.#silent.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#silent.delete(socket);
+    });
+    atHttp2Opening(socket, {
+      accept: () => {
+        this.#silent.delete(socket);
+        accept(socket);
+      },
+      onGarbage: () => this.#onMalformed(from, 'it does not begin as HTTP/2'),
+    });
   }
 
   #onMalformed(from: string, reason: string): void {

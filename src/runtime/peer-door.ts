@@ -1,6 +1,7 @@
 /** The listening socket of the peer links. It is ours and not gRPC's, so that connections are limited, and garbage is counted. */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Endpoint } from '../model/endpoint.ts';
+import { atHttp2Opening } from './http2-opening.ts';
 
 export interface PeerDoorOptions {
   readonly at: Endpoint;
@@ -24,14 +25,12 @@ export class PeerDoor {
   }
 
   /** Binds and listens. Rejects with the system's error: nothing was opened. */
-  static async open({ at, connectionsMax, accept, onMalformed }: PeerDoorOptions): Promise<PeerDoor> {
+  static async open(options: PeerDoorOptions): Promise<PeerDoor> {
+    const { at } = options;
     const server = createServer({ noDelay: true });
-    server.maxConnections = connectionsMax;
+    server.maxConnections = options.connectionsMax;
     const door = new PeerDoor(server);
-    server.on('connection', (socket) => {
-      door.#take(socket, onMalformed);
-      accept(socket);
-    });
+    server.on('connection', (socket) => door.#take(socket, options));
     server.on('drop', () => {
       door.refused += 1;
     });
@@ -58,15 +57,18 @@ export class PeerDoor {
     await closed;
   }
 
-  #take(socket: Socket, onMalformed: () => void): void {
+  #take(socket: Socket, { accept, onMalformed }: PeerDoorOptions): void {
     this.accepted += 1;
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
-    // A reset by the peer is its own business; what HTTP/2 finds wrong is told to the socket as its error.
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code?.startsWith('ERR_HTTP2') !== true) return;
+    const onGarbage = (): void => {
       this.malformed += 1;
       onMalformed();
+    };
+    // A reset by the peer is its own business; what HTTP/2 finds wrong is told to the socket as its error.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code?.startsWith('ERR_HTTP2') === true) onGarbage();
     });
+    atHttp2Opening(socket, { accept, onGarbage });
   }
 }

@@ -56,12 +56,16 @@ async function throwDatagrams(at: Endpoint, make: () => Buffer): Promise<void> {
   }
 }
 
-/** A connection that says something senseless and then ends, breaks, or waits to be closed for a while. */
+/** A connection that says something senseless and then is gone at once, ends, breaks, or waits to be closed for a while. */
 async function throwStream(at: Endpoint, bytes: Buffer): Promise<void> {
   const socket = connect(at.port, at.host);
   // Whether the other side resets the connection is its affair.
   socket.on('error', () => undefined).resume();
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  if (randomBelow(random, 4) === 0) {
+    socket.write(bytes, () => socket.destroy());
+    return closed;
+  }
   socket.write(bytes);
   const patience = sleep(100 + randomBelow(random, 200), undefined, { ref: false });
   if (randomBelow(random, 2) === 0) socket.end();

@@ -203,6 +203,40 @@ describe('bytes that are no request', () => {
     await node.server.close();
   });
 
+  it('counts the garbage of somebody who is gone already, and no connection that says nothing', async () => {
+    const node = await serve(aNode());
+    const { port } = node.server.endpoint;
+    for (const bytes of ['no HTTP/2', '']) {
+      for (let sent = 0; sent < 10; sent++) {
+        await new Promise<void>((resolve) => {
+          const socket = connect(port, '127.0.0.1', () => {
+            // Closed without reading what the server says first: the kernel resets it.
+            if (bytes === '') socket.destroy();
+            else socket.write(bytes, () => socket.destroy());
+          });
+          socket.once('close', () => resolve());
+        });
+      }
+    }
+    const client = await connectManagement(node.address);
+    assert.equal((await client.status()).status.nodeId, 'n1');
+    assert.equal(node.server.stats().connectionsMalformed, 10);
+    client.close();
+    await node.server.close();
+  });
+
+  it('does not wait at its end for connections that say nothing', async () => {
+    const node = await serve(aNode(), { stopGraceMs: 60_000 });
+    const silent = connect(node.server.endpoint.port, '127.0.0.1');
+    const ended = new Promise<void>((resolve) => silent.once('close', () => resolve()));
+    await new Promise<void>((resolve) => silent.once('connect', () => resolve()));
+    const client = await connectManagement(node.address);
+    await client.status();
+    client.close();
+    await node.server.close();
+    await ended;
+  });
+
   it('bears connections that come and go, and requests that are cut short', async () => {
     const node = await serve(aNode());
     // The last is a SETTINGS frame with a length that is no multiple of six: answered by GOAWAY.
