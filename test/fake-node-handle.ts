@@ -20,6 +20,7 @@ import type { NodeEvent } from '../src/model/node-event.ts';
 import type { NodeState } from '../src/model/node-state.ts';
 import type { NodeStats } from '../src/model/node-stats.ts';
 import type { MemberView, NodeView } from '../src/model/node-view.ts';
+import type { RoutingReport } from '../src/model/routing-report.ts';
 import type { Ownership, ShardMap } from '../src/model/shard-map.ts';
 import { TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_EP_SERF, TAG_ROLE, TAG_SERVICE_NAME } from '../src/model/tags.ts';
 import {
@@ -64,6 +65,7 @@ export interface FakeAnswers {
 
 export class FakeNodeHandle implements NodeHandle {
   readonly calls: FakeCall[] = [];
+  readonly reports: RoutingReport[] = [];
   readonly answers: FakeAnswers;
   /** What `now()` says; a test moves it. */
   monotonicMs = 60_000;
@@ -134,6 +136,10 @@ export class FakeNodeHandle implements NodeHandle {
 
   released(version: number): void {
     this.calls.push({ name: 'released', argument: version });
+  }
+
+  routed(report: RoutingReport): void {
+    this.reports.push(report);
   }
 
   discovered(found: Discovered): void {
@@ -462,5 +468,13 @@ export function zeroStats(): NodeStats {
       connectionsMalformed: 0,
     },
     loop: { turns: 0, inputs: 0, delayP99Ms: 0, inboxDropped: 0 },
+    routing: {
+      requests: [],
+      refusals: [],
+      retries: 0,
+      waiting: 0,
+      connections: 0,
+      waits: { sum: 0, count: 0, buckets: [] },
+    },
   };
 }

@@ -1,9 +1,6 @@
 /** The five series of clusterfunk under their own names, which break Prometheus's rules, hence apart (stack.md 9). */
 import type { Families } from './families.ts';
 
-/** Pairs of destination and method; clusterfunk sets no bound. */
-const ROUTES_MAX = 1_000;
-
 export function registerClusterfunk(families: Families): void {
   families.gauges('cf_cluster_cluster_size', 'Members that this node sees.', ['node'], ({ view }) => [
     [view.id, view.members.filter(({ status }) => status === 'alive').length],
@@ -18,10 +15,8 @@ export function registerClusterfunk(families: Families): void {
     'cf_cluster_requests',
     'Requests by handling node and method.',
     ['node', 'destination', 'method'],
-    ({ view, outer }) =>
-      (outer.routing ?? [])
-        .slice(0, ROUTES_MAX)
-        .map(({ destination, method, count }) => [view.id, destination, method, count]),
+    ({ view, stats }) =>
+      stats.routing.requests.map(({ destination, method, count }) => [view.id, destination, method, count]),
   );
   families.gauge('cf_cluster_uptime', 'Nanoseconds since the cluster was created.', ({ view, wallMs }) =>
     view.clusterCreatedMs === undefined ? undefined : Math.max(0, wallMs - view.clusterCreatedMs) * 1e6,

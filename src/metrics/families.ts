@@ -8,13 +8,7 @@ import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { CumulativeBuckets } from '../base/distribution.ts';
 import type { EventTally } from './event-tally.ts';
-import type {
-  DiscoveryReading,
-  HttpReading,
-  ManagementReading,
-  RoutedRequests,
-  SerfRpcReading,
-} from './outer-readings.ts';
+import type { DiscoveryReading, HttpReading, ManagementReading, SerfRpcReading } from './outer-readings.ts';
 
 /** What a scrape reads from, taken once. */
 export interface Reading {
@@ -35,7 +29,6 @@ export interface OuterNumbers {
   readonly discovery: DiscoveryReading | undefined;
   readonly http: HttpReading | undefined;
   readonly serfRpc: SerfRpcReading | undefined;
-  readonly routing: readonly RoutedRequests[] | undefined;
 }
 
 type Value = number | undefined;

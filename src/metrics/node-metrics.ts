@@ -12,6 +12,7 @@ import { registerNode } from './node.ts';
 import { registerPeers } from './peers.ts';
 import { registerProcess } from './process.ts';
 import { registerRaft } from './raft.ts';
+import { registerRouting } from './routing.ts';
 import { registerSerf } from './serf.ts';
 import type { OuterReadings } from './outer-readings.ts';
 import { registerServices } from './services.ts';
@@ -98,6 +99,7 @@ export class NodeMetrics implements MetricsSource {
       registerPeers,
       registerLoop,
       registerServices,
+      registerRouting,
     ];
     for (const register of rooms) register(families);
     registerProcess(registry);
@@ -119,7 +121,6 @@ export class NodeMetrics implements MetricsSource {
         discovery: outer?.discovery?.(),
         http: outer?.http?.(),
         serfRpc: outer?.serfRpc?.(),
-        routing: outer?.routing?.(),
       },
     };
   }

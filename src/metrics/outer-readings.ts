@@ -9,8 +9,6 @@ export interface OuterReadings {
   readonly http?: () => HttpReading | undefined;
   /** The Serf agent's RPC. */
   readonly serfRpc?: () => SerfRpcReading | undefined;
-  /** Requests of the application's own services, by the node that handled them. */
-  readonly routing?: () => readonly RoutedRequests[] | undefined;
 }
 
 export interface ManagementReading {
@@ -46,12 +44,4 @@ export interface SerfRpcReading {
   readonly wrongKeys: number;
   /** Connections that the node ended, by reason. */
   readonly cut: Readonly<Record<string, number>>;
-}
-
-export interface RoutedRequests {
-  /** The node that handled them. */
-  readonly destination: string;
-  /** Full gRPC method. */
-  readonly method: string;
-  readonly count: number;
 }

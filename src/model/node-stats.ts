@@ -184,6 +184,24 @@ export interface LoopStats {
   inboxDropped: number;
 }
 
+/** Of the application's routers in this process, as of their last reports. */
+export interface RoutingStats {
+  readonly requests: readonly {
+    readonly service: string;
+    readonly destination: string;
+    readonly method: string;
+    readonly count: number;
+  }[];
+  readonly refusals: readonly { readonly service: string; readonly reason: string; readonly count: number }[];
+  readonly retries: number;
+  /** Requests that wait now. */
+  readonly waiting: number;
+  /** Open connections to owners. */
+  readonly connections: number;
+  /** In seconds. */
+  readonly waits: RoundTrips;
+}
+
 export interface NodeStats {
   readonly swim: Readonly<SwimStats>;
   readonly serf: Readonly<SerfStats>;
@@ -195,4 +213,5 @@ export interface NodeStats {
   readonly storage: Readonly<StorageStats> | undefined;
   readonly peers: Readonly<PeerStats>;
   readonly loop: Readonly<LoopStats>;
+  readonly routing: RoutingStats;
 }

@@ -9,6 +9,7 @@ import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats, PeerStats, StorageStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
+import type { RoutingReport } from '../model/routing-report.ts';
 import type { Ownership } from '../model/shard-map.ts';
 import {
   AlreadyMemberError,
@@ -24,6 +25,7 @@ import {
 import { doneOrError, type KvDone } from './kv-errors.ts';
 import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
 import type { NodeLoop } from './node-loop.ts';
+import { RoutingTally } from './routing-tally.ts';
 import type { SystemClock } from './system-clock.ts';
 
 /** Numbers of the rooms that live beside the core. */
@@ -36,6 +38,7 @@ export class LocalNodeHandle implements NodeHandle {
   readonly #loop: NodeLoop;
   readonly #clock: SystemClock;
   readonly #shell: ShellStats;
+  readonly #routing: RoutingTally = new RoutingTally();
 
   constructor(loop: NodeLoop, clock: SystemClock, shell: ShellStats) {
     this.#loop = loop;
@@ -53,6 +56,7 @@ export class LocalNodeHandle implements NodeHandle {
       storage: this.#shell.storage(),
       peers: this.#shell.peers(),
       loop: { ...this.#loop.stats },
+      routing: this.#routing.stats(),
     };
   }
 
@@ -74,6 +78,10 @@ export class LocalNodeHandle implements NodeHandle {
 
   released(version: number): void {
     this.#loop.post({ kind: 'released', version: version as LogIndex });
+  }
+
+  routed(report: RoutingReport): void {
+    this.#routing.add(report);
   }
 
   async join(addresses: readonly Endpoint[], options?: JoinOptions): Promise<number> {

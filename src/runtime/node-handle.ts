@@ -6,6 +6,7 @@ import type { NodeId, ShardId } from '../model/ids.ts';
 import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeView } from '../model/node-view.ts';
+import type { RoutingReport } from '../model/routing-report.ts';
 import type { Ownership } from '../model/shard-map.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { KvDone } from './kv-errors.ts';
@@ -32,6 +33,8 @@ export interface NodeHandle {
   owns(shard: ShardId): Ownership | undefined;
   /** The application has stopped serving what `shardsReleasing` of this version named. Without a call, a node with no hook releases at once. */
   released(version: number): void;
+  /** What a router of the application has counted since its last report; it is shown with this node's metrics. */
+  routed(report: RoutingReport): void;
   /** Push/pull with these; resolves with how many answered. Rejects with {@link JoinFailedError} when none did. */
   join(addresses: readonly Endpoint[], options?: JoinOptions): Promise<number>;
   /** Sets or removes (undefined) tags of this node, all at once. Rejects with {@link TagsTooLargeError}: nothing changed. */

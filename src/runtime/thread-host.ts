@@ -116,6 +116,9 @@ export class ThreadHost {
       case 'discovered':
         this.#handle?.discovered(message.found);
         return;
+      case 'routed':
+        this.#handle?.routed(message.report);
+        return;
       case 'releaseEnded': {
         const release = this.#releases.get(message.id);
         this.#releases.delete(message.id);

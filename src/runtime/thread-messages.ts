@@ -6,6 +6,7 @@ import type { NodeId, ShardId } from '../model/ids.ts';
 import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats } from '../model/node-stats.ts';
+import type { RoutingReport } from '../model/routing-report.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { KvDone } from './kv-errors.ts';
 import type { Discovered } from './node-handle.ts';
@@ -48,6 +49,7 @@ export type ToThread =
   | { readonly kind: 'abort'; readonly id: number }
   | { readonly kind: 'released'; readonly version: number }
   | { readonly kind: 'discovered'; readonly found: Discovered }
+  | { readonly kind: 'routed'; readonly report: RoutingReport }
   /** The application's hook has ended, badly when there is a failure. */
   | { readonly kind: 'releaseEnded'; readonly id: number; readonly failure: string | undefined }
   /** What waited for the application to keep up may come now. */

@@ -8,6 +8,7 @@ import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
+import type { RoutingReport } from '../model/routing-report.ts';
 import type { Ownership } from '../model/shard-map.ts';
 import { OutcomeUnknownError, StoppedError } from './handle-errors.ts';
 import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
@@ -98,6 +99,10 @@ export class ThreadNodeHandle implements NodeHandle {
 
   released(version: number): void {
     this.#post({ kind: 'released', version });
+  }
+
+  routed(report: RoutingReport): void {
+    this.#post({ kind: 'routed', report });
   }
 
   async join(addresses: readonly Endpoint[], options?: JoinOptions): Promise<number> {

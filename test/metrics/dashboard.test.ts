@@ -133,6 +133,7 @@ describe('grafana: the dashboard', () => {
       'loop',
       'management',
       'http',
+      'routing',
     ];
     for (const room of rooms)
       assert.ok(

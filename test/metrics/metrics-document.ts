@@ -24,6 +24,7 @@ const ROOMS: readonly (readonly [string, string])[] = [
   ['management', 'Management'],
   ['discovery', 'Discovery'],
   ['http', 'HTTP'],
+  ['routing', 'Routing'],
 ];
 
 const INTRODUCTION = `# Metrics

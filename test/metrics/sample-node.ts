@@ -36,7 +36,6 @@ export const SAMPLE_OUTER: OuterReadings = {
     wrongKeys: 2,
     cut: { malformed: 4, timeout: 5 },
   }),
-  routing: () => [{ destination: 'n2', method: '/demo.DemoService/Liff', count: 11 }],
 };
 
 /** Numbers 1, 2, 3, ... in the order of the fields: what is read from the wrong field shows. */
@@ -46,6 +45,12 @@ export function countingStats(): NodeStats {
   return {
     ...stats,
     swim: { ...stats.swim, dropped: { badMessage: 3, encrypted: 1 } },
+    routing: {
+      ...stats.routing,
+      requests: [{ service: 'demo', destination: 'n2', method: '/demo.DemoService/Liff', count: 11 }],
+      refusals: [{ service: 'demo', reason: 'moving', count: 2 }],
+      waits: { sum: 1.5, count: 3, buckets: [{ le: 1, count: 2 }] },
+    },
     raft: stats.raft === undefined ? undefined : { ...stats.raft, isLeader: true, lag: { n2: 0, n3: 12 } },
     storage:
       stats.storage === undefined
