@@ -63,6 +63,7 @@ const PUBLIC = [
   'src/index.ts',
   'src/client.ts',
   'src/offline.ts',
+  'src/routing.ts',
   'src/node-config.ts',
   'src/node-config/',
   'src/discovery/',
@@ -70,7 +71,15 @@ const PUBLIC = [
 
 /** The only rooms (or folders) that may import each package. Tests may import all of them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  '@grpc/grpc-js': ['src/runtime', 'src/management', 'src/routing', 'src/coordination', 'src/client.ts', 'src/gen'],
+  '@grpc/grpc-js': [
+    'src/runtime',
+    'src/management',
+    'src/routing',
+    'src/coordination',
+    'src/client.ts',
+    'src/gen',
+    'examples',
+  ],
   '@grpc/proto-loader': [
     'src/runtime',
     'src/management',

@@ -52,6 +52,8 @@ export type RouteReason =
   | 'unreachable'
   /** The connection to the owner broke after the request had left: it may have taken effect. */
   | 'broken'
+  /** The owner did not begin to answer in time (HTTP; in gRPC the caller's deadline says so): it may take effect yet. */
+  | 'timeout'
   /** This node is stopping. */
   | 'stopping';
 
@@ -112,6 +114,7 @@ const REASONS: Readonly<Record<RouteReason, true>> = {
   'no-endpoint': true,
   unreachable: true,
   broken: true,
+  timeout: true,
   stopping: true,
 };
 
