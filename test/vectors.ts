@@ -1,5 +1,6 @@
 /** Golden bytes from real peers, kept in test/vectors. */
 import { readFileSync } from 'node:fs';
+import type { TestContext } from 'node:test';
 import { utf8 } from '../src/base/bytes.ts';
 import { type GossipGuard, NO_GUARD } from '../src/wire/memberlist/guard.ts';
 
@@ -8,6 +9,11 @@ export function vectors<T>(file: string): T {
   // Built tests run from dist/test; the vectors stay where they are.
   const path = new URL(`../../test/vectors/gossip/${file}`, import.meta.url);
   return JSON.parse(readFileSync(path, 'utf8')) as T;
+}
+
+/** One row of the table in the output of the tests: how many of a file were read, and how many of them we write byte for byte. */
+export function tellVectors(t: TestContext, file: string, row: string): void {
+  t.diagnostic(`${file.padEnd(24)} ${row}`);
 }
 
 export function fromHex(text: string): Uint8Array {

@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test';
 import { SerfDiscover } from '../../src/discovery/serf-discover.ts';
 import { serfAnswers, serfPeersIn, serfRecords } from '../../src/discovery/serf-records.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
-import { fromHex, vectors } from '../vectors.ts';
+import { fromHex, tellVectors, vectors } from '../vectors.ts';
 
 interface CapturedAnswer {
   readonly name: string;
@@ -44,8 +44,9 @@ const answered = (packets.at(-1)?.decoded.answers ?? []).map(({ type, name, ttl,
 });
 
 describe('Serf’s mDNS', () => {
-  it('answers with the four records of a real agent, in its order', () => {
+  it('answers with the four records of a real agent, in its order', (t) => {
     assert.deepEqual(serfRecords(AGENT), answered);
+    tellVectors(t, 'mdns', `${packets.length} packets; ${answered.length} records given as an agent gives them`);
     const asked = { name: '_Serf_mycluster._tcp.local', type: 'PTR' };
     assert.deepEqual(serfAnswers(AGENT, asked), answered, 'whatever the case of the letters');
   });

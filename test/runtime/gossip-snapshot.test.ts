@@ -9,7 +9,7 @@ import type { Member } from '../../src/model/member.ts';
 import { GossipSnapshot } from '../../src/runtime/gossip-snapshot.ts';
 import { readSnapshot, snapshotLine, wholeSnapshot } from '../../src/wire/serf/snapshot-file.ts';
 import { FakeNodeHandle, fakeView } from '../fake-node-handle.ts';
-import { vectors } from '../vectors.ts';
+import { tellVectors, vectors } from '../vectors.ts';
 
 const { file: captured } = vectors<{ readonly file: string }>('snapshot.json');
 const keep = { rejoinsAfterLeave: true };
@@ -31,7 +31,8 @@ function member(name: string, port = 7946): Member {
 }
 
 describe('a snapshot file', () => {
-  it('of a real agent is read: who was there, which times were seen, and that it left', () => {
+  it('of a real agent is read: who was there, which times were seen, and that it left', (t) => {
+    tellVectors(t, 'snapshot', `1 file of ${captured.split('\n').length - 1} lines read`);
     assert.deepEqual(readSnapshot(captured, keep), {
       members: new Map([['n1', { host: '127.0.0.1', port: 7946 }]]),
       times: { member: 7, event: 3, query: 5 },

@@ -7,7 +7,7 @@ import { SWIM_TIMING, swimConfig, validateSwimConfig } from '../../src/swim/conf
 import { pushPullIntervalMs } from '../../src/swim/push-pull.ts';
 import { Suspicion, suspicionMinMs, suspicionSpan, suspicionTimeoutMs } from '../../src/swim/suspicion.ts';
 import { crc32 } from '../../src/wire/memberlist/crc32.ts';
-import { fromHex, vectors } from '../vectors.ts';
+import { fromHex, tellVectors, vectors } from '../vectors.ts';
 import { endpoint } from './harness.ts';
 
 const NS = 1_000_000;
@@ -35,6 +35,14 @@ interface Formulas {
 const formulas = vectors<Formulas>('formulas.json');
 
 describe('formulas agree with memberlist', () => {
+  it('in every row of its table', (t) => {
+    const tables = [formulas.crc32_ieee, formulas.push_pull_interval, formulas.retransmit_limit];
+    const rows = [...tables, formulas.suspicion_timeout, formulas.remaining_suspicion].map(({ length }) => length);
+    assert.ok(rows.every((length) => length > 0));
+    const sum = rows.reduce((all, length) => all + length, 0);
+    tellVectors(t, 'formulas', `${sum} values the same, and the coordinates of Vivaldi to the last bit`);
+  });
+
   it('for the checksum', () => {
     for (const { crc_hex, data_hex } of formulas.crc32_ieee) {
       assert.equal(crc32(fromHex(data_hex)).toString(16), crc_hex);

@@ -17,7 +17,7 @@ import { encodeNack } from '../../src/wire/memberlist/messages.ts';
 import { decodePacket } from '../../src/wire/memberlist/packet.ts';
 import { drawNonce, keyProblem, open, seal, sealedBytes } from '../../src/wire/memberlist/sealing.ts';
 import { encodeStreamUser } from '../../src/wire/memberlist/stream.ts';
-import { fromHex, hex, scenarioGuard, vectors } from '../vectors.ts';
+import { fromHex, hex, scenarioGuard, tellVectors, vectors } from '../vectors.ts';
 
 const KEY = fromHex('30313233343536373839616263646566');
 const OTHER = new Uint8Array(32).fill(9);
@@ -48,7 +48,7 @@ describe('a sealed message', () => {
       assert.ok('plain' in opened);
       assert.equal(hex(opened.plain), plaintext);
     }
-    t.diagnostic(`crypto                   ${list.length} sealed and opened byte for byte`);
+    tellVectors(t, 'crypto', `${list.length} sealed and opened byte for byte`);
   });
 
   it('opens under any key of the ring, and under no other key or other additional data', () => {

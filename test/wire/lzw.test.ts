@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { DecodeError } from '../../src/base/errors.ts';
 import { lzwCompress, lzwDecompress } from '../../src/wire/lzw.ts';
-import { fromHex, hex, vectors } from '../vectors.ts';
+import { fromHex, hex, tellVectors, vectors } from '../vectors.ts';
 
 interface LzwVector {
   readonly name: string;
@@ -49,6 +49,10 @@ describe('LZW', () => {
       assert.equal(sha256(lzwDecompress(output, 16 * MEBIBYTE)), vector.input_sha256);
     });
   }
+
+  it('leaves its row in the table of vectors', (t) => {
+    tellVectors(t, 'lzw', `${pairs.length} read, ${pairs.length} written byte for byte`);
+  });
 
   it('takes back whatever it made', () => {
     const repetitive = fc

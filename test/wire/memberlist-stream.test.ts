@@ -18,7 +18,7 @@ import { compressIfShorter } from '../../src/wire/memberlist/packet.ts';
 import { StreamDecoder, encodePushPull, encodeStreamUser } from '../../src/wire/memberlist/stream.ts';
 import type { NodeRecord, StreamMessage, StreamProgress } from '../../src/wire/memberlist/stream.ts';
 import { MsgpackWriter } from '../../src/wire/msgpack/writer.ts';
-import { fromHex, hex, scenarioGuard, vectors } from '../vectors.ts';
+import { fromHex, hex, scenarioGuard, tellVectors, vectors } from '../vectors.ts';
 
 interface TcpVector {
   readonly id: string;
@@ -173,7 +173,7 @@ describe('streams of real peers', () => {
   it('are counted', (t) => {
     for (const [file, { read, rebuilt, sealed, labelled, refused }] of Object.entries(counts)) {
       const layers = `${sealed} of them sealed, ${labelled} labelled`;
-      t.diagnostic(`${file.padEnd(24)} ${read} read, ${layers}; ${rebuilt} rebuilt byte for byte; ${refused} refused`);
+      tellVectors(t, file, `${read} read, ${layers}; ${rebuilt} rebuilt byte for byte; ${refused} refused`);
     }
     const all = Object.values(counts);
     assert.ok(all.reduce((sum, row) => sum + row.sealed, 0) >= 14, 'sealed streams are read');

@@ -29,7 +29,7 @@ import { type GossipGuard, labelHeader, NO_GUARD, readLabel } from '../../src/wi
 import { open, seal } from '../../src/wire/memberlist/sealing.ts';
 import { lzwCompress, lzwDecompress } from '../../src/wire/lzw.ts';
 import { MsgpackReader } from '../../src/wire/msgpack/reader.ts';
-import { fromHex, hex, scenarioGuard, vectors } from '../vectors.ts';
+import { fromHex, hex, scenarioGuard, tellVectors, vectors } from '../vectors.ts';
 
 interface Decoded {
   readonly type?: number;
@@ -219,7 +219,7 @@ describe('datagrams of real peers', () => {
 
   it('are counted', (t) => {
     for (const [file, { packets, messages, rebuilt }] of Object.entries(table)) {
-      t.diagnostic(`${file.padEnd(24)} ${packets} packets, ${messages} messages, ${rebuilt} rebuilt byte for byte`);
+      tellVectors(t, file, `${packets} packets, ${messages} messages, ${rebuilt} rebuilt byte for byte`);
     }
     const rebuilt = Object.values(table).reduce((sum, row) => sum + row.rebuilt, 0);
     assert.ok(rebuilt > 700, `${rebuilt} packets were rebuilt`);
@@ -235,8 +235,14 @@ describe('generated messages', () => {
   }
   const list = vectors<{ readonly memberlist: readonly Generated[] }>('messages-generated.json').memberlist;
 
-  for (const { name, hex: wire, hex_new_codec: newer, decoded } of list) {
-    if (name.startsWith('push_') || name === 'user_msg_header') continue;
+  const messages = list.filter(({ name }) => !name.startsWith('push_') && name !== 'user_msg_header');
+
+  it('leave their row in the table of vectors', (t) => {
+    const rest = `${list.length - messages.length} parts of streams, whole in tcp-push-pull`;
+    tellVectors(t, 'messages-generated', `${messages.length} read and written byte for byte; ${rest}`);
+  });
+
+  for (const { name, hex: wire, hex_new_codec: newer, decoded } of messages) {
     it(`reads and writes ${name}`, () => {
       const bytes = fromHex(wire);
       if (name === 'err') {
@@ -254,6 +260,7 @@ describe('generated messages', () => {
 
 describe('a packet', () => {
   it('that a real node answered to is read, one that it dropped is not', (t) => {
+    let agreed = 0;
     interface Case {
       readonly case: string;
       readonly packet_hex: string;
@@ -265,11 +272,15 @@ describe('a packet', () => {
     for (const one of vectors<{ readonly vectors: readonly Case[] }>('tolerance.json').vectors) {
       const pings = decodePacket(fromHex(one.packet_hex)).messages.filter((message) => message.kind === 'ping');
       if (ours.has(one.case) || one.case.startsWith('compound 200')) t.diagnostic(`ours differs: ${one.case}`);
-      else assert.equal(pings.length > 0, one.answered, one.case);
+      else {
+        assert.equal(pings.length > 0, one.answered, one.case);
+        agreed += 1;
+      }
     }
+    tellVectors(t, 'tolerance', `${agreed} taken or dropped as by a real node`);
   });
 
-  it('with a compound of up to 127 parts is written as memberlist does', () => {
+  it('with a compound of up to 127 parts is written as memberlist does', (t) => {
     interface Compound {
       readonly count: number;
       readonly hex: string;
@@ -298,6 +309,9 @@ describe('a packet', () => {
       assert.equal(hex(encodeCompress({ algorithm: 0, buffer: lzwCompress(message) })), wire);
       assert.equal(hex(compressIfShorter(message)), smaller ? wire : input);
     }
+    const split = file.compound.vectors.filter(({ count }) => count > 127).length;
+    const all = file.compound.vectors.length + file.compress.vectors.length;
+    tellVectors(t, 'compress-compound', `${all} read, ${all - split} written byte for byte; ${split} we would split`);
   });
 
   it('is split when it would have more than 127 parts', () => {

@@ -6,7 +6,7 @@ import { concatBytes } from '../../src/base/bytes.ts';
 import { MsgpackReader, type MsgpackValue } from '../../src/wire/msgpack/reader.ts';
 import { encodeRpcAnswer, type RpcBody } from '../../src/wire/serf/rpc-answer.ts';
 import { readRpcRequest, type RpcRequest } from '../../src/wire/serf/rpc-request.ts';
-import { fromHex, hex, vectors } from '../vectors.ts';
+import { fromHex, hex, tellVectors, vectors } from '../vectors.ts';
 
 interface Bin {
   readonly bin: string;
@@ -97,7 +97,7 @@ function bodyOf(captured: Readonly<Record<string, unknown>>): RpcBody | undefine
 }
 
 describe('the agent’s RPC on the wire', () => {
-  it('reads every request that a real client sent, field by field', () => {
+  it('reads every request that a real client sent, field by field', (t) => {
     const seen = new Set<string>();
     for (const { hex: text, objects } of requests) {
       let bytes = fromHex(text);
@@ -123,10 +123,11 @@ describe('the agent’s RPC on the wire', () => {
         bytes = bytes.subarray(size);
       }
     }
+    tellVectors(t, 'rpc-* requests', `${requests.length} read; ${seen.size} commands`);
     assert.equal(seen.size, 21, `commands in the capture: ${[...seen].join(' ')}`);
   });
 
-  it('writes every answer of a real agent byte for byte', () => {
+  it('writes every answer of a real agent byte for byte', (t) => {
     const counts = new Map<string, number>();
     for (const { hex: text, objects } of answers) {
       const parts: Uint8Array[] = [];
@@ -140,6 +141,7 @@ describe('the agent’s RPC on the wire', () => {
       }
       assert.equal(hex(concatBytes(parts)), text);
     }
+    tellVectors(t, 'rpc-* answers', `${answers.length} written byte for byte; ${counts.size} kinds of body`);
     assert.deepEqual([...counts.keys()].sort(), [
       'coordinate',
       'join',
