@@ -19,7 +19,8 @@ import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from '.
 import { type NodeThread, type OptionValues, readOption } from './node-config/option-table.ts';
 import { tagProblems } from './node-config/tag-problems.ts';
 import type { LogLevel } from './ports/logger.ts';
-import { DEFAULT_RAFT_CONFIG } from './raft/config.ts';
+import { LEASE_MS } from './node-config/timing-options.ts';
+import { RAFT_PROFILES, type RaftProfile } from './raft/config.ts';
 import type { IpNetwork } from './wire/memberlist/network.ts';
 import { type ShardingConfig, shardingConfig, validateShardingConfig, warnShardingConfig } from './sharding/config.ts';
 
@@ -57,6 +58,8 @@ export interface NodeOptions extends TuningOptions {
   readonly autoJoin?: boolean | undefined;
   /** How many nodes vote: 1, 3, 5 or 7. Default 5. */
   readonly voters?: number | undefined;
+  /** Heartbeats and elections of the cluster that this node founds. Default `fast`. */
+  readonly raftProfile?: 'fast' | 'steady' | undefined;
   /** How much this node is wanted to lead, -100 to 100; a healthy leader hands over to a voter of higher priority. Default 0. */
   readonly leaderPriority?: number | undefined;
   /** Number of shards, 1 to 65535. Default 10000. */
@@ -160,6 +163,7 @@ export interface NodeConfig {
   readonly autoJoin: boolean;
   readonly voters: number;
   readonly leaderPriority: number;
+  readonly raftProfile: RaftProfile;
   readonly shards: number;
   readonly wantsShards: boolean;
   /** Undefined: `<dataRoot>/funknode/<clusterName>/<n>`, the first slot that no running node has locked. */
@@ -250,7 +254,7 @@ export function resolveNodeConfig(options: NodeOptions, context: ResolveContext 
 /** What is safe and yet unwise, one sentence each: worth a warning at the start. */
 export function configWarnings(config: NodeConfig): string[] {
   const exposed = exposureWarning(config);
-  const unwise = warnShardingConfig(shardingOf(config), DEFAULT_RAFT_CONFIG.electionMs);
+  const unwise = warnShardingConfig(shardingOf(config), RAFT_PROFILES[config.raftProfile].electionMs);
   return [...(exposed === undefined ? [] : [exposed]), ...unwise];
 }
 
@@ -294,12 +298,13 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     autoJoin: values.autoJoin,
     voters: values.voters,
     leaderPriority: values.leaderPriority,
+    raftProfile: values.raftProfile,
     shards: values.shards,
     wantsShards: !values.noShards && values.role !== 'non-member',
     dataDir: values.dataDir,
     dataRoot: host.stateHome,
     inMemory: values.inMemory,
-    leaseMs: values.lease,
+    leaseMs: values.lease ?? LEASE_MS[values.raftProfile],
     clockDrift: values.clockDrift,
     ackTimeoutMs: values.ackTimeout,
     livenessIntervalMs: values.livenessInterval,

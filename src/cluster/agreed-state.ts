@@ -10,10 +10,11 @@ import { checkKvImage, Kv } from '../kv/kv.ts';
 import type { ClusterId, LogIndex, MemberId, Term } from '../model/ids.ts';
 import { isMemberId, NO_INDEX, NO_TERM } from '../model/ids.ts';
 import type { KvReply } from '../model/kv.ts';
-import type { Configuration, Entry, SnapshotMeta } from '../model/log.ts';
+import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
 import { EMPTY_CONFIGURATION } from '../model/log.ts';
+import type { Timing } from '../model/timing.ts';
 import type { Command } from '../wire/command/command.ts';
-import { decodeCommand } from '../wire/command/command.ts';
+import { decodeCommand, readTiming, writeTiming } from '../wire/command/command.ts';
 import { decodeKvBatch } from '../wire/kv/batch.ts';
 import { decodeConfiguration } from '../wire/raft/entry.ts';
 
@@ -29,6 +30,8 @@ export interface Founding {
   readonly clusterName: string;
   readonly createdMs: number;
   readonly shardCount: number;
+  /** Undefined in clusters that were founded before there was one: then each node's own settings count. */
+  readonly timing?: Timing;
 }
 
 /** What applying one entry asks of others. */
@@ -107,10 +110,7 @@ export class AgreedState {
 
   #writeBase(out: ByteWriter, shardImage: Uint8Array): void {
     out.u8(this.kv.isUntouched ? IMAGE_PLAIN : IMAGE_WITH_SECTIONS);
-    out.bool(this.#founding !== undefined);
-    if (this.#founding !== undefined) {
-      out.text(this.#founding.clusterName).u64(this.#founding.createdMs).varint(this.#founding.shardCount);
-    }
+    writeFounding(out, this.#founding);
     out.varint(this.#excluded.size);
     for (const member of this.#excluded) out.text(member);
     out.blob(shardImage);
@@ -145,11 +145,7 @@ export class AgreedState {
     switch (command.kind) {
       case 'found':
         // Only the first founding counts: a second one cannot change what everybody has relied upon since.
-        this.#founding ??= {
-          clusterName: command.clusterName,
-          createdMs: command.createdMs,
-          shardCount: command.shardCount,
-        };
+        this.#founding ??= foundingOf(command);
         return { kind: 'founded' };
       case 'shard':
         return { kind: 'shard', bytes: command.bytes };
@@ -199,9 +195,7 @@ function decodeImage(bytes: Uint8Array): {
   const version = reader.u8();
   if (version !== IMAGE_PLAIN && version !== IMAGE_WITH_SECTIONS)
     throw new DecodeError(`state image version ${version} is unknown`);
-  const founding = reader.bool()
-    ? { clusterName: reader.text(256), createdMs: reader.u64(), shardCount: reader.varint() }
-    : undefined;
+  const founding = readFounding(reader);
   const count = reader.varint();
   if (count > EXCLUDED_MAX) throw new DecodeError(`${count} exclusions in a state image`);
   const excluded: MemberId[] = [];
@@ -220,4 +214,48 @@ function decodeImage(bytes: Uint8Array): {
   }
   reader.end();
   return { founding, excluded, shardImage, kv };
+}
+
+function foundingOf({ clusterName, createdMs, shardCount, timing }: Extract<Command, { kind: 'found' }>): Founding {
+  return { clusterName, createdMs, shardCount, ...(timing && { timing }) };
+}
+
+/** What follows: nothing, a founding, or one with its timing. */
+const UNFOUNDED = 0;
+const FOUNDED = 1;
+const FOUNDED_TIMED = 2;
+
+function writeFounding(out: ByteWriter, founding: Founding | undefined): void {
+  if (founding === undefined) {
+    out.u8(UNFOUNDED);
+    return;
+  }
+  const { clusterName, createdMs, shardCount, timing } = founding;
+  out.u8(timing === undefined ? FOUNDED : FOUNDED_TIMED);
+  out.text(clusterName).u64(createdMs).varint(shardCount);
+  if (timing !== undefined) writeTiming(out, timing);
+}
+
+function readFounding(reader: ByteReader): Founding | undefined {
+  const form = reader.u8();
+  if (form === UNFOUNDED) return undefined;
+  if (form > FOUNDED_TIMED) throw new DecodeError(`form ${form} of a founding is unknown`);
+  const founding = { clusterName: reader.text(256), createdMs: reader.u64(), shardCount: reader.varint() };
+  return form === FOUNDED ? founding : { ...founding, timing: readTiming(reader) };
+}
+
+/**
+ * The times that a recovered log was founded with: in its snapshot, or in its second entry, which nothing can replace. Undefined as well when
+ * they cannot be read: whoever restores that state says so.
+ */
+export function timingOf({ snapshot, entries }: RecoveredLog): Timing | undefined {
+  try {
+    if (snapshot !== undefined) return decodeImage(snapshot.bytes).founding?.timing;
+    const founding = entries[1];
+    const command = founding?.kind === 'command' ? decodeCommand(founding.data) : undefined;
+    return command?.kind === 'found' ? command.timing : undefined;
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
 }

@@ -6,6 +6,7 @@ import type { ClusterId, MemberId } from '../model/ids.ts';
 import type { RecoveredLog } from '../model/log.ts';
 import { EMPTY_RECOVERED_LOG } from '../model/log.ts';
 import type { NodeKind } from '../model/node-state.ts';
+import type { Timing } from '../model/timing.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import type { Affiliation } from './affiliation.ts';
 import { type Core, notify } from './core.ts';
@@ -24,6 +25,7 @@ export interface BindingHost {
   readonly kind: NodeKind;
   readonly clusterName: string;
   readonly shardCount: number;
+  readonly timing: Timing;
   wallMs(now: MonotonicMs): number;
   send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
   /** The node is of this cluster from now on, or of none: tags say so. */
@@ -141,8 +143,9 @@ export class Binding {
   }
 
   #found(self: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
-    const { clusterName, shardCount } = this.#host;
-    const founding = foundingLog(self, { clusterName, createdMs: Math.round(this.#host.wallMs(now)), shardCount });
+    const { clusterName, shardCount, timing } = this.#host;
+    const createdMs = Math.round(this.#host.wallMs(now));
+    const founding = foundingLog(self, { clusterName, createdMs, shardCount, timing });
     const clusterId = mintClusterId(this.#host.random);
     this.#pending = { clusterId, founding };
     effects.push({ kind: 'identify', clusterId });

@@ -27,7 +27,7 @@ import { Serf } from '../serf/serf.ts';
 import { AddressBook } from './address-book.ts';
 import { Affiliation } from './affiliation.ts';
 import { Binding } from './binding.ts';
-import type { ClusterConfig } from './config.ts';
+import { type ClusterConfig, ownTiming } from './config.ts';
 import type { Core } from './core.ts';
 import { type CoreHost, makeCore } from './core-parts.ts';
 import { Founding } from './founding.ts';
@@ -396,6 +396,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       kind: this.#config.kind,
       clusterName: this.#config.clusterName,
       shardCount: this.#config.sharding.shardCount,
+      timing: ownTiming(this.#config),
       wallMs: (now) => this.#wallMs(now),
       send: (to, message, effects) => this.#post.send(to, message, effects),
       setClusterId: (clusterId, now, effects) => this.#setClusterId(clusterId, now, effects),

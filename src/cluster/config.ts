@@ -1,12 +1,19 @@
 /** Settings of the whole node, as its core sees them. */
 import type { NodeId, Stamp } from '../model/ids.ts';
 import type { NodeKind } from '../model/node-state.ts';
+import type { Timing } from '../model/timing.ts';
 import type { RaftConfig } from '../raft/config.ts';
 import type { LivenessConfig } from '../liveness/config.ts';
 import type { SerfConfig } from '../serf/config.ts';
 import type { ShardingConfig } from '../sharding/config.ts';
 import type { FoundingMode } from './founding.ts';
 import type { SnapshotPolicy } from './snapshot-schedule.ts';
+
+/** What this node's options say of the times that a cluster must agree on. */
+export function ownTiming({ sharding, raft }: ClusterConfig): Timing {
+  const { leaseMs, clockDrift } = sharding;
+  return { leaseMs, clockDrift, heartbeatMs: raft.heartbeatMs, electionMs: raft.electionMs };
+}
 
 export interface ClusterConfig {
   readonly nodeId: NodeId;

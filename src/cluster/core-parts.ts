@@ -5,7 +5,7 @@ import type { Boot, MemberId, RequestId } from '../model/ids.ts';
 import type { RaftEvent, RaftOutcome } from '../raft/messages.ts';
 import { Sharding } from '../sharding/sharding.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
-import type { ClusterConfig } from './config.ts';
+import { type ClusterConfig, ownTiming } from './config.ts';
 import type { Core } from './core.ts';
 import { Holding } from './holding.ts';
 import { KvDesk } from './kv-desk.ts';
@@ -41,6 +41,7 @@ export function makeCore(host: CoreHost, self: MemberId, boot: Boot, now: Monoto
     memberOf: (node) => neighbourhood.peer(node)?.member,
     nextRequestId,
     hasReleaseHook: config.hasReleaseHook,
+    ownTiming: ownTiming(config),
   });
   const steward = new Steward({
     self,

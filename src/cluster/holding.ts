@@ -8,6 +8,7 @@ import type { MonotonicMs } from '../base/machine.ts';
 import type { Boot, LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
 import { nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry } from '../model/log.ts';
+import { describeTiming, isSameTiming, type Timing } from '../model/timing.ts';
 import type { RaftEvent } from '../raft/messages.ts';
 import type { ShardingEffect, ShardingInput } from '../sharding/messages.ts';
 import type { Sharding } from '../sharding/sharding.ts';
@@ -31,6 +32,8 @@ export interface HoldingHost {
   /** The Raft member that a node is now, as gossip knows it. */
   memberOf(node: NodeId): MemberId | undefined;
   nextRequestId(): RequestId;
+  /** What this node's options say; the founder's count. */
+  readonly ownTiming: Timing;
   /** The application may hold a shard for a while; without a hook the release is done at once. */
   readonly hasReleaseHook: boolean;
 }
@@ -53,6 +56,8 @@ export class Holding {
   #told: Told = { leader: '' as NodeId, term: -1, lease: Number.NaN, isSettled: undefined, isReady: false };
   #election: Extract<RaftEvent, { kind: 'becameLeader' }> | undefined;
   #predecessor: NodeId | undefined;
+  /** The cluster's, as far as it has been adopted. */
+  #timing: Timing | undefined;
   #expected = '';
   /** The node released its lease for good, or drained: told once. */
   isDrained = false;
@@ -126,6 +131,7 @@ export class Holding {
 
   /** Tells ownership what has changed around it since the last turn. Cheap when nothing has. */
   refresh(neighbourhood: Neighbourhood, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#adoptTiming(now, effects);
     this.#refreshReplica(now, effects);
     if (this.#election === undefined || this.#sharding.activeMap() !== undefined) return;
     const nodes = neighbourhood.gathering(this.#host.replica.clusterId);
@@ -133,6 +139,21 @@ export class Holding {
     if (told === this.#expected) return;
     this.#expected = told;
     this.step({ kind: 'expected', nodes }, now, effects);
+  }
+
+  /** Holder and leader must count one lease alike, or a shard has two owners: what was founded goes before what this node was told. */
+  #adoptTiming(now: MonotonicMs, effects: ClusterEffect[]): void {
+    const { replica, ownTiming } = this.#host;
+    const timing = replica.state.founding?.timing ?? replica.timing;
+    if (timing === undefined || timing === this.#timing) return;
+    const before = this.#timing ?? ownTiming;
+    this.#timing = timing;
+    if (isSameTiming(timing, before)) return;
+    this.step({ kind: 'timing', ...timing }, now, effects);
+    replica.step({ kind: 'timing', timing }, now, effects);
+    const [theirs, ours] = [describeTiming(timing), describeTiming(ownTiming)];
+    const text = `this node goes by the times that its cluster was founded with, ${theirs}, and not by its own: ${ours}`;
+    notify({ kind: 'warning', text }, effects);
   }
 
   #refreshReplica(now: MonotonicMs, effects: ClusterEffect[]): void {

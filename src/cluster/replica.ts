@@ -9,13 +9,14 @@ import type { Random } from '../base/random.ts';
 import type { ClusterId, LogIndex, MemberId } from '../model/ids.ts';
 import { NO_INDEX, NO_TERM, nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
+import type { Timing } from '../model/timing.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import type { RaftConfig } from '../raft/config.ts';
 import type { RaftEffect, RaftInput } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
-import { AgreedState, problemOfImage } from './agreed-state.ts';
+import { AgreedState, problemOfImage, timingOf } from './agreed-state.ts';
 import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
 import type { ClusterEffect } from './messages.ts';
 import { isNamed, type KnownLeader, type ReplicaHost } from './replica-host.ts';
@@ -48,6 +49,8 @@ export class Replica {
   /** A leader speaks to this member, or it leads, as of the last tick. */
   #isLed = false;
   #stopReason: string | undefined;
+  /** What the own log says of the founding, applied or not. */
+  timing: Timing | undefined;
   messagesSent = 0;
   messagesReceived = 0;
   messagesDropped = 0;
@@ -99,8 +102,8 @@ export class Replica {
   }
 
   /**
-   * The group has gone on without this member, as it knows from those it follows; its disk shall know it, too, before it leaves. What was
-   * agreed takes the place of the log, if it reaches as far: nothing that this member may have promised is lost.
+   * The group has gone on without this member; its disk shall know it, too, before it leaves. What was agreed takes the place of the log, if it
+   * reaches as far: nothing that this member may have promised is lost.
    */
   forgetMembership(self: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
     const copy = this.copy();
@@ -110,16 +113,13 @@ export class Replica {
     effects.push({ kind: 'installSnapshot', ...copy });
   }
 
-  /**
-   * What was agreed has come here by another way than the log, and no leader speaks to this member: its log may still name it when the
-   * group has gone on without it.
-   */
+  /** What was agreed came by another way than the log, and no leader speaks to this member: the group may have gone on without it. */
   get #isOutrun(): boolean {
     const raft = this.#raft;
     return raft !== undefined && !this.#isLed && this.state.appliedIndex > raft.commitIndex;
   }
 
-  /** Learners have no election timer: they keep the name of a leader that is long dead. */
+  /** Learners have no election timer: they keep the name of a dead leader. */
   #isLedAt(now: MonotonicMs): boolean {
     if (this.#raft?.leader === undefined) return false;
     return this.isLeader || now - this.#leaderHeardAt <= LEADER_SILENT_MS;
@@ -146,6 +146,7 @@ export class Replica {
       this.#restore(recovered.snapshot.meta, recovered.snapshot.bytes, now, effects);
     }
     this.#self = self;
+    this.timing = timingOf(recovered);
     this.#raft = new Raft(this.#config, self, recovered, this.#random, now);
     this.#raft.step({ kind: 'room', room: this.#room }, now, []);
     this.tick(now, effects);

@@ -4,7 +4,7 @@ import { DEFAULT_LIVENESS_CONFIG } from '../liveness/config.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { NodeConfig } from '../node-config.ts';
 import { ConfigError } from './config-error.ts';
-import { DEFAULT_RAFT_CONFIG } from '../raft/config.ts';
+import { RAFT_PROFILES } from '../raft/config.ts';
 import type { NodeId, Stamp } from '../model/ids.ts';
 import { serfConfig } from '../serf/config.ts';
 import { shardingConfig } from '../sharding/config.ts';
@@ -49,7 +49,7 @@ export function clusterConfigOf(
       },
       config.tuning.profile,
     ),
-    raft: { ...DEFAULT_RAFT_CONFIG, clockDrift: config.clockDrift },
+    raft: { ...RAFT_PROFILES[config.raftProfile], clockDrift: config.clockDrift },
     sharding: shardingConfig({
       shardCount: config.shards,
       wantsShards: config.wantsShards,

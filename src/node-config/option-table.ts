@@ -11,6 +11,7 @@ import type { LogLevel } from '../ports/logger.ts';
 import type { IpNetwork } from '../wire/memberlist/network.ts';
 import { type CoalescingValues, coalescingOptions } from './coalescing.ts';
 import { type GossipTuningValues, tuningOptions } from './gossip-tuning.ts';
+import { type TimingValues, timingOptions } from './timing-options.ts';
 import {
   advertisedEndpoint,
   bindEndpoint,
@@ -20,7 +21,6 @@ import {
   handlerSpecs,
   joinAddresses,
   networks,
-  ratio,
   tagMap,
   toggle,
   whole,
@@ -32,7 +32,7 @@ export type LogFormat = 'auto' | 'text' | 'json';
 export type NodeThread = 'own' | 'caller';
 
 /** The value of every option after it was read; undefined where an option without a default is not set. */
-export interface OptionValues extends GossipTuningValues, CoalescingValues {
+export interface OptionValues extends GossipTuningValues, CoalescingValues, TimingValues {
   readonly clusterName: string;
   readonly nodeId: NodeId | undefined;
   readonly role: NodeKind;
@@ -43,14 +43,10 @@ export interface OptionValues extends GossipTuningValues, CoalescingValues {
   readonly bootstrapExpect: number | undefined;
   readonly autoJoin: boolean;
   readonly voters: number;
-  readonly leaderPriority: number;
   readonly shards: number;
   readonly noShards: boolean;
   readonly dataDir: string | undefined;
   readonly inMemory: boolean;
-  readonly lease: number;
-  readonly clockDrift: number;
-  readonly ackTimeout: number;
   readonly livenessInterval: number;
   readonly livenessRetries: number;
   readonly tag: ReadonlyMap<string, string>;
@@ -211,13 +207,6 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
       fallback: '5',
     },
   ),
-  leaderPriority: described(whole(-100, 100).default(0), {
-    group: 'Cluster',
-    text: 'how much this node is wanted to lead: a healthy leader hands over to a voter of higher priority',
-    expected: 'a whole number from -100 to 100',
-    valueName: 'number',
-    fallback: '0',
-  }),
   zeroconf: described(toggle().default(false), {
     ...SWITCH,
     group: 'Finding others',
@@ -261,27 +250,7 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     text: 'own no shards',
     fallback: 'false',
   }),
-  lease: described(duration(300, 60_000).default(900), {
-    group: 'Shards',
-    text: 'how long a node may serve its shards without hearing from the leader',
-    expected: 'a duration from 300ms to 1m',
-    valueName: 'duration',
-    fallback: '900ms',
-  }),
-  clockDrift: described(ratio(0, 0.2).default(0.02), {
-    group: 'Shards',
-    text: 'by how much two clocks may differ in speed',
-    expected: 'a part from 0 to 20%',
-    valueName: 'part',
-    fallback: '2%',
-  }),
-  ackTimeout: described(duration(50, 60_000).default(500), {
-    group: 'Shards',
-    text: 'how long a node may take to let go of shards before its lease must run out',
-    expected: 'a duration from 50ms to 1m',
-    valueName: 'duration',
-    fallback: '500ms',
-  }),
+  ...describedAll(timingOptions()),
   dataDir: described(word(/^.+$/).optional(), {
     ...DATA,
     text: 'where the node keeps its log and its name',

@@ -52,6 +52,13 @@ export const DEFAULT_RAFT_CONFIG: RaftConfig = {
 /** For busy or shared hosts, and several sites. raft.md 4.1. */
 export const STEADY_RAFT_CONFIG: RaftConfig = { ...DEFAULT_RAFT_CONFIG, heartbeatMs: 100, electionMs: 1_000 };
 
+export type RaftProfile = 'fast' | 'steady';
+
+export const RAFT_PROFILES: Readonly<Record<RaftProfile, RaftConfig>> = {
+  fast: DEFAULT_RAFT_CONFIG,
+  steady: STEADY_RAFT_CONFIG,
+};
+
 /** Every problem at once; empty when the configuration is good. */
 export function validateRaftConfig(config: RaftConfig): string[] {
   const problems: string[] = [];

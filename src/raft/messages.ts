@@ -1,6 +1,7 @@
 /** The vocabulary of the Raft core. raft.md sections 2 and 3. */
 import type { LogIndex, MemberId, RequestId, Term } from '../model/ids.ts';
 import type { Configuration, Entry, PersistBatch, SnapshotMeta } from '../model/log.ts';
+import type { Timing } from '../model/timing.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import type { RaftMessage } from '../wire/raft/rpc.ts';
 
@@ -46,6 +47,8 @@ export type RaftInput =
   | { readonly kind: 'snapshotStatus'; readonly peer: MemberId; readonly ok: boolean }
   /** Event-loop lateness, p99 of the last 10 s: the core stretches its own election timeout by it (12.3). */
   | { readonly kind: 'loopDelay'; readonly p99Ms: number }
+  /** The cluster's times, which go before the node's own. */
+  | { readonly kind: 'timing'; readonly timing: Timing }
   /** Forward jump of wall minus monotonic: shortens the leader lease (7.4 rule 4). */
   | { readonly kind: 'clockJumped'; readonly byMs: number };
 

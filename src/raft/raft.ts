@@ -288,6 +288,8 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
       case 'loopDelay':
         state.timeoutFactor = Math.min(TIMEOUT_FACTOR_MAX, Math.max(1, input.p99Ms / state.config.heartbeatMs));
         return;
+      case 'timing':
+        return state.setTiming(input.timing);
       case 'clockJumped':
         if (role.kind === 'leader') role.rounds.shiftBack(input.byMs);
         return;

@@ -4,6 +4,7 @@ import type { Random } from '../base/random.ts';
 import { randomBetween } from '../base/random.ts';
 import type { LogIndex, MemberId, RequestId, Term } from '../model/ids.ts';
 import type { RecoveredLog, SnapshotMeta } from '../model/log.ts';
+import type { Timing } from '../model/timing.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import type { RaftConfig } from './config.ts';
 import { HealthyClock } from './healthy-clock.ts';
@@ -38,7 +39,7 @@ export interface Counters {
 }
 
 export class RaftState {
-  readonly config: RaftConfig;
+  config: RaftConfig;
   readonly self: MemberId;
   readonly random: Random;
   readonly log: Log;
@@ -117,6 +118,12 @@ export class RaftState {
   /** Uniform in [E, 2E). Raft §9.3: drawn anew so that split votes do not repeat (P-38). */
   drawTimeout(): number {
     return randomBetween(this.random, this.config.electionMs, 2 * this.config.electionMs);
+  }
+
+  /** The cluster's times go before the node's own. */
+  setTiming({ clockDrift, heartbeatMs, electionMs }: Timing): void {
+    this.config = { ...this.config, clockDrift, heartbeatMs, electionMs };
+    if (!this.isOnlyVoter) this.timeoutMs = this.drawTimeout();
   }
 
   restartTimer(): void {

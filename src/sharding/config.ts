@@ -8,15 +8,15 @@ export interface ShardingConfig {
   readonly wantsShards: boolean;
   /** `L`: how long a grant lasts from the sending of its request. Default 900. */
   readonly leaseMs: number;
-  /** Between renewals. Default 100. */
+  /** Between renewals. Default a ninth of the lease, 100 at most. */
   readonly renewIntervalMs: number;
   /** `d`: assumed bound on the rate error of any clock. Default 0.02. */
   readonly clockDrift: number;
   /** `--ack-timeout`: from the proposal to a loser being left out (O-20). Default 500. */
   readonly ackTimeoutMs: number;
-  /** A holder that has not renewed for this long is silent (O-19). Default 300. */
+  /** A holder that has not renewed for this long is silent (O-19). Default a third of the lease. */
   readonly silentAfterMs: number;
-  /** What a new leader gives its predecessor before it counts as silent (O-19). Default 150. */
+  /** What a new leader gives its predecessor before it counts as silent (O-19). Default a sixth of the lease. */
   readonly predecessorGraceMs: number;
   /** At most one plan in this time (O-22). Default 20. */
   readonly planSpacingMs: number;
@@ -36,12 +36,9 @@ export function shardingConfig(settings: Partial<ShardingConfig> = {}): Sharding
   return {
     shardCount: 10_000,
     wantsShards: true,
-    leaseMs: 900,
-    renewIntervalMs: 100,
+    ...leaseTiming(settings.leaseMs ?? 900),
     clockDrift: 0.02,
     ackTimeoutMs: 500,
-    silentAfterMs: 300,
-    predecessorGraceMs: 150,
     planSpacingMs: 20,
     mapsPerSecond: 5,
     appendRetryMs: 50,
@@ -49,6 +46,18 @@ export function shardingConfig(settings: Partial<ShardingConfig> = {}): Sharding
     formationMaxMs: 500,
     ownReleaseRetryMs: 5_000,
     ...settings,
+  };
+}
+
+/** What goes with a lease: renewals often enough that two may be lost, and when somebody who does not renew counts as silent. */
+export function leaseTiming(
+  leaseMs: number,
+): Pick<ShardingConfig, 'leaseMs' | 'renewIntervalMs' | 'silentAfterMs' | 'predecessorGraceMs'> {
+  return {
+    leaseMs,
+    renewIntervalMs: Math.min(100, Math.floor(leaseMs / 9)),
+    silentAfterMs: Math.floor(leaseMs / 3),
+    predecessorGraceMs: Math.floor(leaseMs / 6),
   };
 }
 

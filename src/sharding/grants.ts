@@ -43,7 +43,6 @@ export class Grants {
   readonly #stats: ShardingStats;
   readonly #election: Election;
   readonly #holders: Holders;
-  readonly #waitMs: number;
   readonly #leftOut: Map<string, OwnerPair> = new Map();
   readonly #toldGone: Set<string> = new Set();
   readonly #callsDead: ReadonlyMap<NodeId, number>;
@@ -71,7 +70,6 @@ export class Grants {
     this.#election = election;
     this.#callsDead = callsDead;
     this.#holders = new Holders(election.term);
-    this.#waitMs = leaderWaitMs(settings.config);
   }
 
   get isReady(): boolean {
@@ -348,7 +346,7 @@ export class Grants {
   #goneAt(pair: OwnerPair): number {
     if (this.#isSelf(pair)) return Number.POSITIVE_INFINITY;
     const recordedAt = this.#holders.find(pair)?.grantedAt;
-    return this.#rules.lastGrantAt({ electedAt: this.#election.electedAt, recordedAt }) + this.#waitMs;
+    return this.#rules.lastGrantAt({ electedAt: this.#election.electedAt, recordedAt }) + leaderWaitMs(this.#config);
   }
 
   /** O-19: silent from this instant on, unless it is heard before. Liveness may bring it forward. */

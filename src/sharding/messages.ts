@@ -48,6 +48,8 @@ export type ShardingInput =
   /** clusterfunk's acknowledgement of a map, which names no boot; `Sharding.confirm` says whether it was of use. */
   | { readonly kind: 'confirmed'; readonly node: NodeId; readonly version: LogIndex }
   | { readonly kind: 'clockJumped'; readonly byMs: number }
+  /** The cluster's lease and clock rate error, which go before the node's own. */
+  | { readonly kind: 'timing'; readonly leaseMs: number; readonly clockDrift: number }
   /** Give this node's shards away (O-23). */
   | { readonly kind: 'drain' }
   /** Orderly stop: send `release` after the last request; serve nothing from now on. */

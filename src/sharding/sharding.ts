@@ -15,7 +15,7 @@ import type { Random } from '../base/random.ts';
 import type { Boot, LogIndex, NodeId, ShardId } from '../model/ids.ts';
 import type { ShardingStats } from '../model/node-stats.ts';
 import type { ServingEdition, ShardMap } from '../model/shard-map.ts';
-import { RELEASE_SHARE, type ShardingConfig } from './config.ts';
+import { leaseTiming, RELEASE_SHARE, type ShardingConfig } from './config.ts';
 import { Coordinator } from './coordinator.ts';
 import { Grants } from './grants.ts';
 import { HolderLease } from './lease.ts';
@@ -42,7 +42,8 @@ const CALLED_DEAD_MAX = 5_000;
 export { MapState };
 
 export class Sharding implements Machine<ShardingInput, ShardingEffect> {
-  readonly #config: ShardingConfig;
+  /** One object for all parts: the cluster's timing takes effect in each of them at once. */
+  readonly #config: { -readonly [Setting in keyof ShardingConfig]: ShardingConfig[Setting] };
   readonly #self: ShardingSelf;
   readonly #rules: OwnershipRules;
   readonly #maps: MapState = new MapState();
@@ -72,11 +73,11 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     now: MonotonicMs,
     rules: OwnershipRules = OWNERSHIP_RULES,
   ) {
-    this.#config = config;
+    this.#config = { ...config };
     this.#self = self;
     this.#rules = rules;
     this.#now = now;
-    this.#lease = new HolderLease(config, self, random, rules);
+    this.#lease = new HolderLease(this.#config, self, random, rules);
     this.#shards = new OwnShards(self, rules);
     this.#stats = emptyStats();
   }
@@ -208,6 +209,9 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
       case 'clockJumped':
         this.#lease.onJump(input.byMs);
         if (this.#hasLease && this.#lease.until <= now) this.#lease.renewNow(now);
+        return;
+      case 'timing':
+        Object.assign(this.#config, leaseTiming(input.leaseMs), { clockDrift: input.clockDrift });
         return;
       case 'drain':
         this.#drain ??= { sinceSeq: this.#lease.lastSeq, isTold: false };

@@ -5,8 +5,9 @@ import { concatBytes, utf8 } from '../../src/base/bytes.ts';
 import { crc32c } from '../../src/base/crc32c.ts';
 import { DecodeError } from '../../src/base/errors.ts';
 import { SeededRandom } from '../../src/base/random.ts';
-import { AgreedState } from '../../src/cluster/agreed-state.ts';
+import { AgreedState, timingOf } from '../../src/cluster/agreed-state.ts';
 import { continuing, FollowClient, FollowServer } from '../../src/cluster/following.ts';
+import { foundingLog } from '../../src/cluster/founding-log.ts';
 import {
   type SnapshotChunk,
   SnapshotReceiver,
@@ -14,7 +15,7 @@ import {
   type TransferEvent,
 } from '../../src/cluster/snapshot-transfer.ts';
 import type { ClusterId, LogIndex, MemberId, Term } from '../../src/model/ids.ts';
-import { EMPTY_CONFIGURATION, type Entry, type SnapshotMeta } from '../../src/model/log.ts';
+import { EMPTY_CONFIGURATION, EMPTY_RECOVERED_LOG, type Entry, type SnapshotMeta } from '../../src/model/log.ts';
 import { type Command, encodeCommand, encodeKvCommand } from '../../src/wire/command/command.ts';
 import { encodeKvItem } from '../../src/wire/kv/batch.ts';
 import { encodeConfiguration } from '../../src/wire/raft/entry.ts';
@@ -48,6 +49,21 @@ describe('the agreed state', () => {
     state.apply(entry(3, { kind: 'exclude', member: B }));
     return state;
   }
+
+  it('keeps the times that the cluster was founded with, and knows those of a log that is not applied yet', () => {
+    const timing = { leaseMs: 3_300, clockDrift: 0.02, heartbeatMs: 100, electionMs: 1_000 };
+    const founding = { clusterName: 'home', createdMs: 1, shardCount: 4, timing };
+    const state = new AgreedState();
+    state.apply({ index: 1 as LogIndex, term: TERM, kind: 'config', data: encodeConfiguration(VOTERS) });
+    state.apply(entry(2, { kind: 'found', ...founding }));
+    const bytes = state.image(new Uint8Array());
+    const after = new AgreedState();
+    after.restore(metaOf(2), bytes);
+    assert.deepEqual(after.founding, founding);
+    assert.deepEqual(timingOf({ ...EMPTY_RECOVERED_LOG, snapshot: { meta: metaOf(2), bytes } }), timing);
+    assert.deepEqual(timingOf(foundingLog(A, founding)), timing);
+    assert.equal(timingOf(EMPTY_RECOVERED_LOG), undefined);
+  });
 
   it('comes back from its image as it was', () => {
     const before = filled();

@@ -59,6 +59,7 @@ function rig(): { readonly replica: Replica; readonly holding: Holding; readonly
       return lastRequestId as RequestId;
     },
     hasReleaseHook: false,
+    ownTiming: { leaseMs: 900, clockDrift: 0.02, heartbeatMs: 50, electionMs: 250 },
   });
   return { replica, holding, sharding };
 }

@@ -52,6 +52,8 @@ export interface SimulationOptions {
   readonly votersWanted: number;
   /** How much machines are wanted to lead, in their order; 0 for those that are not named. */
   readonly priorities: readonly number[];
+  /** What the machines' options say of the lease at their first start. */
+  readonly leaseMs: number;
   /** Clients of the application on the shards. */
   readonly clients: number;
   readonly network: NetworkOptions;
@@ -90,6 +92,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     shards: 48,
     votersWanted: 5,
     priorities: [],
+    leaseMs: 900,
     clients: 0,
     network: QUIET_NETWORK,
     diskMs: 1,

@@ -272,6 +272,29 @@ export const SCENARIOS: readonly Scenario[] = [
       return took;
     },
   },
+  ...[900, 2_700].map(
+    (founded): Scenario => ({
+      name: `nodes whose options name other leases go by the founder's of ${founded} ms: a leader that is cut off and its successor agree`,
+      options: { voters: 3, nonVoters: 1, leaseMs: founded },
+      play: (simulation) => {
+        form(simulation);
+        // From here on every start has another option than the cluster.
+        for (const machine of simulation.machines) machine.ownLeaseMs = 3_600 - founded;
+        let took = 0;
+        for (const machine of simulation.machines) {
+          simulation.crash(machine, 'killed');
+          simulation.start(machine);
+          whole(simulation, 'its return', 15_000);
+          split(simulation, [machine]);
+          // The checker of owners looks on (SO-1).
+          simulation.run(6_000);
+          simulation.network.heal();
+          took = whole(simulation, 'healing', 15_000);
+        }
+        return took;
+      },
+    }),
+  ),
   {
     name: 'a voter of higher priority leads once it has stood ready for a while, and again after its return',
     options: { voters: 3, priorities: [0, 10, 5] },

@@ -58,6 +58,8 @@ export interface Machine {
   hasLeft: boolean;
   /** Its disk takes this much longer. */
   slowness: number;
+  /** What the options of its next start say of the lease. */
+  ownLeaseMs: number;
 }
 
 export class Simulation implements ProcessHost {
@@ -137,6 +139,7 @@ export class Simulation implements ProcessHost {
       process: undefined,
       hasLeft: false,
       slowness: 0,
+      ownLeaseMs: this.options.leaseMs,
       directory: new SimulatedDirectory({
         after: (delayMs, act) => this.at(this.now + delayMs, act),
         latencyMs: () => 0.05 + chance.exponential(this.options.diskMs + machine.slowness),
@@ -304,7 +307,7 @@ export class Simulation implements ProcessHost {
       startedAt: clock.monotonic(),
       serf: serfConfig({ swim: { name: machine.nodeId, advertise: gossip } }),
       raft: DEFAULT_RAFT_CONFIG,
-      sharding: shardingConfig({ shardCount: this.options.shards }),
+      sharding: shardingConfig({ shardCount: this.options.shards, leaseMs: machine.ownLeaseMs }),
       liveness: DEFAULT_LIVENESS_CONFIG,
     };
   }

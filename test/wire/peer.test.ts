@@ -94,6 +94,18 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     createdMs: fc.nat({ max: 2 ** 31 - 1 }),
     shardCount: fc.nat(),
   }),
+  record({
+    kind: fc.constant('found' as const),
+    clusterName: fc.string({ maxLength: 60 }),
+    createdMs: fc.nat({ max: 2 ** 31 - 1 }),
+    shardCount: fc.nat(),
+    timing: record({
+      leaseMs: fc.integer({ min: 1, max: 60_000 }),
+      clockDrift: fc.nat({ max: 499_999 }).map((millionths) => millionths / 1_000_000),
+      heartbeatMs: fc.integer({ min: 1, max: 1_000 }),
+      electionMs: fc.integer({ min: 1, max: 10_000 }),
+    }),
+  }),
   record({ kind: fc.constant('shard' as const), bytes }),
   record({ kind: fc.constant('exclude' as const), member }),
   record({ kind: fc.constant('include' as const), member }),
@@ -184,8 +196,15 @@ describe('commands', () => {
         first({ kind: 'shard', bytes: new Uint8Array() }),
         first({ kind: 'exclude', member: who }),
         first({ kind: 'include', member: who }),
+        first({
+          kind: 'found',
+          clusterName: 'x',
+          createdMs: 1,
+          shardCount: 1,
+          timing: { leaseMs: 900, clockDrift: 0.02, heartbeatMs: 50, electionMs: 250 },
+        }),
       ],
-      [1, 2, 3, 4],
+      [1, 2, 3, 4, 32],
     );
   });
 

@@ -3,6 +3,7 @@ import { ByteReader, ByteWriter, concatBytes } from '../../base/bytes.ts';
 import { DecodeError } from '../../base/errors.ts';
 import type { MemberId } from '../../model/ids.ts';
 import { isMemberId } from '../../model/ids.ts';
+import type { Timing } from '../../model/timing.ts';
 import { writeKvBatch } from '../kv/batch.ts';
 
 const FOUND = 1;
@@ -12,9 +13,17 @@ const EXCLUDE = 3;
 const INCLUDE = 4;
 /** Body: wire/kv/batch.ts. 17 to 31 are kept for the key-value store. */
 const KV = 16;
+/** As 1, with the times that the cluster is to agree on. */
+const FOUND_TIMED = 32;
 
 export type Command =
-  | { readonly kind: 'found'; readonly clusterName: string; readonly createdMs: number; readonly shardCount: number }
+  | {
+      readonly kind: 'found';
+      readonly clusterName: string;
+      readonly createdMs: number;
+      readonly shardCount: number;
+      readonly timing?: Timing;
+    }
   | { readonly kind: 'shard'; readonly bytes: Uint8Array }
   | { readonly kind: 'kv'; readonly bytes: Uint8Array }
   /** An operator removed this member: nobody brings it back by itself. */
@@ -24,13 +33,13 @@ export type Command =
 
 export function encodeCommand(command: Command): Uint8Array {
   switch (command.kind) {
-    case 'found':
-      return new ByteWriter(64)
-        .u8(FOUND)
-        .text(command.clusterName)
-        .u64(command.createdMs)
-        .varint(command.shardCount)
-        .finish();
+    case 'found': {
+      const { clusterName, createdMs, shardCount, timing } = command;
+      const out = new ByteWriter(64).u8(timing === undefined ? FOUND : FOUND_TIMED);
+      out.text(clusterName).u64(createdMs).varint(shardCount);
+      if (timing !== undefined) writeTiming(out, timing);
+      return out.finish();
+    }
     case 'shard':
       return concatBytes([Uint8Array.of(SHARD), command.bytes]);
     case 'kv':
@@ -58,6 +67,14 @@ export function decodeCommand(bytes: Uint8Array): Command {
   switch (type) {
     case FOUND:
       return { kind: 'found', clusterName: reader.text(256), createdMs: reader.u64(), shardCount: reader.varint() };
+    case FOUND_TIMED:
+      return {
+        kind: 'found',
+        clusterName: reader.text(256),
+        createdMs: reader.u64(),
+        shardCount: reader.varint(),
+        timing: readTiming(reader),
+      };
     case SHARD:
       return { kind: 'shard', bytes: reader.raw(reader.left) };
     case KV:
@@ -69,6 +86,31 @@ export function decodeCommand(bytes: Uint8Array): Command {
     default:
       throw new DecodeError(`command type ${type} is unknown`);
   }
+}
+
+const MILLIONTHS = 1_000_000;
+const TIMING_MS_MAX = 3_600_000;
+
+export function writeTiming(out: ByteWriter, { leaseMs, clockDrift, heartbeatMs, electionMs }: Timing): void {
+  out
+    .varint(leaseMs)
+    .varint(Math.round(clockDrift * MILLIONTHS))
+    .varint(heartbeatMs)
+    .varint(electionMs);
+}
+
+/** Throws {@link DecodeError} for times that no node could run by. */
+export function readTiming(reader: ByteReader): Timing {
+  const leaseMs = reader.varint();
+  const millionths = reader.varint();
+  const heartbeatMs = reader.varint();
+  const electionMs = reader.varint();
+  const isUsable =
+    Math.max(leaseMs, heartbeatMs, electionMs) <= TIMING_MS_MAX &&
+    Math.min(leaseMs, heartbeatMs, electionMs) >= 1 &&
+    millionths < MILLIONTHS / 2;
+  if (!isUsable) throw new DecodeError('a timing is out of range');
+  return { leaseMs, clockDrift: millionths / MILLIONTHS, heartbeatMs, electionMs };
 }
 
 function readMember(reader: ByteReader): MemberId {
