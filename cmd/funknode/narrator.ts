@@ -5,6 +5,7 @@ import type { NodeView, Waiting } from '../../src/model/node-view.ts';
 import type { ShardMap } from '../../src/model/shard-map.ts';
 import type { StorageRoom } from '../../src/model/storage-room.ts';
 import type { LogLevel } from '../../src/ports/logger.ts';
+import { detailOf } from './details.ts';
 import type { Log } from './logging.ts';
 
 /** What the narrator reads; any node handle is one. */
@@ -108,7 +109,11 @@ export class Narrator implements Disposable {
   #tellEvent(event: NodeEvent): void {
     if (event.kind === 'dropped') this.#tellDropped(event);
     const line = lineOf(event);
-    if (line === undefined) return;
+    if (line === undefined) {
+      const detail = detailOf(event);
+      if (detail !== undefined) this.#log.say('debug', event.kind, detail.text, detail.fields);
+      return;
+    }
     const isExpected = event.kind === 'leaseLost' && this.isStopping;
     this.#log.say(isExpected ? 'info' : line.level, event.kind, line.text, fieldsOf(event));
   }
@@ -158,7 +163,7 @@ const WAIT_WORDS: Readonly<Record<Waiting['reason'], string>> = {
   leader: 'a leader',
 };
 
-/** What people are told of an event; undefined for what only machines care about. */
+/** What people are told of an event; undefined for what only machines care about, and whoever asks for details. */
 export function lineOf(event: NodeEvent): Line | undefined {
   switch (event.kind) {
     case 'stateChanged':

@@ -6,7 +6,7 @@ import { exitCodeOf } from '../../cmd/funknode/exit-codes.ts';
 import type { Log } from '../../cmd/funknode/logging.ts';
 import { lineOf, type Narrated, Narrator, sharesOf } from '../../cmd/funknode/narrator.ts';
 import { listenForStop } from '../../cmd/funknode/signals.ts';
-import type { LogIndex, NodeId, Term } from '../../src/model/ids.ts';
+import type { LogIndex, NodeId, ShardId, Term } from '../../src/model/ids.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 import type { NodeView, Waiting } from '../../src/model/node-view.ts';
 import type { ShardMap } from '../../src/model/shard-map.ts';
@@ -90,8 +90,30 @@ describe('what a node tells', () => {
       'info stateChanged state Joining (was Starting)',
       'info leaderChanged leader n1 in term 3',
       'info shardMapChanged map 12: n1 5, n2 4 of 9 shards',
+      'debug shardMapProposed map 9 proposed',
     ]);
     assert.equal(node.isHeard, false);
+  });
+
+  it('is more for whoever asks for details, in numbers where there are lists', () => {
+    const node = new Told();
+    const log = new Lines();
+    using narrator = new Narrator(node, log);
+    narrator.start();
+    narrator.tell();
+    const shards = [1, 2, 3] as unknown as ShardId[];
+    const endpoint = { host: '10.0.0.1', port: 80 };
+    node.emit({ kind: 'endpointChanged', change: 'added', node: 'n2', name: 'ep.shop', endpoint });
+    node.emit({ kind: 'shardsReleasing', shards, version: 9 as LogIndex, deadline: 1 });
+    node.emit({ kind: 'shardsStarted', shards, epoch: 10 as LogIndex });
+    node.emit({ kind: 'userEvent', lamportTime: 4, name: 'deploy', payload: new Uint8Array(2), coalesce: true });
+    node.emit({ kind: 'queryAck', query: 1, from: 'n2' });
+    assert.deepEqual(log.lines, [
+      'debug endpointChanged ep.shop of n2 added: 10.0.0.1:80',
+      'debug shardsReleasing lets go of 3 shards for map 9',
+      'debug shardsStarted serves 3 more shards, token 10',
+      'debug userEvent user event deploy, 2 bytes',
+    ]);
   });
 
   it('says at once whom it waits for, since when and what can be done, and not again until that changes', () => {

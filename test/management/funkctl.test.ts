@@ -57,9 +57,12 @@ describe('funkctl: showing', () => {
   it('status: says what is waited for and what to do', async () => {
     const node = await serve(new FakeNodeHandle(fakeView({ id: 'n9', state: 'Voting' })));
     const nodes = [fakeView({ id: 'n1' }).id];
+    const calm = await run(['-e', node.address, 'status']);
+    assert.match(calm.out, /Voters: +3: the loss of 1 can be survived\n/);
     node.handle.change({ waiting: { reason: 'quorum', nodes, since: 57_000, advice: 'start n1 again' } });
     const { code, out } = await run(['-e', node.address, 'status']);
     assert.equal(code, 0);
+    assert.match(out, /Voters: +3: 1 missing, and the rest is no majority\n/);
     assert.match(out, /Waiting for: +quorum of n1 for 3\.0s: start n1 again\n/);
     assert.match(out, /Leader ID: +none\n/);
     await node.server.close();

@@ -34,7 +34,7 @@ function pairsOf(status: NodeStatus): [string, string][] {
     ['Leader ID', status.leaderId === '' ? 'none' : printable(status.leaderId)],
     ['Term', String(status.term)],
     ['Nodes', `${raftCount} Raft, ${status.memberCount} Serf`],
-    ...(status.voterCount === 0 ? [] : ([['Voters', votersText(status.voterCount)]] satisfies [string, string][])),
+    ...(status.voterCount === 0 ? [] : ([['Voters', votersText(status)]] satisfies [string, string][])),
     ['Shards', shardsText(status)],
     ...(ROOM_WORDS[status.room] === undefined
       ? []
@@ -51,8 +51,9 @@ function createdText(createdMs: number): string {
   return `${new Date(createdMs).toUTCString()} (${ageText(Date.now() - createdMs)} ago)`;
 }
 
-/** How many may be lost: the others must be a majority. */
-function votersText(count: number): string {
+/** How many may be lost: the others must be a majority. Where they are none already, how many are missing. */
+function votersText({ voterCount: count, waiting }: NodeStatus): string {
+  if (waiting?.reason === 'quorum') return `${count}: ${waiting.nodes.length} missing, and the rest is no majority`;
   const spare = Math.floor((count - 1) / 2);
   return `${count}: ${spare === 0 ? 'no loss can be survived' : `the loss of ${spare} can be survived`}`;
 }
