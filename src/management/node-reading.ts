@@ -124,6 +124,7 @@ function roleOf(member: MemberView, leader: string | undefined): NodeRole {
   if (member.raft === 'Voter') return 'Follower';
   if (member.raft !== '') return 'NonVoter';
   const kind = member.tags.get(TAG_ROLE);
+  if (kind === 'non-member') return 'NonMember';
   // A voter that no configuration names yet follows the cluster without a vote; clusterfunk's nodes do not say what they are.
   if (kind === 'voter' || kind === 'non-voter' || member.tags.has(TAG_EP_RAFT)) return 'NonVoter';
   return 'NonMember';

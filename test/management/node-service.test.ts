@@ -84,6 +84,7 @@ describe('funk.v1.Node: what a node says of itself', () => {
       fakeMember({ name: 'n2' }),
       fakeMember({ name: 'new', raft: 'Staging' }),
       fakeMember({ name: 'nv', raft: '', tags: { 'fn.role': 'non-voter' } }),
+      fakeMember({ name: 'ob', raft: '', tags: { 'fn.role': 'non-member', 'ep.raft': '10.0.0.5:7947' } }),
       { ...fakeMember({ name: 'plain', raft: '', status: 'left' }), lastHeard: undefined },
     ];
     const voters = [fakeMemberId('gone'), ...configuration.voters.slice(0, 2)];
@@ -97,6 +98,7 @@ describe('funk.v1.Node: what a node says of itself', () => {
       ['n2', 'Follower', 'alive', 'Voter', 0],
       ['new', 'NonVoter', 'alive', 'Staging', 500],
       ['nv', 'NonVoter', 'alive', '', 500],
+      ['ob', 'NonMember', 'alive', '', 500],
       ['plain', 'NonMember', 'left', '', -1],
     ]);
     assert.equal(answer.members[1]?.ageMs, 50_000);
