@@ -22,6 +22,7 @@ import {
 import type { EndpointName, NodeConfig } from './node-config.ts';
 import { clusterConfigOf } from './node-config/cluster-config.ts';
 import { ConfigError, emptyDirectoryProblem } from './node-config/config-error.ts';
+import { idPrefixOf } from './node-config/service-node.ts';
 import { type NodeRunner, type NodeRunnerHooks, NotRunningError } from './node-runner.ts';
 import type { Logger } from './ports/logger.ts';
 import { bindAny, bindGossip, type GossipSockets } from './runtime/bound-sockets.ts';
@@ -42,11 +43,19 @@ import { SerfDoors } from './serf-doors.ts';
 
 interface Sockets {
   readonly gossip: GossipSockets;
-  readonly liveness: UdpSocket;
+  /** Undefined where this door is not opened, and so below. */
+  readonly liveness: UdpSocket | undefined;
   readonly links: PeerLinks;
-  readonly raftAt: Endpoint;
+  readonly raftAt: Endpoint | undefined;
 }
 
+const ENDPOINT_TAGS: Readonly<Record<EndpointName, string>> = {
+  serf: TAG_EP_SERF,
+  raft: TAG_EP_RAFT,
+  liveness: TAG_EP_LIVENESS,
+  management: TAG_EP_MANAGEMENT,
+  http: TAG_EP_HTTP,
+};
 /** For an application that gives no logger. */
 const SILENT: Logger = { log: () => {}, child: () => SILENT };
 /** Storage, sockets and servers get this long to close. */
@@ -133,21 +142,18 @@ export class LocalNode implements NodeRunner {
       random,
     );
     const { handle, loop } = this.#run(cluster, clock, sockets);
-    const management = await bindAny('management-endpoint', config.endpoints.management, (endpoint) =>
-      createManagementServer({ handle, endpoint, logger: this.#logger('management') }),
-    );
-    this.#closers.push(() => management.close());
-    const http = await this.#serveHttp(handle, management);
+    const management = config.doors.has('management') ? await this.#serveManagement(handle) : undefined;
+    const http = config.doors.has('http') ? await this.#serveHttp(handle, management) : undefined;
     this.#closers.push(() => this.#serfDoors.close());
     await this.#serfDoors.listen(handle, () => void this.stop());
     this.#serfDoors.handleEvents(handle, this.#logger('handlers'));
-    const endpoints = new Map<string, Endpoint>([
-      [TAG_EP_SERF, this.#advertised('serf', gossip.udp.local)],
-      [TAG_EP_RAFT, this.#advertised('raft', raftAt)],
-      [TAG_EP_LIVENESS, this.#advertised('liveness', liveness.local)],
-      [TAG_EP_MANAGEMENT, this.#advertised('management', management.endpoint)],
-      [TAG_EP_HTTP, this.#advertised('http', http.local)],
-    ]);
+    const endpoints = this.#published({
+      serf: gossip.udp.local,
+      raft: raftAt,
+      liveness: liveness?.local,
+      management: management?.endpoint,
+      http: http?.local,
+    });
     snapshot?.follow(handle);
     const times = snapshot?.before.times;
     await loop.take({ kind: 'start', tags: this.#tags(endpoints), endpoints, ...(times && { times }) });
@@ -163,7 +169,7 @@ export class LocalNode implements NodeRunner {
 
   /** Everything that peers reach, except the servers that need a running core. */
   async #openSockets(clock: SystemClock): Promise<Sockets> {
-    const { endpoints } = this.#config;
+    const { endpoints, doors } = this.#config;
     const post = (input: ClusterInput): void => this.#loop?.post(input);
     const gossip = await bindGossip(
       endpoints.serf,
@@ -179,10 +185,12 @@ export class LocalNode implements NodeRunner {
       () => gossip.udp[Symbol.asyncDispose](),
       () => gossip.tcp[Symbol.asyncDispose](),
     );
-    const liveness = await bindAny('liveness-endpoint', endpoints.liveness, (at) =>
-      UdpSocket.bind(at, (bytes, from) => post({ kind: 'datagram', channel: 'liveness', from, bytes })),
-    );
-    this.#closers.push(() => liveness[Symbol.asyncDispose]());
+    const liveness = doors.has('liveness')
+      ? await bindAny('liveness-endpoint', endpoints.liveness, (at) =>
+          UdpSocket.bind(at, (bytes, from) => post({ kind: 'datagram', channel: 'liveness', from, bytes })),
+        )
+      : undefined;
+    this.#closers.push(async () => await liveness?.[Symbol.asyncDispose]());
     const links = new PeerLinks(
       {
         frame: (bytes) => post({ kind: 'peerFrame', bytes }),
@@ -191,7 +199,9 @@ export class LocalNode implements NodeRunner {
       () => clock.monotonic(),
     );
     this.#closers.push(() => links[Symbol.asyncDispose]());
-    const raftAt = await bindAny('raft-endpoint', endpoints.raft, (at) => links.listen(at));
+    const raftAt = doors.has('raft')
+      ? await bindAny('raft-endpoint', endpoints.raft, (at) => links.listen(at))
+      : undefined;
     return { gossip, liveness, links, raftAt };
   }
 
@@ -228,9 +238,17 @@ export class LocalNode implements NodeRunner {
     return { handle, loop };
   }
 
-  async #serveHttp(handle: LocalNodeHandle, management: ManagementServer): Promise<HttpServer> {
+  async #serveManagement(handle: LocalNodeHandle): Promise<ManagementServer> {
+    const management = await bindAny('management-endpoint', this.#config.endpoints.management, (endpoint) =>
+      createManagementServer({ handle, endpoint, logger: this.#logger('management') }),
+    );
+    this.#closers.push(() => management.close());
+    return management;
+  }
+
+  async #serveHttp(handle: LocalNodeHandle, management: ManagementServer | undefined): Promise<HttpServer> {
     const outer = {
-      management: () => management.stats(),
+      management: () => management?.stats(),
       discovery: () => this.#discovery?.stats(),
       http: () => http.stats(),
       serfRpc: () => this.#serfDoors.rpcStats(),
@@ -263,7 +281,11 @@ export class LocalNode implements NodeRunner {
 
   async #openStorage(): Promise<NodeStorage> {
     const { kind, inMemory } = this.#config;
-    const opened = await OpenedStorage.open({ ...this.#config, inMemory: inMemory || kind !== 'voter' });
+    const opened = await OpenedStorage.open({
+      ...this.#config,
+      inMemory: inMemory || kind !== 'voter',
+      idPrefix: idPrefixOf(this.#config),
+    });
     this.#storage = opened;
     this.#closers.push(() => opened.release());
     return opened.current;
@@ -272,10 +294,21 @@ export class LocalNode implements NodeRunner {
   #tags(endpoints: ReadonlyMap<string, Endpoint>): Map<string, string> {
     const tags = new Map(this.#config.tags);
     for (const [name, endpoint] of endpoints) tags.set(name, formatEndpoint(endpoint));
-    tags.set(TAG_SERVICE_NAME, this.#config.clusterName);
+    tags.set(TAG_SERVICE_NAME, this.#config.serviceName ?? this.#config.clusterName);
     tags.set(TAG_ROLE, this.#config.kind);
     if (this.#config.leaderPriority !== 0) tags.set(TAG_PRIORITY, String(this.#config.leaderPriority));
     return tags;
+  }
+
+  /** By tag, what of the bound is told to others. */
+  #published(bound: Readonly<Record<EndpointName, Endpoint | undefined>>): Map<string, Endpoint> {
+    const names = Object.keys(ENDPOINT_TAGS) as EndpointName[];
+    return new Map(
+      names.flatMap((name) => {
+        const at = bound[name];
+        return at === undefined ? [] : [[ENDPOINT_TAGS[name], this.#advertised(name, at)] as const];
+      }),
+    );
   }
 
   #advertised(name: EndpointName, bound: Endpoint): Endpoint {

@@ -17,6 +17,7 @@ import {
 import { nearestName } from './node-config/nearest-name.ts';
 import { type LogFormat, type MetricsSink, OPTION_KEYS, type OptionKey } from './node-config/option-table.ts';
 import { type NodeThread, type OptionValues, readOption } from './node-config/option-table.ts';
+import { doorsOf, idPrefixOf, kindOf, serviceProblems } from './node-config/service-node.ts';
 import { tagProblems } from './node-config/tag-problems.ts';
 import type { LogLevel } from './ports/logger.ts';
 import { LEASE_MS } from './node-config/timing-options.ts';
@@ -44,6 +45,11 @@ export interface NodeOptions extends TuningOptions {
   readonly nodeId?: string | undefined;
   /** Default `voter`. */
   readonly role?: NodeKind | 'primary' | 'secondary' | 'client' | undefined;
+  /**
+   * Be in gossip only to publish the endpoints of this service: a `non-member` (the default role then) that is listed under this name, has an id
+   * that begins with `svc_`, and opens neither Raft nor liveness. Default: none.
+   */
+  readonly serviceName?: string | undefined;
   /** An address or an interface's name. Default: the interface with the default route. */
   readonly interface?: string | undefined;
   /** Find the cluster by mDNS. Default false. */
@@ -154,6 +160,12 @@ export interface NodeConfig {
   /** Undefined: the one in the data directory, or 16 random hex digits kept there. */
   readonly nodeId: NodeId | undefined;
   readonly kind: NodeKind;
+  /** What `meta.serviceName` says; undefined: the cluster's name. */
+  readonly serviceName: string | undefined;
+  /** It may begin alone, with nobody to join. */
+  readonly isSeed: boolean;
+  /** The endpoints that are opened; gossip always is. */
+  readonly doors: ReadonlySet<EndpointName>;
   readonly interface: HostInterface;
   readonly zeroconf: boolean;
   /** Addresses for `resolveJoin` of `discovery/`. */
@@ -245,7 +257,7 @@ export function resolveNodeConfig(options: NodeOptions, context: ResolveContext 
   }
   const stands: HostInterface =
     typeof chosen === 'string' ? { name: undefined, address: '127.0.0.1', chosenBy: 'loopback' } : chosen;
-  const config = complete(values, stands, host);
+  const config = complete(values, stands, { host, kind: kindOf(values, options) });
   problems.push(...crossProblems(config, values, placeOf, nameOf));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
@@ -261,7 +273,8 @@ export function configWarnings(config: NodeConfig): string[] {
 /** What is open to anyone on the network, as one sentence; undefined on loopback. */
 function exposureWarning(config: NodeConfig): string | undefined {
   const open = (Object.keys(config.endpoints) as EndpointName[]).filter(
-    (name) => !isLoopback(config.endpoints[name].bind.host) && !(name === 'serf' && isSealed(config)),
+    (name) =>
+      config.doors.has(name) && !isLoopback(config.endpoints[name].bind.host) && !(name === 'serf' && isSealed(config)),
   );
   if (open.length === 0) return undefined;
   const where = open.map((name) => `${name} on ${config.endpoints[name].bind.host}`).join(', ');
@@ -285,11 +298,18 @@ function readAll(options: NodeOptions, placeOf: (key: OptionKey) => string, prob
   return Object.fromEntries(entries) as unknown as OptionValues;
 }
 
-function complete(values: OptionValues, stands: HostInterface, host: Host): NodeConfig {
+function complete(
+  values: OptionValues,
+  stands: HostInterface,
+  { host, kind }: { readonly host: Host; readonly kind: NodeKind },
+): NodeConfig {
   return {
     clusterName: values.clusterName,
     nodeId: values.nodeId,
-    kind: values.role,
+    kind,
+    serviceName: values.serviceName,
+    isSeed: false,
+    doors: doorsOf(values),
     interface: stands,
     zeroconf: values.zeroconf,
     join: values.join,
@@ -300,7 +320,7 @@ function complete(values: OptionValues, stands: HostInterface, host: Host): Node
     leaderPriority: values.leaderPriority,
     raftProfile: values.raftProfile,
     shards: values.shards,
-    wantsShards: !values.noShards && values.role !== 'non-member',
+    wantsShards: !values.noShards && kind !== 'non-member',
     dataDir: values.dataDir,
     dataRoot: host.stateHome,
     inMemory: values.inMemory,
@@ -380,9 +400,11 @@ function crossProblems(
   nameOf: (key: OptionKey) => string,
 ): string[] {
   const problems: string[] = [];
-  const names = Buffer.byteLength(config.clusterName) + Buffer.byteLength(config.nodeId ?? '0'.repeat(16));
+  const randomId = idPrefixOf(config) + '0'.repeat(16);
+  const names = Buffer.byteLength(config.clusterName) + Buffer.byteLength(config.nodeId ?? randomId);
   if (names > NAMES_BYTES_MAX) {
-    const id = config.nodeId === undefined ? 'a random node id (16)' : `${placeOf('nodeId')} "${config.nodeId}"`;
+    const id =
+      config.nodeId === undefined ? `a random node id (${randomId.length})` : `${placeOf('nodeId')} "${config.nodeId}"`;
     problems.push(
       `${placeOf('clusterName')} "${config.clusterName}" and ${id} have ${names} bytes together; ` +
         `at most ${NAMES_BYTES_MAX} fit into one mDNS name`,
@@ -405,7 +427,7 @@ function crossProblems(
       problems.push(`${placeOf(`${name}EndpointAdvertise`)}: nobody can reach ${advertise.host}; name an address`);
     }
   }
-  problems.push(...serfRpcProblems(config, values, placeOf));
+  problems.push(...serfRpcProblems(config, values, placeOf), ...serviceProblems(config, placeOf));
   problems.push(...validateShardingConfig(shardingOf(config)));
   problems.push(...gossipProblems(config, placeOf), ...tuningProblems(values, placeOf));
   return [...problems, ...portClashes(config, placeOf), ...tagProblems(config, placeOf, nameOf)];

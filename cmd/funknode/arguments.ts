@@ -15,8 +15,15 @@ export interface Arguments {
   readonly flags: readonly GivenFlag[];
   readonly configFile: string | undefined;
   readonly json: boolean;
+  readonly seed: SeedArguments;
   /** Options and words that nobody knows: wrong usage. */
   readonly unknown: readonly string[];
+}
+
+/** What only `funknode seed` takes. */
+export interface SeedArguments {
+  readonly liveView: boolean;
+  readonly showAllNodes: boolean;
 }
 
 /** Every spelling of a setting: the option's own name and its aliases. */
@@ -44,7 +51,15 @@ export const SPELLINGS: ReadonlyMap<string, Spelling> = new Map(
 
 const DESCRIPTION = 'A cluster membership node: finds its cluster, agrees on who owns which shard, and says so.';
 const HELP_ALL = '--help-all';
-const COMMANDS: readonly string[] = ['run', 'config'];
+const COMMANDS: readonly string[] = ['run', 'config', 'seed'];
+/** Flags of the seed that are no settings of a node. */
+const SEED_SWITCHES: readonly string[] = ['live-view', 'show-all-nodes'];
+/** Short names that clusterfunk's seed gives to endpoints: the flag that is meant, and what the value becomes. */
+const SEED_ENDPOINTS: ReadonlyMap<string, { readonly flag: string; readonly valueOf: (value: string) => string }> =
+  new Map([
+    ['--serf-port', { flag: '--serf-endpoint', valueOf: (port) => `:${port}` }],
+    ['--http', { flag: '--http-endpoint', valueOf: (at) => at }],
+  ]);
 
 /** Throws CommanderError for `--help`, `--version` and a missing value. */
 export function readArguments(argv: readonly string[], version: string): Arguments {
@@ -54,9 +69,14 @@ export function readArguments(argv: readonly string[], version: string): Argumen
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this')
     .option(HELP_ALL, 'print this with the options that few need')
-    .argument('[command]', 'run: start a node (default); config: print every setting and its source')
+    .argument(
+      '[command]',
+      'run: start a node (default); config: print every setting and its source; seed: gossip only, to be found by',
+    )
     .option('--config <file>', 'settings in YAML, by the names of the flags')
     .option('--json', 'config: print JSON')
+    .option('--live-view', 'seed: show on the terminal who is there')
+    .option('--show-all-nodes', 'seed: show those who are gone, too')
     .allowUnknownOption()
     .allowExcessArguments()
     .exitOverride()
@@ -65,9 +85,17 @@ export function readArguments(argv: readonly string[], version: string): Argumen
     .action(() => undefined);
   const showsAll = argv.includes(HELP_ALL);
   for (const spelling of SPELLINGS.values()) program.addOption(optionOf(spelling, flags, showsAll));
-  const words = argv.flatMap(settleSwitch).map((word) => (word === HELP_ALL ? '--help' : word));
+  const isSeed = argv.includes('seed');
+  const words = (isSeed ? seedWords(argv) : argv)
+    .flatMap(settleSwitch)
+    .map((word) => (word === HELP_ALL ? '--help' : word));
   program.parse(words, { from: 'user' });
-  const { config, json } = program.opts<{ config?: string; json?: true }>();
+  const { config, json, liveView, showAllNodes } = program.opts<{
+    config?: string;
+    json?: true;
+    liveView?: true;
+    showAllNodes?: true;
+  }>();
   const plain = program.args.filter((word) => !word.startsWith('-'));
   const strangers = program.args.filter((word) => word.startsWith('-'));
   const command = plain[0] ?? 'run';
@@ -79,7 +107,10 @@ export function readArguments(argv: readonly string[], version: string): Argumen
   }
   if (strangers.length === 0 && plain.length > 1)
     unknown.push(`${plain.slice(1).join(' ')}: nothing more was expected`);
-  return { command, flags, configFile: config, json: json === true, unknown };
+  const seed = { liveView: liveView === true, showAllNodes: showAllNodes === true };
+  if (command !== 'seed' && (seed.liveView || seed.showAllNodes))
+    unknown.push('--live-view and --show-all-nodes are for funknode seed');
+  return { command, flags, configFile: config, json: json === true, seed, unknown };
 }
 
 const AFTER_HELP = `
@@ -92,6 +123,8 @@ Examples:
   funknode --zeroconf                           a cluster on the local network
   funknode --join db1:7946,db2:7946             join where multicast does not reach
   funknode config --json                        see what would be used
+  funknode --service-name shop --join db1:7946 --tag ep.shop=10.0.0.9:80    publish an endpoint, and nothing else
+  funknode seed --http :7950 --snapshot seed.snap --live-view               be where the others join through
 
 For a node that does not run: funknode wal, funknode snap, funknode recover (each with --help).`;
 
@@ -110,6 +143,26 @@ function optionOf(spelling: Spelling, flags: GivenFlag[], showsAll: boolean): Op
     else if (value !== 'false') flags.push({ key, flag: `--${name}`, value });
     return value;
   });
+}
+
+/** The seed's own spellings, as those of a node: `--serf-port 7946` → `--serf-endpoint :7946`, `--live-view=true` → `--live-view`. */
+function seedWords(argv: readonly string[]): string[] {
+  const words: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] as string;
+    const cut = word.indexOf('=');
+    const [name, inline] = cut === -1 ? [word, undefined] : [word.slice(0, cut), word.slice(cut + 1)];
+    const endpoint = SEED_ENDPOINTS.get(name);
+    if (endpoint !== undefined) {
+      const value = inline ?? argv[++at];
+      words.push(value === undefined ? endpoint.flag : `${endpoint.flag}=${endpoint.valueOf(value)}`);
+      continue;
+    }
+    const isSwitch = SEED_SWITCHES.some((one) => name === `--${one}`) && inline !== undefined;
+    if (isSwitch && inline === 'false') continue;
+    words.push(isSwitch && inline === 'true' ? name : word);
+  }
+  return words;
 }
 
 /** `--zeroconf` → `--zeroconf=true`, `--no-zeroconf` → `--zeroconf=false`, so that no switch takes the word behind it. */

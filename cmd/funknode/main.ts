@@ -28,6 +28,10 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     if (given.unknown.length > 0) throw new ConfigError([...given.unknown, ...problemsOf(settings)]);
     if (given.command === 'config') return await printConfig(settings, given.json);
+    if (given.command === 'seed') {
+      const { runSeed } = await import('./commands/seed.ts');
+      return await runSeed({ version, settings, ...given.seed });
+    }
     const config = resolveSettings(settings);
     const { runNode } = await import('./commands/run.ts');
     return await runNode({ version, config, warnings: settings.warnings });

@@ -1,7 +1,15 @@
 /** What the HTTP endpoint has answered and refused. Paths, codes and reasons come from fixed sets. */
 import type { HttpReading } from './outer-readings.ts';
 
-export type HttpPath = '/metrics' | '/metrics/clusterfunk' | '/healthz' | '/readyz' | '/sd' | '/' | 'other';
+export type HttpPath =
+  | '/metrics'
+  | '/metrics/clusterfunk'
+  | '/healthz'
+  | '/readyz'
+  | '/sd'
+  | '/status.json'
+  | '/'
+  | 'other';
 
 export type GarbageReason =
   | 'malformed'

@@ -1,11 +1,10 @@
 /** What the HTTP endpoint answers, path by path: values in, values out. */
-import { formatEndpoint } from '../model/endpoint.ts';
-import type { NodeView } from '../model/node-view.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import type { LoopWatch } from './loop-watch.ts';
 import type { MetricsFormat, MetricsSource } from './metrics-source.ts';
 import type { HttpPath } from './http-counts.ts';
 import { scrapeTargets } from './service-discovery.ts';
+import { statusHtml, statusReading } from './status-page.ts';
 
 export interface Page {
   readonly status: number;
@@ -22,7 +21,15 @@ export interface PageSources {
 
 const TEXT = 'text/plain; charset=utf-8';
 const JSON_TYPE = 'application/json';
-const PATHS: readonly HttpPath[] = ['/', '/metrics', '/metrics/clusterfunk', '/healthz', '/readyz', '/sd'];
+const PATHS: readonly HttpPath[] = [
+  '/',
+  '/metrics',
+  '/metrics/clusterfunk',
+  '/healthz',
+  '/readyz',
+  '/sd',
+  '/status.json',
+];
 
 /** The path among those known; `other` is none of them. */
 export function knownPath(pathname: string): HttpPath {
@@ -33,7 +40,9 @@ export function knownPath(pathname: string): HttpPath {
 export async function pageOf(path: HttpPath, accept: string, sources: PageSources): Promise<Page> {
   switch (path) {
     case '/':
-      return indexPage(sources.handle.view());
+      return indexPage(sources.handle);
+    case '/status.json':
+      return statusJson(sources.handle);
     case '/metrics':
     case '/metrics/clusterfunk':
       return metricsPage(path, accept, sources.metrics);
@@ -94,27 +103,19 @@ function readyPage(handle: NodeHandle): Page {
   return { status: answer.ready ? 200 : 503, contentType: JSON_TYPE, body: `${JSON.stringify(answer)}\n` };
 }
 
-function indexPage(view: NodeView): Page {
-  const rows = [...view.endpoints].map(
-    ([name, endpoint]) => `<tr><td>${html(name)}<td>${html(formatEndpoint(endpoint))}`,
-  );
-  const links = PATHS.filter((path) => path !== '/').map((path) => `<li><a href="${path}">${path}</a>`);
-  const body = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>${html(view.id)}</title>
-<h1>${html(view.id)}</h1>
-<p>cluster ${html(view.clusterName)}, ${html(view.state)}, ${html(view.role)}
-<ul>${links.join('')}</ul>
-<table>${rows.join('')}</table>
-`;
-  return { status: 200, contentType: 'text/html; charset=utf-8', body };
+function statusJson(handle: NodeHandle): Page {
+  const reading = statusReading(handle.view(), handle.now());
+  return { status: 200, contentType: JSON_TYPE, body: `${JSON.stringify(reading, null, 2)}\n` };
+}
+
+function indexPage(handle: NodeHandle): Page {
+  const reading = statusReading(handle.view(), handle.now());
+  const links = PATHS.filter((path) => path !== '/');
+  return { status: 200, contentType: 'text/html; charset=utf-8', body: statusHtml(reading, links) };
 }
 
 function notFound(why: string): Page {
   return { status: 404, contentType: TEXT, body: `${why}\n` };
-}
-
-function html(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
 function seconds(ms: number): number {

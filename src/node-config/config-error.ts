@@ -24,7 +24,7 @@ export class ConfigError extends FunkError {
  * the directory is empty; then it asks here. Undefined when there is a way.
  */
 export function emptyDirectoryProblem(config: NodeConfig): string | undefined {
-  if (config.zeroconf || config.join.length > 0) return undefined;
+  if (config.zeroconf || config.join.length > 0 || config.isSeed) return undefined;
   if (config.kind !== 'voter') return `a ${config.kind} needs a cluster to follow: --zeroconf or --join host:port`;
   if (config.bootstrap || config.bootstrapExpect !== undefined) return undefined;
   return (

@@ -11,6 +11,7 @@ import type { LogLevel } from '../ports/logger.ts';
 import type { IpNetwork } from '../wire/memberlist/network.ts';
 import { type CoalescingValues, coalescingOptions } from './coalescing.ts';
 import { type GossipTuningValues, tuningOptions } from './gossip-tuning.ts';
+import type { OptionMeta } from './option-meta.ts';
 import { type TimingValues, timingOptions } from './timing-options.ts';
 import {
   advertisedEndpoint,
@@ -27,6 +28,7 @@ import {
   word,
 } from './option-values.ts';
 
+export type { OptionMeta } from './option-meta.ts';
 export type MetricsSink = 'prometheus' | 'none';
 export type LogFormat = 'auto' | 'text' | 'json';
 export type NodeThread = 'own' | 'caller';
@@ -36,6 +38,7 @@ export interface OptionValues extends GossipTuningValues, CoalescingValues, Timi
   readonly clusterName: string;
   readonly nodeId: NodeId | undefined;
   readonly role: NodeKind;
+  readonly serviceName: string | undefined;
   readonly interface: string | undefined;
   readonly zeroconf: boolean;
   readonly join: readonly string[];
@@ -81,29 +84,6 @@ export interface OptionValues extends GossipTuningValues, CoalescingValues, Timi
 }
 
 export type OptionKey = keyof OptionValues;
-
-/** Another spelling. Without `gives` it takes the option's own values; with it, it is a switch that stands for one. */
-export interface OptionAlias {
-  readonly name: string;
-  readonly gives?: string;
-}
-
-export interface OptionMeta {
-  readonly group: 'Cluster' | 'Finding others' | 'Shards' | 'Data' | 'Encryption' | 'Gossip' | 'Endpoints' | 'Watching';
-  readonly text: string;
-  /** What is right, to go behind "is not". */
-  readonly expected: string;
-  /** What the value is called in help; undefined for a switch. */
-  readonly valueName: string | undefined;
-  /** The default as people read it. */
-  readonly fallback: string;
-  readonly isRepeatable?: boolean;
-  /** For few: `--help` leaves it to `--help-all`. */
-  readonly isAdvanced?: boolean;
-  /** Never shown, neither in `funknode config` nor in an error. */
-  readonly isSecret?: boolean;
-  readonly aliases?: readonly OptionAlias[];
-}
 
 const metaOf = z.registry<OptionMeta>();
 
@@ -182,6 +162,13 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
       ],
     },
   ),
+  serviceName: described(word(NAME).optional(), {
+    group: 'Cluster',
+    text: 'be in gossip only to publish the endpoints of this service: a non-member that other nodes list under this name',
+    expected: 'a name of letters, digits, "-", "." and "_"',
+    valueName: 'name',
+    fallback: 'the cluster name',
+  }),
   interface: described(word(/^\S+$/).optional(), {
     group: 'Cluster',
     text: 'the address, or the name of the interface, that all sockets and mDNS use',
@@ -379,6 +366,7 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     expected: 'a path',
     valueName: 'file',
     fallback: 'none',
+    aliases: [{ name: 'serf-snapshot-path' }],
   }),
   rejoinAfterLeave: described(toggle().default(false), {
     ...SWITCH,

@@ -35,12 +35,12 @@ export function tagProblems(
   nameOf: (key: OptionKey) => string,
 ): string[] {
   const own = new Map<string, string>([
-    [TAG_SERVICE_NAME, config.clusterName],
+    [TAG_SERVICE_NAME, config.serviceName ?? config.clusterName],
     [TAG_CLUSTER_ID, '0'.repeat(22)],
     [TAG_ROLE, config.kind],
     [TAG_STAMP, '0'.repeat(16)],
   ]);
-  for (const name of Object.keys(ENDPOINT_TAGS) as EndpointName[]) {
+  for (const name of config.doors) {
     const { advertise } = config.endpoints[name];
     own.set(ENDPOINT_TAGS[name], formatEndpoint({ host: advertise.host, port: advertise.port || 65_535 }));
   }

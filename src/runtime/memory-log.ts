@@ -65,13 +65,15 @@ class MemoryLog implements LogStore {
 export interface MemoryStorageOptions {
   /** 16 random hex digits unless given. */
   readonly nodeId?: NodeId | undefined;
+  /** What comes before the random digits. */
+  readonly idPrefix?: string | undefined;
   readonly randomBytes?: (count: number) => Uint8Array;
 }
 
 export function openMemoryStorage(options: MemoryStorageOptions = {}): NodeStorage {
   const draw = options.randomBytes ?? randomBytes;
   const stamp = randomHex(draw) as Stamp;
-  const nodeId = options.nodeId ?? (randomHex(draw) as NodeId);
+  const nodeId = options.nodeId ?? (`${options.idPrefix ?? ''}${randomHex(draw)}` as NodeId);
   const log = new MemoryLog();
   return {
     nodeId,

@@ -15,6 +15,8 @@ export interface StorageSettings {
   readonly dataRoot: string;
   readonly clusterName: string;
   readonly nodeId: NodeId | undefined;
+  /** In memory: what comes before the random digits of an id that is not given. */
+  readonly idPrefix: string;
 }
 
 export class OpenedStorage {
@@ -28,8 +30,9 @@ export class OpenedStorage {
   }
 
   /** Rejects with what opening a data directory rejects with; then nothing is open or locked. */
-  static async open({ inMemory, dataDir, dataRoot, clusterName, nodeId }: StorageSettings): Promise<OpenedStorage> {
-    if (inMemory) return new OpenedStorage(openMemoryStorage({ nodeId }), undefined);
+  static async open(settings: StorageSettings): Promise<OpenedStorage> {
+    const { inMemory, dataDir, dataRoot, clusterName, nodeId, idPrefix } = settings;
+    if (inMemory) return new OpenedStorage(openMemoryStorage({ nodeId, idPrefix }), undefined);
     const directory =
       dataDir === undefined
         ? await openDefaultDataDirectory(dataRoot, clusterName, { nodeId })

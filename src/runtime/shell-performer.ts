@@ -25,7 +25,8 @@ export async function readPeers(folder: string | undefined): Promise<Endpoint[]>
 
 export interface ShellParts {
   readonly gossip: GossipSockets;
-  readonly liveness: UdpSocket;
+  /** Undefined on a node that is asked for no echoes and asks for none. */
+  readonly liveness: UdpSocket | undefined;
   readonly links: PeerLinks;
   /** Where changes of the gossip keyring are kept; undefined for nowhere. */
   readonly keyringFile: string | undefined;
@@ -48,7 +49,7 @@ export class ShellPerformer implements Performer {
 
   sendDatagram({ channel, to, bytes }: Extract<ClusterEffect, { kind: 'sendDatagram' }>): void {
     const socket = channel === 'gossip' ? this.#parts.gossip.udp : this.#parts.liveness;
-    socket.send(to, bytes);
+    socket?.send(to, bytes);
   }
 
   stream(effect: Extract<ClusterEffect, { kind: 'openStream' | 'sendStream' | 'closeStream' }>): void {

@@ -14,10 +14,12 @@ export interface RunFacts {
   readonly version: string;
   readonly config: NodeConfig;
   readonly warnings: readonly string[];
+  /** Told when the node runs; what it returns is called before the node stops. */
+  readonly onRunning?: (node: FunkNode) => () => void;
 }
 
 /** Resolves with the exit code when the node has stopped. */
-export async function runNode({ version, config, warnings }: RunFacts): Promise<number> {
+export async function runNode({ version, config, warnings, onRunning }: RunFacts): Promise<number> {
   const log = await openLog({ level: config.logLevel, format: config.logFormat, isTerminal: process.stderr.isTTY });
   const stopAsked = listenForStop(
     process,
@@ -36,6 +38,7 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
     });
   });
   narrator.start();
+  let endShow: () => void = () => undefined;
   try {
     // A signal may come while the node still starts: then it stops from wherever it is.
     const started = node.start();
@@ -47,8 +50,10 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
       log.nameNode(node.id);
       showBanner(log, { version, config, view: node.view(), dataDir: node.dataDir });
       narrator.tell();
+      endShow = onRunning?.(node) ?? endShow;
     }
     const cause = first ?? (await Promise.race([stopAsked, ended]));
+    endShow();
     if (cause === EXIT_DONE) await node.stop();
     if (typeof cause === 'number') return cause;
     log.say('info', 'stopping', `${cause}: leaving the cluster in order; again to stop at once`);
@@ -56,6 +61,7 @@ export async function runNode({ version, config, warnings }: RunFacts): Promise<
     await node.stop();
     return EXIT_DONE;
   } catch (error) {
+    endShow();
     log.say('error', 'failed', (error as Error).message);
     await node.stop().catch((later: unknown) => log.say('error', 'failed', String(later)));
     return exitCodeOf(error);

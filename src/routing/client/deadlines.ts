@@ -3,5 +3,6 @@ import type { Deadline } from '@grpc/grpc-js';
 
 /** Milliseconds that are left; negative when it is over. */
 export function leftMsUntil(deadline: Deadline): number {
-  return Number(deadline) - Number(new Date());
+  const now = new Date();
+  return Number(deadline) - now.getTime();
 }
