@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom } from 'rxjs';
 import { FunkNode, formatEndpoint } from '../../src/index.ts';
 
-const ENDS_WITHIN_MS = 60_000;
+const ENDS_WITHIN_MS = 150_000;
 
 class Program implements AsyncDisposable {
   readonly ended: Promise<number | null>;
@@ -100,6 +100,20 @@ describe('examples', { timeout: ENDS_WITHIN_MS }, () => {
     await node.stop();
     assert.equal(await patient.ended, 3, patient.out);
     assert.match(patient.err, /^FUNK_UNREACHABLE: .*left in order/);
+  });
+
+  it('clients: a client follows a service and asks the owner of each key, and goes on when a node stops', async () => {
+    await using program = new Program('clients');
+    const code = await program.ended;
+    const report = `${program.out}\n${program.err}`;
+    assert.equal(code, 0, report);
+    assert.equal(program.err, '', report);
+    const lines = program.out.trimEnd().split('\n');
+    for (const line of ['client: a serves ep.web', 'client: ep.web of b added', 'client: 2 nodes answered'])
+      assert.ok(lines.includes(line), report);
+    assert.ok(lines.includes('client: 1 node answers for all'), report);
+    assert.equal(lines.filter((line) => line.endsWith(' is served by b')).length > 6, true, report);
+    assert.equal(lines.at(-1), 'done', report);
   });
 
   it('client: says that nobody answers', async () => {
