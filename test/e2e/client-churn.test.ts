@@ -87,8 +87,8 @@ async function load(client: EchoClient, signal: AbortSignal, tally: Tally): Prom
   const open = new Set<Promise<void>>();
   for (let key = 0; !signal.aborted; key++) {
     const began = performance.now();
-    const call = say(client, String(key), { metadata: new Metadata(), timeoutMs: 60_000, waitForReady: true }).then(({ code }) =>
-      note(tally, code, performance.now() - began),
+    const call = say(client, String(key), { metadata: new Metadata(), timeoutMs: 60_000, waitForReady: true }).then(
+      ({ code }) => note(tally, code, performance.now() - began),
     );
     open.add(call);
     void call.then(() => open.delete(call));
@@ -130,7 +130,13 @@ async function settled(reader: ClusterReader): Promise<void> {
 
 function stateOf({ watched, leader, members, shardMap }: ClusterReader): string {
   const seen = members.map(({ name, status: state, tags }) => `${name} ${state} ${tags.get('ep.echo') ?? ''}`);
-  return JSON.stringify({ watched, leader, seen, map: shardMap?.version, owners: shardMap?.owners.map(({ node }) => node) });
+  return JSON.stringify({
+    watched,
+    leader,
+    seen,
+    map: shardMap?.version,
+    owners: shardMap?.owners.map(({ node }) => node),
+  });
 }
 
 function median(values: readonly number[]): number {
@@ -178,7 +184,9 @@ describe('clients while nodes die and come back', { timeout: DURATION_MS + 240_0
     await Promise.all(loads);
     for (const [name, tally] of Object.entries({ roundRobin, sharded })) {
       const { calls: count, failures, longestMs } = tally;
-      t.diagnostic(`${name}: ${count} calls, failed ${JSON.stringify([...failures])}, longest ${Math.round(longestMs)} ms`);
+      t.diagnostic(
+        `${name}: ${count} calls, failed ${JSON.stringify([...failures])}, longest ${Math.round(longestMs)} ms`,
+      );
     }
     t.diagnostic(`sent again: ${JSON.stringify(calls.counts().retries)}`);
 
