@@ -166,12 +166,17 @@ export function waitingOf(facts: StandingFacts): Waiting | undefined {
       advice: 'the voters are there and elect a leader; if this lasts, check that the Raft ports are reachable',
     };
   }
-  return {
-    reason: 'quorum',
-    nodes: missing.map(nodeIdOf),
-    since: facts.leaderLostAt,
-    advice: `start ${missing.map(nodeIdOf).join(', ')} again: ${Math.floor(facts.configuration.voters.length / 2) + 1} of ${facts.configuration.voters.length} voters are needed`,
-  };
+  const nodes = missing.map(nodeIdOf);
+  return { reason: 'quorum', nodes, since: facts.leaderLostAt, advice: quorumAdvice(facts, nodes) };
+}
+
+/** Whoever sees nobody, and does not look by mDNS, may be the one that is lost: the others run where its data does not know them. */
+function quorumAdvice({ configuration, aliveOthers, mayFound }: StandingFacts, missing: readonly NodeId[]): string {
+  const { voters } = configuration;
+  const needed = `${Math.floor(voters.length / 2) + 1} of ${voters.length} voters are needed`;
+  const advice = `start ${missing.join(', ')} again: ${needed}`;
+  if (mayFound || aliveOthers().length > 0) return advice;
+  return `${advice}; if they run, but at other addresses than before, name one by --join or use --zeroconf`;
 }
 
 function conflictOf({ conflict }: StandingFacts): Waiting | undefined {

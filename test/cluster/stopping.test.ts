@@ -138,7 +138,15 @@ describe('what a node waits for', () => {
     const waiting = waitingOf(standing({ leader: undefined, aliveOthers: () => [] }));
     assert.equal(waiting?.reason, 'quorum');
     assert.deepEqual(waiting?.nodes, ['b']);
-    assert.match(waiting?.advice ?? '', /start b again: 2 of 2 voters are needed/);
+    assert.equal(waiting?.advice, 'start b again: 2 of 2 voters are needed');
+  });
+
+  it('may be its own way to the others, where nothing looks for them and nobody is seen', () => {
+    const lost = { leader: undefined, mayFound: false } as const;
+    const waiting = waitingOf(standing({ ...lost, aliveOthers: () => [] }));
+    assert.match(waiting?.advice ?? '', /are needed; if they run, but at other addresses .*--join or .*--zeroconf$/);
+    const one = [{ node: 'c' as NodeId, member: 'c@1' as MemberId, clusterId: OURS }];
+    assert.match(waitingOf(standing({ ...lost, aliveOthers: () => one }))?.advice ?? '', /are needed$/);
   });
 
   it('is an election when all voters are there', () => {
