@@ -18,6 +18,18 @@ export {
   type ManagementCallOptions,
   type ManagementClient,
 } from './management/client.ts';
+export { connectKv } from './management/kv-stream.ts';
+export type { KeyValue, KvCompare, KvMutation, KvOperation, KvResult, Revision } from './model/kv.ts';
+export type {
+  KvBytes,
+  KvCallOptions,
+  KvClient,
+  KvKeys,
+  KvRangeAnswer,
+  KvRangeOptions,
+  KvReadOptions,
+  KvTxnAnswer,
+} from './runtime/kv-client.ts';
 export {
   CallRefusedError,
   InvalidEndpointError,

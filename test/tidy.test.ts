@@ -40,6 +40,8 @@ const DOORS = ['messages', 'config', 'errors'];
 const HANDLE_FILES = [
   'src/runtime/node-handle.ts',
   'src/runtime/handle-errors.ts',
+  'src/runtime/kv-client.ts',
+  'src/runtime/kv-errors.ts',
   'src/runtime/query-call.ts',
   'src/runtime/http2-opening.ts',
 ];

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from './durations.ts';
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from './exit-codes.ts';
+import type { CasFlags, GetFlags } from './commands/kv.ts';
 import type { GlobalOptions } from './options.ts';
 
 /** Waiting for work in flight on the drained node takes longer than an answer. */
@@ -35,6 +36,7 @@ function program(): Command {
   addGossipVerbs(funkctl);
   addMeasuringVerbs(funkctl);
   addKeyVerbs(funkctl);
+  addKvVerbs(funkctl);
   return funkctl;
 }
 
@@ -160,6 +162,44 @@ function addKeyVerbs(funkctl: Command): void {
   });
 }
 
+function addKvVerbs(funkctl: Command): void {
+  const kv = verb(funkctl, 'kv', 'keys and values that the cluster agrees on');
+  verb(kv, 'get', 'show the value of a key')
+    .argument('<key>')
+    .option('--prefix', 'all keys that begin so, a line each')
+    .option('--keys-only', 'without values')
+    .option('--limit <n>', 'at most so many', parseCount)
+    .option('--stale', 'what the node has, even while nobody leads')
+    .action(async (key: string, flags: GetFlags, command) => {
+      const { getKeys } = await import('./commands/kv.ts');
+      await getKeys(key, flags, globals(command));
+    });
+  verb(kv, 'put', 'write a key')
+    .argument('<key>')
+    .argument('<value>', 'text; - for what comes on stdin')
+    .action(async (key: string, value: string, _flags, command) => {
+      const { putKey } = await import('./commands/kv.ts');
+      await putKey(key, value, globals(command));
+    });
+  verb(kv, 'del', 'delete a key')
+    .argument('<key>')
+    .option('--prefix', 'all keys that begin so')
+    .action(async (key: string, flags: GetFlags, command) => {
+      const { deleteKeys } = await import('./commands/kv.ts');
+      await deleteKeys(key, flags, globals(command));
+    });
+  verb(kv, 'cas', 'write a key if it is as expected; ends with 1 if it is not')
+    .argument('<key>')
+    .argument('<value>', 'text; - for what comes on stdin')
+    .option('--expect <value>', 'it has this value')
+    .option('--expect-revision <n>', 'it was last written by this revision', parseCount)
+    .option('--expect-absent', 'it is not there')
+    .action(async (key: string, value: string, flags: CasFlags, command) => {
+      const { compareAndSet } = await import('./commands/kv.ts');
+      await compareAndSet(key, value, flags, globals(command));
+    });
+}
+
 function addGossipVerbs(funkctl: Command): void {
   verb(funkctl, 'event', 'send a user event to every member')
     .argument('<name>', 'what happened')
@@ -268,6 +308,12 @@ function withPlainSwitches(args: readonly string[]): string[] {
     if (name[2] !== undefined) return `--zeroconf=${name[2]}`;
     return /^(?:true|false|[01]|yes|no|on|off)$/i.test(args[at + 1] ?? '') ? '--zeroconf' : '--zeroconf=true';
   });
+}
+
+function parseCount(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('It is no whole number.');
 }
 
 function parseTimeout(text: string): number {

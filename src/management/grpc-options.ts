@@ -1,8 +1,9 @@
 /** The sizes, times and switches of every gRPC channel and server of the management room (stack.md 5). */
 import type { ChannelOptions } from '@grpc/grpc-js';
 
-/** A request names a node or a few addresses; more is a mistake or an attack. */
-export const REQUEST_BYTES_MAX: number = 256 * 1024;
+/** A request to the coordination state has 1.5 MiB at most, and several may share a message. */
+export const REQUEST_BYTES_MAX: number = 4 * 1024 * 1024;
+const KV_RESPONSE_BYTES_MAX: number = 80 * 1024 * 1024;
 /** A shard map of a million shards with epochs is below 10 MB. */
 export const RESPONSE_BYTES_MAX: number = 16 * 1024 * 1024;
 
@@ -20,10 +21,16 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_http_proxy': 0,
 };
 
+/** Of the coordination state: a range has no bound but that of the store. */
+export const KV_CHANNEL_OPTIONS: ChannelOptions = {
+  ...CHANNEL_OPTIONS,
+  'grpc.max_receive_message_length': KV_RESPONSE_BYTES_MAX,
+};
+
 export const SERVER_OPTIONS: ChannelOptions = {
   ...KEEPALIVE,
   'grpc.max_receive_message_length': REQUEST_BYTES_MAX,
-  'grpc.max_send_message_length': RESPONSE_BYTES_MAX,
+  'grpc.max_send_message_length': KV_RESPONSE_BYTES_MAX,
   'grpc.max_concurrent_streams': 128,
   // Whoever connects and asks nothing gives the connection back.
   'grpc.max_connection_idle_ms': 10 * 60_000,

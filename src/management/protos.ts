@@ -6,17 +6,20 @@ import type { ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-loader';
 import { assert } from '../base/assert.ts';
 import type { ClusterLeaderServiceDefinition } from '../gen/clusterpb/ClusterLeaderService.ts';
+import type { KvDefinition } from '../gen/funk/v1/Kv.ts';
 import type { NodeDefinition } from '../gen/funk/v1/Node.ts';
 import type { ClusterManagementDefinition } from '../gen/managepb/ClusterManagement.ts';
 
 export const MANAGEMENT_SERVICE = 'managepb.ClusterManagement';
 export const LEADER_SERVICE = 'clusterpb.ClusterLeaderService';
 export const NODE_SERVICE = 'funk.v1.Node';
+export const KV_SERVICE = 'funk.v1.Kv';
 
 export interface Protos {
   readonly management: ClusterManagementDefinition & ServiceDefinition;
   readonly leader: ClusterLeaderServiceDefinition & ServiceDefinition;
   readonly node: NodeDefinition & ServiceDefinition;
+  readonly kv: KvDefinition & ServiceDefinition;
 }
 
 const FILES = [
@@ -24,6 +27,7 @@ const FILES = [
   'clusterfunk/cluster.proto',
   'clusterfunk/shard.proto',
   'funk/v1/node.proto',
+  'funk/v1/kv.proto',
 ];
 /** The same as in test/tools/generate-types.mjs. */
 const LOADING: Options = { longs: Number, enums: String, defaults: true, oneofs: true };
@@ -35,6 +39,7 @@ export function loadProtos(folder: string = findProtoFolder()): Protos {
     management: service(loaded, MANAGEMENT_SERVICE) as Protos['management'],
     leader: service(loaded, LEADER_SERVICE) as Protos['leader'],
     node: service(loaded, NODE_SERVICE) as Protos['node'],
+    kv: service(loaded, KV_SERVICE) as Protos['kv'],
   };
 }
 

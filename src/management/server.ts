@@ -14,12 +14,21 @@ import { addHealth, healthPackage } from './health.ts';
 import { LeaderForwarder } from './leader-forwarder.ts';
 import { Listener } from './listener.ts';
 import { OpenStreams } from './open-streams.ts';
-import { LEADER_SERVICE, loadForReflection, loadProtos, MANAGEMENT_SERVICE, NODE_SERVICE } from './protos.ts';
+import {
+  KV_SERVICE,
+  LEADER_SERVICE,
+  loadForReflection,
+  loadProtos,
+  MANAGEMENT_SERVICE,
+  NODE_SERVICE,
+} from './protos.ts';
 import type { HandlerContext } from './rpc.ts';
-import { clusterLeader, clusterManagement, nodeService } from './services.ts';
+import { clusterLeader, clusterManagement, kvService, nodeService } from './services.ts';
 
 /** How long calls under way may take to end when the server stops; then they are cut (stack.md 5). */
 const STOP_GRACE_MS = 5_000;
+/** Clients of the coordination state have one each. */
+const EXCHANGES_MAX = 1_024;
 
 export interface ManagementServerOptions {
   readonly handle: NodeHandle;
@@ -66,12 +75,14 @@ export async function createManagementServer(options: ManagementServerOptions): 
   server.addService(protos.management, clusterManagement(context));
   server.addService(protos.leader, clusterLeader(context));
   server.addService(protos.node, nodeService(context, streams, options.watch));
+  const exchanges = new OpenStreams(EXCHANGES_MAX);
+  server.addService(protos.kv, kvService(context, exchanges));
   new ReflectionService({ ...loadForReflection(protoDir), ...healthPackage() }).addToServer(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const endHealth = addHealth({
     server,
     handle,
-    services: [MANAGEMENT_SERVICE, LEADER_SERVICE, NODE_SERVICE],
+    services: [MANAGEMENT_SERVICE, LEADER_SERVICE, NODE_SERVICE, KV_SERVICE],
     streams,
   });
   const listener = await Listener.open({
@@ -83,13 +94,23 @@ export async function createManagementServer(options: ManagementServerOptions): 
     throw error;
   });
   const graceMs = options.stopGraceMs ?? STOP_GRACE_MS;
-  return new RunningServer({ host: options.endpoint.host, context, streams, listener, server, endHealth, graceMs });
+  return new RunningServer({
+    host: options.endpoint.host,
+    context,
+    streams,
+    exchanges,
+    listener,
+    server,
+    endHealth,
+    graceMs,
+  });
 }
 
 interface RunningParts {
   readonly host: string;
   readonly context: HandlerContext;
   readonly streams: OpenStreams;
+  readonly exchanges: OpenStreams;
   readonly listener: Listener;
   readonly server: Server;
   readonly endHealth: () => void;
@@ -107,11 +128,11 @@ class RunningServer implements ManagementServer {
   }
 
   stats(): ManagementStats {
-    const { context, streams, listener } = this.#parts;
+    const { context, streams, exchanges, listener } = this.#parts;
     return {
       requests: context.counts.rows(),
       forwarded: context.forwarder.forwarded,
-      streams: streams.count,
+      streams: streams.count + exchanges.count,
       connections: listener.connections,
       connectionsAccepted: listener.accepted,
       connectionsRefused: listener.refused,
@@ -129,10 +150,11 @@ class RunningServer implements ManagementServer {
   }
 
   async #stop(): Promise<void> {
-    const { context, streams, listener, server, endHealth, graceMs } = this.#parts;
+    const { context, streams, exchanges, listener, server, endHealth, graceMs } = this.#parts;
     const connectionsEnded = listener.close();
     endHealth();
     streams.endAll();
+    exchanges.endAll();
     endSessions(server);
     const isGraceful = await endsWithin(connectionsEnded, graceMs);
     if (!isGraceful) {

@@ -26,8 +26,14 @@ import { roundTrip } from './handlers/node/round-trip.ts';
 import { sendEvent } from './handlers/node/send-event.ts';
 import { stepDownFromLeading } from './handlers/node/step-down.ts';
 import { type WatchLimits, watch } from './handlers/node/watch.ts';
+import { deleteKeys } from './handlers/kv/delete.ts';
+import { exchange } from './handlers/kv/exchange.ts';
+import { putKey } from './handlers/kv/put.ts';
+import { rangeKeys } from './handlers/kv/range.ts';
+import { closeSession, openSession } from './handlers/kv/sessions.ts';
+import { transact } from './handlers/kv/txn.ts';
 import type { OpenStreams } from './open-streams.ts';
-import { LEADER_SERVICE, MANAGEMENT_SERVICE, NODE_SERVICE } from './protos.ts';
+import { KV_SERVICE, LEADER_SERVICE, MANAGEMENT_SERVICE, NODE_SERVICE } from './protos.ts';
 import { CALL_BOUND_MS, type HandlerContext, type UnaryHandler, unary } from './rpc.ts';
 
 export function clusterManagement(context: HandlerContext): UntypedServiceImplementation {
@@ -72,6 +78,19 @@ export function nodeService(
     Watch: watch(context, streams, limits),
     Query: query(context, streams),
     Backup: backup(context, streams),
+  };
+}
+
+export function kvService(context: HandlerContext, streams: OpenStreams): UntypedServiceImplementation {
+  const rpc = methodsOf(context, KV_SERVICE);
+  return {
+    ...rpc('Range', rangeKeys),
+    ...rpc('Put', putKey),
+    ...rpc('Delete', deleteKeys),
+    ...rpc('Txn', transact),
+    ...rpc('OpenSession', openSession),
+    ...rpc('CloseSession', closeSession),
+    Exchange: exchange(context, streams),
   };
 }
 

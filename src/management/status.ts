@@ -29,6 +29,14 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   FUNK_JOIN_FAILED: { status: status.UNAVAILABLE, managepb: 'GENERIC' },
   FUNK_STOPPED: { status: status.UNAVAILABLE, managepb: 'GENERIC' },
   FUNK_STREAM_LIMIT: { status: status.RESOURCE_EXHAUSTED, managepb: 'GENERIC' },
+  FUNK_NO_LEADER: { status: status.UNAVAILABLE, managepb: 'NO_LEADER' },
+  FUNK_BUSY: { status: status.RESOURCE_EXHAUSTED, managepb: 'GENERIC' },
+  FUNK_TOO_LARGE: { status: status.INVALID_ARGUMENT, managepb: 'INVALID' },
+  FUNK_STORE_FULL: { status: status.RESOURCE_EXHAUSTED, managepb: 'GENERIC' },
+  FUNK_INVALID_KV_REQUEST: { status: status.INVALID_ARGUMENT, managepb: 'INVALID' },
+  FUNK_SESSION_EXPIRED: { status: status.FAILED_PRECONDITION, managepb: 'INVALID' },
+  FUNK_SESSION_MISUSED: { status: status.FAILED_PRECONDITION, managepb: 'INVALID' },
+  FUNK_REPLY_GONE: { status: status.FAILED_PRECONDITION, managepb: 'GENERIC' },
   FUNK_CALLER_GONE: { status: status.CANCELLED, managepb: 'GENERIC' },
 };
 

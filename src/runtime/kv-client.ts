@@ -86,12 +86,14 @@ export interface KvTxnAnswer {
 }
 
 /** Nothing of it is in any log: another try cannot do it twice. */
-const CERTAINLY_NOT: ReadonlySet<string> = new Set(['FUNK_NO_LEADER', 'FUNK_NOT_LEADER', 'FUNK_BUSY']);
+const CERTAINLY_NOT: ReadonlySet<string> = new Set(['FUNK_NO_LEADER', 'FUNK_BUSY']);
 /** Nobody knows: with a session another try tells. */
 const UNCERTAIN: ReadonlySet<string> = new Set(['FUNK_OUTCOME_UNKNOWN', 'FUNK_TIMED_OUT', 'FUNK_UNREACHABLE']);
 const TIMEOUT_MS = 10_000;
 /** Of one try: longer than a node waits for a leader. */
 const TRY_MS = 5_000;
+/** A session that is not ended ends by itself. */
+const CLOSE_MS = 1_000;
 const TIMER_STEP_MS = 50;
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 500;
@@ -108,11 +110,13 @@ export type KvKeys = KvBytes | { readonly prefix: KvBytes } | { readonly key: Kv
  */
 export class KvClient implements AsyncDisposable {
   readonly #ask: KvAsk;
+  readonly #end: () => void;
   readonly #lanes: Lanes;
   readonly #random: SystemRandom = new SystemRandom();
 
-  constructor(ask: KvAsk) {
+  constructor(ask: KvAsk, end: () => void = () => undefined) {
     this.#ask = ask;
+    this.#end = end;
     this.#lanes = new Lanes(() => this.#openSession());
   }
 
@@ -202,8 +206,9 @@ export class KvClient implements AsyncDisposable {
     for (const lane of this.#lanes.all) {
       const session = await lane.opened();
       if (session === undefined) continue;
-      await this.#ask({ kind: 'closeSession', session }, { timeoutMs: TRY_MS }).catch(() => undefined);
+      await this.#ask({ kind: 'closeSession', session }, { timeoutMs: CLOSE_MS }).catch(() => undefined);
     }
+    this.#end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

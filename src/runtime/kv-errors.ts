@@ -98,3 +98,24 @@ function stateError(code: KvStateRefusal, reason: string): Error {
       return unreachable(code);
   }
 }
+
+/** The error that bears `code`, on the other side of a wire; undefined for codes that are none of these. */
+export function kvErrorOf(code: string, message: string): FunkError | undefined {
+  const known = BY_CODE[code];
+  return known === undefined ? undefined : new known(message);
+}
+
+const BY_CODE: Readonly<Record<string, new (message: string) => FunkError>> = {
+  FUNK_NO_LEADER: NoLeaderError,
+  FUNK_BUSY: BusyError,
+  FUNK_TOO_LARGE: TooLargeError,
+  FUNK_STORE_FULL: StoreFullError,
+  FUNK_INVALID_KV_REQUEST: InvalidKvRequestError,
+  FUNK_SESSION_EXPIRED: SessionExpiredError,
+  FUNK_SESSION_MISUSED: SessionMisusedError,
+  FUNK_REPLY_GONE: ReplyGoneError,
+  FUNK_OUTCOME_UNKNOWN: OutcomeUnknownError,
+  FUNK_REFUSED: RefusedError,
+  FUNK_STOPPED: StoppedError,
+  FUNK_STORAGE_FULL: StorageShortError,
+};
