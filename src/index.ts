@@ -11,7 +11,7 @@ export type { NodeEvent } from './model/node-event.ts';
 export type { NodeKind, NodeRole, NodeState } from './model/node-state.ts';
 export type { NodeStats } from './model/node-stats.ts';
 export type { MemberView, NodeView, Waiting } from './model/node-view.ts';
-export type { Owner, Ownership, ShardMap } from './model/shard-map.ts';
+export type { FormerOwner, Owner, OwnerPair, Ownership, ReleaseEnd, ShardMap } from './model/shard-map.ts';
 export { FunkNode, type FunkNodeHooks } from './node.ts';
 export { ConfigError, type NodeConfig, type NodeOptions, resolveNodeConfig } from './node-config.ts';
 export { NodeThreadError, NotRunningError } from './node-runner.ts';
@@ -59,3 +59,13 @@ export {
   TooLargeError,
 } from './runtime/kv-errors.ts';
 export type { KeyValue, KvCompare, KvMutation, KvOperation, KvResult, Revision } from './model/kv.ts';
+export {
+  type AcquiredShard,
+  HandOverRefusedError,
+  type HookEnd,
+  HookOverError,
+  type ReleasedShard,
+  type ShardAcquisition,
+  type ShardHooks,
+  type ShardRelease,
+} from './ports/shard-hooks.ts';

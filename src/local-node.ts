@@ -35,6 +35,7 @@ import { OpenedStorage } from './runtime/opened-storage.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { PeerLinks } from './runtime/peer-links.ts';
 import { readPeers, ShellPerformer } from './runtime/shell-performer.ts';
+import { ShardHookCalls } from './runtime/shard-hook-calls.ts';
 import { settledWithin } from './runtime/settled-within.ts';
 import { SystemClock } from './runtime/system-clock.ts';
 import { SystemRandom } from './runtime/system-random.ts';
@@ -77,6 +78,7 @@ export class LocalNode implements NodeRunner {
   readonly #closers: (() => Promise<void>)[] = [];
   #handle: LocalNodeHandle | undefined;
   #loop: NodeLoop | undefined;
+  #shardHooks: ShardHookCalls | undefined;
   #storage: OpenedStorage | undefined;
   #discovery: Discovery | undefined;
   #starting: Promise<void> | undefined;
@@ -136,6 +138,8 @@ export class LocalNode implements NodeRunner {
         startedAt: clock.monotonic(),
         startedWallMs: clock.wall(),
         hasReleaseHook: this.#hooks.onRelease !== undefined,
+        hasAcquireHook: this.#hooks.onAcquire !== undefined,
+        startsLoading: this.#hooks.onAcquire !== undefined && this.#hooks.servesBeforeAcquired !== true,
       }),
       storage.log.recovered,
       storage.log.clusterId,
@@ -228,6 +232,8 @@ export class LocalNode implements NodeRunner {
     this.#loop = loop;
     this.#opened.watchRoom((room) => loop.post({ kind: 'room', room }));
     this.#handle = handle;
+    this.#shardHooks = new ShardHookCalls(this.#hooks, handle, this.#logger('shards'));
+    this.#closers.push(async () => this.#shardHooks?.close());
     this.#hooks.onRunning?.(handle);
     loop.subscribe((event) => this.#onEvent(event));
     const delay = new LoopDelay(clock, (p99Ms) => {
@@ -340,12 +346,7 @@ export class LocalNode implements NodeRunner {
 
   #onEvent(event: NodeEvent): void {
     this.#hooks.onEvent(event);
-    if (event.kind !== 'shardsReleasing' || this.#hooks.onRelease === undefined) return;
-    const { shards, version, deadline } = event;
-    (async () => await this.#hooks.onRelease?.(shards, deadline))().then(
-      () => this.#handle?.released(version),
-      (error: unknown) => this.#hooks.logger?.log('error', 'release', { text: String(error), version }),
-    );
+    this.#shardHooks?.onEvent(event);
   }
 
   /** The core cannot go on: no word to the cluster any more, everything is closed, and `stopped` says why. */

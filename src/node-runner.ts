@@ -1,14 +1,18 @@
 /** What `FunkNode` drives: the whole node, in the caller's thread (`local-node.ts`) or in one of its own (`thread-node.ts`). */
 import { FunkError } from './base/errors.ts';
-import type { ShardId } from './model/ids.ts';
 import type { NodeEvent } from './model/node-event.ts';
+import type { ShardState } from './model/shard-map.ts';
 import type { Logger } from './ports/logger.ts';
 import type { NodeHandle } from './runtime/node-handle.ts';
+import type { AcquireCall, ReleaseCall } from './ports/shard-hooks.ts';
 
 /** What the application hears. All of it is called in the application's thread. */
 export interface NodeRunnerHooks {
   readonly logger?: Logger;
-  readonly onRelease?: (shards: readonly ShardId[], deadlineMs: number) => Promise<void>;
+  readonly onRelease?: (call: ReleaseCall) => Promise<readonly ShardState[]>;
+  readonly onAcquire?: (call: AcquireCall) => Promise<void>;
+  /** Shards are served from their start, whatever `onAcquire` does. */
+  readonly servesBeforeAcquired?: boolean;
   /** Every event, in order. Must not throw. */
   readonly onEvent: (event: NodeEvent) => void;
 }

@@ -3,6 +3,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { present } from './base/assert.ts';
 import { LocalNode } from './local-node.ts';
 import type { NodeConfig } from './node-config.ts';
+import type { AcquireCall } from './ports/shard-hooks.ts';
 import { OwnershipWriter } from './runtime/shared-ownership.ts';
 import { ThreadHost } from './runtime/thread-host.ts';
 import type { ThreadMemory } from './runtime/thread-messages.ts';
@@ -12,22 +13,25 @@ export interface NodeThreadData {
   readonly config: NodeConfig;
   readonly hasLogger: boolean;
   readonly hasReleaseHook: boolean;
+  readonly hasAcquireHook: boolean;
+  readonly servesBeforeAcquired: boolean;
   readonly memory: ThreadMemory;
   readonly questions: MessagePort;
 }
 
 run(present(parentPort, 'this module is the body of a worker thread'), workerData as NodeThreadData);
 
-function run(main: MessagePort, { config, hasLogger, hasReleaseHook, memory, questions }: NodeThreadData): void {
+function run(main: MessagePort, data: NodeThreadData): void {
+  const { config, hasLogger, hasReleaseHook, hasAcquireHook, servesBeforeAcquired, memory, questions } = data;
   const ownership = new OwnershipWriter(memory.ownership);
   const host = new ThreadHost({ main, questions, memory }, () => void node.stop());
   let starting: Promise<void> = Promise.resolve();
   const node = new LocalNode(config, {
     ...(hasLogger && { logger: host.logger() }),
     // Without a hook, too: what the application is doing under the yes of an `owns` in this turn of its loop must have ended.
-    onRelease: async (shards, deadlineMs) => {
-      if (hasReleaseHook || ownership.isAsking) await host.release(shards, deadlineMs);
-    },
+    onRelease: async (call) => (hasReleaseHook || ownership.isAsking ? await host.release(call) : []),
+    ...(hasAcquireHook && { onAcquire: (call: AcquireCall) => host.acquire(call) }),
+    servesBeforeAcquired,
     onEvent: (event) => host.tell(event),
     publish: (loop) => ownership.publish(loop),
     onRunning: (handle) => host.run(handle, node.dataDir),

@@ -13,23 +13,21 @@ import { type NodeConfig, type NodeOptions, resolveNodeConfig } from './node-con
 import { NodeGossip } from './node-gossip.ts';
 import { type NodeRunner, type NodeRunnerHooks, NotRunningError } from './node-runner.ts';
 import type { Logger } from './ports/logger.ts';
+import type { ShardHooks } from './ports/shard-hooks.ts';
 import { callListener } from './runtime/node-loop.ts';
 import { askHandle, KvClient } from './runtime/kv-client.ts';
 import type { NodeHandle } from './runtime/node-handle.ts';
 import { settledWithin } from './runtime/settled-within.ts';
+import { hookCalls } from './runtime/shard-hooks.ts';
 import { type ShardReadings, shardReadings } from './shard-readings.ts';
 import { ThreadNode } from './thread-node.ts';
 
 /** Sessions that do not end within it end by themselves, after an hour. */
 const SESSIONS_CLOSE_MS = 500;
 
-export interface FunkNodeHooks {
+/** What an application gives to its node beside the settings. All of it is called in the application's thread. */
+export interface FunkNodeHooks extends ShardHooks {
   readonly logger?: Logger;
-  /**
-   * Called when shards must be given up; `owns` says no to them already. Resolve when the work under way is done: later than
-   * `deadlineMs` (by `now()`), or rejected, it costs this node its lease. Without the hook shards are released at once.
-   */
-  readonly onRelease?: (shards: readonly ShardId[], deadlineMs: number) => Promise<void>;
 }
 
 /**
@@ -207,8 +205,10 @@ export class FunkNode implements AsyncDisposable {
   }
 
   async #makeRunner(): Promise<NodeRunner> {
+    const { logger } = this.#hooks;
     const hooks: NodeRunnerHooks = {
-      ...this.#hooks,
+      ...(logger !== undefined && { logger }),
+      ...hookCalls(this.#hooks),
       onEvent: (event) => {
         for (const listener of this.#listeners) callListener(listener, event);
       },

@@ -5,6 +5,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { unreachable } from './base/assert.ts';
 import { ConfigError, type NodeConfig } from './node-config.ts';
 import { type NodeRunner, type NodeRunnerHooks, NodeThreadError, NotRunningError } from './node-runner.ts';
+import type { ShardState } from './model/shard-map.ts';
 import type { Logger } from './ports/logger.ts';
 import {
   AlreadyMemberError,
@@ -28,6 +29,7 @@ import {
   TooLargeError,
 } from './runtime/kv-errors.ts';
 import { ownershipMemory } from './runtime/shared-ownership.ts';
+import { HookOverError } from './ports/shard-hooks.ts';
 import { type ErrorClass, errorFrom } from './runtime/thread-failures.ts';
 import { type FromThread, type ThreadMemory, type ToThread, threadWords } from './runtime/thread-messages.ts';
 import { ThreadNodeHandle } from './runtime/thread-node-handle.ts';
@@ -67,6 +69,7 @@ export class ThreadNode implements NodeRunner {
   readonly #body: URL;
   readonly #memory: ThreadMemory = { ownership: ownershipMemory(), words: threadWords() };
   readonly #intake: ThreadIntake = new ThreadIntake(this.#memory.words, () => this.#post({ kind: 'more' }));
+  readonly #hookCalls: Map<number, AbortController> = new Map();
   readonly #loggers: Map<string, Logger> = new Map();
   #worker: Worker | undefined;
   #asker: ThreadAsker | undefined;
@@ -127,6 +130,8 @@ export class ThreadNode implements NodeRunner {
       config: this.#config,
       hasLogger: this.#hooks.logger !== undefined,
       hasReleaseHook: this.#hooks.onRelease !== undefined,
+      hasAcquireHook: this.#hooks.onAcquire !== undefined,
+      servesBeforeAcquired: this.#hooks.servesBeforeAcquired === true,
       memory,
       questions: questions.port2,
     };
@@ -183,7 +188,16 @@ export class ThreadNode implements NodeRunner {
         this.#handle?.deliver(notice.seq, notice.event);
         return;
       case 'release':
-        this.#release(notice);
+        this.#callHook(notice.id, async (signal) => await this.#hooks.onRelease?.({ ...notice.call, signal }));
+        return;
+      case 'acquire':
+        this.#callHook(notice.id, async (signal) => {
+          await this.#hooks.onAcquire?.({ ...notice.call, signal });
+          return [];
+        });
+        return;
+      case 'hookOver':
+        this.#hookCalls.get(notice.id)?.abort(new HookOverError(notice.reason));
         return;
       case 'log':
         this.#loggerOf(notice.rooms)?.log(notice.level, notice.event, notice.fields);
@@ -197,6 +211,7 @@ export class ThreadNode implements NodeRunner {
       case 'ended':
         this.#hasEnded = true;
         this.#handle?.end(notice.last);
+        this.#endHooks();
         // Nothing is open there any more; whatever a library left behind must not keep the application alive.
         void this.#worker?.terminate();
         return;
@@ -219,10 +234,16 @@ export class ThreadNode implements NodeRunner {
    * In this thread, also when there is no hook: what was begun under an `owns` is over when this thread comes to it, and not
    * before. So the promise of one thread holds: shards are released when the application's turn has ended, or its hook.
    */
-  #release({ id, shards, deadlineMs }: Extract<FromThread, { kind: 'release' }>): void {
-    (async () => await this.#hooks.onRelease?.(shards, deadlineMs))().then(
-      () => this.#post({ kind: 'releaseEnded', id, failure: undefined }),
-      (error: unknown) => this.#post({ kind: 'releaseEnded', id, failure: String(error) }),
+  #callHook(id: number, call: (signal: AbortSignal) => Promise<readonly ShardState[] | undefined>): void {
+    const controller = new AbortController();
+    this.#hookCalls.set(id, controller);
+    const end = (failure: string | undefined, states: readonly ShardState[] = []): void => {
+      this.#hookCalls.delete(id);
+      this.#post({ kind: 'hookEnded', id, failure, states });
+    };
+    call(controller.signal).then(
+      (states) => end(undefined, states),
+      (error: unknown) => end(String(error)),
     );
   }
 
@@ -246,6 +267,11 @@ export class ThreadNode implements NodeRunner {
     this.#hooks.onEvent(event);
     this.#handle?.deliver(Number.MAX_SAFE_INTEGER, event);
     this.#handle?.end(undefined);
+    this.#endHooks();
+  }
+
+  #endHooks(): void {
+    for (const controller of this.#hookCalls.values()) controller.abort(new HookOverError('stopped'));
   }
 }
 

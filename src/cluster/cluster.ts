@@ -151,7 +151,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       this.#livenessWatch.liveness.nextDeadline(),
       replica.nextDeadline(),
       this.#follows ? replica.nextFollowDeadline() : Number.POSITIVE_INFINITY,
-      holding.sharding.nextDeadline(),
+      holding.nextDeadline(),
       steward.nextDeadline(),
       this.#leaveTaking.phase === undefined ? this.#affiliation.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.phase === undefined ? this.#neighbourhood.nextDeadline() : Number.POSITIVE_INFINITY,
@@ -188,6 +188,11 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   /** The epoch under which this node owns `shard`, leaving the lease aside (O-1); undefined when it does not. */
   serving(shard: ShardId): LogIndex | undefined {
     return this.#leaveTaking.hasReleased ? undefined : this.#core.holding.sharding.serving(shard);
+  }
+
+  /** What the owner before handed over of a shard that has started here; once. */
+  takeState(shard: ShardId, epoch: LogIndex): Uint8Array | undefined {
+    return this.#core.holding.handOver.fetch(shard, epoch);
   }
 
   /** Another object whenever an answer of `serving` may be another; undefined when nothing is served any more. */
@@ -262,7 +267,8 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
         this.#affiliation.hasten(now);
         return;
       case 'released':
-        holding.step({ kind: 'released', version: input.version }, now, effects);
+      case 'acquired':
+        holding.onApplication(input, now, effects);
         return;
       case 'confirmed':
         holding.step({ kind: 'confirmed', node: input.node, version: input.version }, now, effects);

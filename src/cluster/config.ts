@@ -33,6 +33,8 @@ export interface ClusterConfig {
   readonly isDirectoryLocked: boolean;
   /** Whether the application is asked before shards are released. */
   readonly hasReleaseHook: boolean;
+  /** Whether the application is told what it gets; without it nobody takes what an owner hands over. */
+  readonly hasAcquireHook: boolean;
   /** Unix milliseconds at monotonic instant `startedAt`: for the founding time and ages, nothing else. */
   readonly startedWallMs: number;
   readonly startedAt: number;

@@ -42,6 +42,7 @@ export function makeCore(host: CoreHost, self: MemberId, boot: Boot, now: Monoto
     nextRequestId,
     hasReleaseHook: config.hasReleaseHook,
     ownTiming: ownTiming(config),
+    hasAcquireHook: config.hasAcquireHook,
   });
   const steward = new Steward({
     self,

@@ -5,8 +5,8 @@
 import { unreachable } from '../base/assert.ts';
 import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
-import type { Boot, LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
-import { nodeIdOf } from '../model/ids.ts';
+import type { Boot, LogIndex, MemberId, NodeId, RequestId, ShardId, Term } from '../model/ids.ts';
+import { NO_INDEX, nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry } from '../model/log.ts';
 import { describeTiming, isSameTiming, type Timing } from '../model/timing.ts';
 import type { RaftEvent } from '../raft/messages.ts';
@@ -17,7 +17,8 @@ import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import { decodeLeaseMessage, encodeLeaseMessage } from '../wire/sharding/lease.ts';
 import { decodeShardCommand, encodeShardCommand } from '../wire/sharding/map-entry.ts';
 import { notify } from './core.ts';
-import type { ClusterEffect } from './messages.ts';
+import { HandOver, type HandOverAck, type HandOverMessage } from './hand-over.ts';
+import type { ClusterEffect, ClusterInput } from './messages.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
 import type { Replica } from './replica.ts';
 
@@ -36,6 +37,8 @@ export interface HoldingHost {
   readonly ownTiming: Timing;
   /** The application may hold a shard for a while; without a hook the release is done at once. */
   readonly hasReleaseHook: boolean;
+  /** The application is told what it gets. */
+  readonly hasAcquireHook: boolean;
 }
 
 /** What ownership was told last. */
@@ -52,6 +55,7 @@ export class Holding {
   readonly #sharding: Sharding;
   readonly #host: HoldingHost;
   readonly #routes: Map<NodeId, MemberId> = new Map();
+  readonly #handOver: HandOver;
   #leaseUntil: MonotonicMs = Number.NEGATIVE_INFINITY;
   #told: Told = { leader: '' as NodeId, term: -1, lease: Number.NaN, isSettled: undefined, isReady: false };
   #election: Extract<RaftEvent, { kind: 'becameLeader' }> | undefined;
@@ -65,6 +69,15 @@ export class Holding {
   constructor(sharding: Sharding, host: HoldingHost) {
     this.#sharding = sharding;
     this.#host = host;
+    this.#handOver = new HandOver({
+      node: nodeIdOf(host.self),
+      boot: host.boot,
+      takesStates: host.hasAcquireHook,
+      send: (to, message, effects) => {
+        const member = host.memberOf(to);
+        if (member !== undefined) host.send(member, message, effects);
+      },
+    });
   }
 
   get sharding(): Sharding {
@@ -80,16 +93,61 @@ export class Holding {
     return this.#leaseUntil;
   }
 
+  get handOver(): HandOver {
+    return this.#handOver;
+  }
+
+  nextDeadline(): MonotonicMs {
+    return Math.min(this.#sharding.nextDeadline(), this.#handOver.nextDeadline());
+  }
+
   step(input: ShardingInput, now: MonotonicMs, effects: ClusterEffect[]): void {
     const out: ShardingEffect[] = [];
     this.#sharding.step(input, now, out);
     this.#perform(out, now, effects);
+    if (input.kind === 'applied' || input.kind === 'imageInstalled') this.#followMaps();
+  }
+
+  /** The application has released, and what it hands over leaves first, as far as there is time for it; or it is ready to serve. */
+  onApplication(
+    input: Extract<ClusterInput, { kind: 'released' | 'acquired' }>,
+    now: MonotonicMs,
+    effects: ClusterEffect[],
+  ): void {
+    if (input.kind === 'acquired') this.step(input, now, effects);
+    else if (!this.#handOver.begin(input, now, effects))
+      this.step({ kind: 'released', version: input.version }, now, effects);
+  }
+
+  onHandOver(from: MemberId, message: HandOverMessage, effects: ClusterEffect[]): void {
+    this.#handOver.onPieces(nodeIdOf(from), message, effects);
+  }
+
+  onHandOverAck(from: MemberId, ack: HandOverAck, now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.#handOver.onAck(nodeIdOf(from), ack, now, effects);
+    this.#settleHandOver(now, effects);
   }
 
   tick(now: MonotonicMs, effects: ClusterEffect[]): void {
     const out: ShardingEffect[] = [];
     this.#sharding.tick(now, out);
     this.#perform(out, now, effects);
+    this.#settleHandOver(now, effects);
+  }
+
+  #settleHandOver(now: MonotonicMs, effects: ClusterEffect[]): void {
+    const version = this.#handOver.tick(now, effects);
+    if (version !== undefined) this.step({ kind: 'released', version }, now, effects);
+  }
+
+  #followMaps(): void {
+    const active = this.#sharding.activeMap();
+    const { boot } = this.#host;
+    const node = nodeIdOf(this.#host.self);
+    this.#handOver.onMaps(this.#sharding.pendingVersion ?? active?.version ?? NO_INDEX, (shard: ShardId) => {
+      const owner = active?.owners[active.ownerOf[shard] as number];
+      return owner?.node === node && owner.boot === boot;
+    });
   }
 
   onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void {
@@ -250,14 +308,17 @@ export class Holding {
         this.#append(encodeCommand({ kind: 'shard', bytes: encodeShardCommand(effect.command) }), now, effects);
         return;
       case 'release':
-        notify(
-          { kind: 'shardsReleasing', shards: effect.shards, version: effect.version, deadline: effect.deadline },
-          effects,
-        );
+        this.#handOver.onRelease(effect);
+        notify({ ...effect, kind: 'shardsReleasing' }, effects);
         if (!host.hasReleaseHook) this.step({ kind: 'released', version: effect.version }, now, effects);
         return;
+      case 'releaseOver':
+        this.#handOver.onReleaseOver(effect.version);
+        notify({ ...effect, kind: 'shardsReleaseOver' }, effects);
+        return;
       case 'start':
-        notify({ kind: 'shardsStarted', shards: effect.shards, epoch: effect.epoch }, effects);
+        this.#handOver.onStart(effect, this.#sharding.activeMap()?.version ?? NO_INDEX);
+        notify({ ...effect, kind: 'shardsStarted' }, effects);
         return;
       case 'publishLease':
         this.#leaseUntil = effect.until;

@@ -2,10 +2,11 @@
 import type { AgreedCopy } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
-import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, Stamp, StreamId } from '../model/ids.ts';
+import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, ShardId, Stamp, StreamId } from '../model/ids.ts';
 import type { KvAnswer, KvRequest } from '../model/kv.ts';
 import type { PersistBatch, SnapshotMeta } from '../model/log.ts';
 import type { NodeEvent } from '../model/node-event.ts';
+import type { ShardState } from '../model/shard-map.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import type { LamportTimes } from '../wire/serf/snapshot-file.ts';
 
@@ -36,7 +37,14 @@ export type ClusterInput =
   | { readonly kind: 'loopDelay'; readonly p99Ms: number }
   | { readonly kind: 'discovered'; readonly gossip: readonly Endpoint[]; readonly searched: boolean }
   /** The application has stopped serving what `shardsReleasing` of this version named. */
-  | { readonly kind: 'released'; readonly version: LogIndex }
+  | {
+      readonly kind: 'released';
+      readonly version: LogIndex;
+      /** For the next owners, best effort. */
+      readonly states: readonly ShardState[];
+    }
+  /** The application is ready to serve these of `shardsStarted`. */
+  | { readonly kind: 'acquired'; readonly shards: readonly ShardId[]; readonly epoch: LogIndex }
   /** clusterfunk's `ConfirmShardMap`: a holder's acknowledgement that came by another way. */
   | { readonly kind: 'confirmed'; readonly node: NodeId; readonly version: LogIndex }
   | { readonly kind: 'request'; readonly requestId: RequestId; readonly request: ClusterRequest }

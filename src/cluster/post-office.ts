@@ -76,6 +76,8 @@ export class PostOffice {
     else if (!isOurs || (isForRaft(message) && replica.raft === undefined)) this.#onForeign(frame, effects);
     else if (message.kind === 'lease') holding.onLeaseFrame(from, message, now, effects);
     else if (message.kind === 'kvAsk' || message.kind === 'kvAnswer') kv.onPeerMessage(from, message, now, effects);
+    else if (message.kind === 'handOver') holding.onHandOver(from, message, effects);
+    else if (message.kind === 'handOverAck') holding.onHandOverAck(from, message, now, effects);
     else {
       replica.onPeerMessage(from, message, now, effects);
       if (message.kind === 'raft') holding.onRaftFrame(from, now, effects);

@@ -102,7 +102,7 @@ export function makeStats(parts: Parts): Pick<NodeStats, 'swim' | 'serf' | 'raft
             messagesDropped: replica.messagesDropped,
           },
     kv: kv.stats,
-    sharding: holding.sharding.stats,
+    sharding: { ...holding.sharding.stats, ...holding.handOver.stats },
     liveness: liveness.stats,
   };
 }

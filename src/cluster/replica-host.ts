@@ -19,6 +19,12 @@ export interface ReplicaHost {
   shardImage(): Uint8Array;
 }
 
+/** What is the replica's of that which peers say. */
+export type ReplicaMessage = Exclude<
+  PeerMessage,
+  { kind: 'lease' | 'handOver' | 'handOverAck' | 'kvAsk' | 'kvAnswer' | 'request' | 'response' }
+>;
+
 /** The leader and its term as this node knows them, from Raft or from the voter it follows. */
 export interface KnownLeader {
   readonly leader: NodeId | undefined;

@@ -2,7 +2,7 @@
  * This node's copy of what the cluster agreed on: a Raft member where it is one, a follower's stream where it is not, and
  * the state both feed. Committed entries are applied here, in log order, in the step that brought them.
  */
-import { assert, InvariantError, present, unreachable } from '../base/assert.ts';
+import { assert, present, unreachable } from '../base/assert.ts';
 import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
@@ -19,7 +19,7 @@ import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
 import { AgreedState, problemOfImage, timingOf } from './agreed-state.ts';
 import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
 import type { ClusterEffect } from './messages.ts';
-import { isNamed, type KnownLeader, type ReplicaHost } from './replica-host.ts';
+import { isNamed, type KnownLeader, type ReplicaHost, type ReplicaMessage } from './replica-host.ts';
 import { type SnapshotPolicy, SnapshotSchedule } from './snapshot-schedule.ts';
 import { DIGEST_ENTRIES, DigestDesk } from './state-digests.ts';
 import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
@@ -204,7 +204,7 @@ export class Replica {
     this.#raft?.check();
   }
 
-  onPeerMessage(from: MemberId, message: PeerMessage, now: MonotonicMs, effects: ClusterEffect[]): void {
+  onPeerMessage(from: MemberId, message: ReplicaMessage, now: MonotonicMs, effects: ClusterEffect[]): void {
     switch (message.kind) {
       case 'raft':
         this.#onRaftBytes(from, message.bytes, now, effects);
@@ -228,12 +228,6 @@ export class Replica {
       case 'digestDiffers':
         this.#stopReason ??= this.#digests.onMessage(from, message, effects);
         return;
-      case 'lease':
-      case 'kvAsk':
-      case 'kvAnswer':
-      case 'request':
-      case 'response':
-        throw new InvariantError(`${message.kind} is not the replica's`);
       default:
         unreachable(message);
     }

@@ -8,6 +8,11 @@ export function registerSharding(families: Families): void {
     'Shards that the active map gives to this node.',
     ({ stats }) => stats.sharding.shardsOwned,
   );
+  families.gauge(
+    'funknode_sharding_shards_loading',
+    'Shards that the active map gives to this node and its application is not ready for.',
+    ({ stats }) => stats.sharding.shardsLoading,
+  );
   families.gauge('funknode_sharding_owners', 'Nodes that own shards in the active map.', ({ view }) =>
     view.shardMap === undefined ? 0 : view.shardMap.owners.length,
   );
@@ -32,6 +37,30 @@ export function registerSharding(families: Families): void {
     ({ tally }) => tally.reshardSeconds,
   );
   registerCoordination(families);
+  registerHandOver(families);
+}
+
+function registerHandOver(families: Families): void {
+  families.counter(
+    'funknode_sharding_states_sent_total',
+    'Shards whose state this node handed to their next owner.',
+    ({ stats }) => stats.sharding.statesSent,
+  );
+  families.counter(
+    'funknode_sharding_states_arrived_total',
+    'Shards whose state came here from their last owner.',
+    ({ stats }) => stats.sharding.statesArrived,
+  );
+  families.counter(
+    'funknode_sharding_states_delivered_total',
+    'Shards that the application was given with the state of their last owner.',
+    ({ stats }) => stats.sharding.statesDelivered,
+  );
+  families.counter(
+    'funknode_sharding_states_dropped_total',
+    'States of shards that were late, too large, or not of the map that moved the shard.',
+    ({ stats }) => stats.sharding.statesDropped,
+  );
 }
 
 function registerCoordination(families: Families): void {

@@ -5,7 +5,7 @@ import type { GossipEvent } from './gossip-request.ts';
 import type { ClusterId, LogIndex, NodeId, ShardId, Term } from './ids.ts';
 import type { Member } from './member.ts';
 import type { NodeRole, NodeState } from './node-state.ts';
-import type { ShardMap } from './shard-map.ts';
+import type { FormerOwner, OwnerPair, ReleaseEnd, ShardMap } from './shard-map.ts';
 import type { StorageRoom } from './storage-room.ts';
 
 export type NodeEvent =
@@ -41,11 +41,25 @@ export type NodeEvent =
   | {
       readonly kind: 'shardsReleasing';
       readonly shards: readonly ShardId[];
+      /** Per shard: under which epoch it was served here. */
+      readonly epochs: readonly LogIndex[];
+      /** Per shard: who is to have it; undefined when nobody is known to. */
+      readonly to: readonly (OwnerPair | undefined)[];
       readonly version: LogIndex;
       readonly deadline: number;
     }
-  /** This node owns these from now on, under `epoch`. */
-  | { readonly kind: 'shardsStarted'; readonly shards: readonly ShardId[]; readonly epoch: LogIndex }
+  /** What was asked for by `shardsReleasing` of this version is of no use any more. */
+  | { readonly kind: 'shardsReleaseOver'; readonly version: LogIndex; readonly reason: ReleaseEnd }
+  /** This node owns these from now on, under `epoch`; it serves them when its application is ready for them. */
+  | {
+      readonly kind: 'shardsStarted';
+      readonly shards: readonly ShardId[];
+      readonly epoch: LogIndex;
+      /** Per shard: who had it before; undefined when nobody had, or that is not known here. */
+      readonly from: readonly (FormerOwner | undefined)[];
+      /** They were to be given up, and stay here after all, under the epoch they had. */
+      readonly isResumed: boolean;
+    }
   /** Without a lease no shard is served, whatever the map says. */
   | { readonly kind: 'leaseGained' | 'leaseLost' }
   | { readonly kind: 'livenessChanged'; readonly node: NodeId; readonly alive: boolean }

@@ -126,6 +126,8 @@ export interface KvDeskStats extends KvStats {
 export interface ShardingStats {
   shardCount: number;
   shardsOwned: number;
+  /** Given to this node, and not served before its application is ready. */
+  shardsLoading: number;
   mapVersion: number;
   mapCommittedAt: number;
   proposals: number;
@@ -138,6 +140,16 @@ export interface ShardingStats {
   leaseLosses: number;
   holdersGone: number;
   acknowledgementsOverdue: number;
+}
+
+/** What applications hand over along with shards. */
+export interface HandOverStats {
+  /** Shards whose state another node has taken in whole; here, that came in whole; and that was given to the application. */
+  statesSent: number;
+  statesArrived: number;
+  statesDelivered: number;
+  /** Not in time, too large, or not of the map that moved the shard. */
+  statesDropped: number;
 }
 
 export interface LivenessStats {
@@ -208,7 +220,7 @@ export interface NodeStats {
   /** Undefined on a node without a log. */
   readonly raft: Readonly<RaftStats> | undefined;
   readonly kv: KvDeskStats;
-  readonly sharding: Readonly<ShardingStats>;
+  readonly sharding: Readonly<ShardingStats & HandOverStats>;
   readonly liveness: Readonly<LivenessStats>;
   readonly storage: Readonly<StorageStats> | undefined;
   readonly peers: Readonly<PeerStats>;

@@ -4,11 +4,14 @@ import type { Boot, LogIndex, NodeId, ShardId } from './ids.ts';
 /** Bounds hostile bytes, and lets one number of 16 bits per shard name its owner or its epoch. */
 export const SHARD_COUNT_MAX = 65_535;
 
-/** Who owns shards: a node and the start of its process. */
-export interface Owner {
+/** A process, by the name of its node and its start. Owners of shards are such pairs: a restarted process is another owner. */
+export interface OwnerPair {
   readonly node: NodeId;
-  /** The start of the owner's process: a restarted process is another owner. */
   readonly boot: Boot;
+}
+
+/** Who owns shards: a node and the start of its process. */
+export interface Owner extends OwnerPair {
   /** 2 to 16383, handed out upward: clusterfunk's worker id. */
   readonly workerId: number;
 }
@@ -27,6 +30,28 @@ export interface ShardMap {
   /** Per shard: the fencing token, the log index of the commit that gave it to its owner. Length is `shardCount`. */
   readonly epochs: Float64Array;
 }
+
+/** Who had a shard before, and the fencing token it had it under. */
+export interface FormerOwner extends OwnerPair {
+  readonly epoch: LogIndex;
+}
+
+/**
+ * Why a release need not go on. `resumed`: a newer proposal leaves the shards here. `superseded`: a newer proposal asks for another set, and
+ * so does another release. `lost`: they are another's already.
+ */
+export type ReleaseEnd = 'resumed' | 'superseded' | 'lost';
+
+/** What the application of one owner hands to the application of the next. */
+export interface ShardState {
+  readonly shard: ShardId;
+  readonly bytes: Uint8Array;
+}
+
+/** Of one shard; more is refused. */
+export const SHARD_STATE_BYTES_MAX: number = 1024 * 1024;
+/** Of all shards of one release together. */
+export const HANDED_OVER_BYTES_MAX: number = 16 * 1024 * 1024;
 
 /** Which shards a node may serve: another object whenever it may be others, or under other epochs. */
 export interface ServingEdition {

@@ -15,12 +15,19 @@ export function clusterConfigOf(
   config: NodeConfig,
   identity: { readonly nodeId: NodeId; readonly stamp: Stamp },
   gossip: Endpoint,
-  start: { startedAt: number; startedWallMs: number; hasReleaseHook: boolean },
+  start: {
+    readonly startedAt: number;
+    readonly startedWallMs: number;
+    readonly hasReleaseHook: boolean;
+    readonly hasAcquireHook: boolean;
+    readonly startsLoading: boolean;
+  },
 ): ClusterConfig {
   const keys = readGossipKeys(config);
   if (typeof keys === 'string') throw new ConfigError([`keyring-file: ${keys}`]);
+  const { startsLoading, ...rest } = start;
   return {
-    ...start,
+    ...rest,
     nodeId: identity.nodeId,
     stamp: identity.stamp,
     clusterName: config.clusterName,
@@ -56,6 +63,7 @@ export function clusterConfigOf(
       leaseMs: config.leaseMs,
       clockDrift: config.clockDrift,
       ackTimeoutMs: config.ackTimeoutMs,
+      startsLoading,
     }),
     liveness: { ...DEFAULT_LIVENESS_CONFIG, intervalMs: config.livenessIntervalMs, retries: config.livenessRetries },
   };

@@ -10,7 +10,7 @@ import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats, PeerStats, StorageStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { RoutingReport } from '../model/routing-report.ts';
-import type { Ownership } from '../model/shard-map.ts';
+import type { Ownership, ShardState } from '../model/shard-map.ts';
 import {
   AlreadyMemberError,
   JoinFailedError,
@@ -76,8 +76,18 @@ export class LocalNodeHandle implements NodeHandle {
     return isHeld ? { shard, epoch } : undefined;
   }
 
-  released(version: number): void {
-    this.#loop.post({ kind: 'released', version: version as LogIndex });
+  released(version: number, states: readonly ShardState[] = []): void {
+    this.#loop.post({ kind: 'released', version: version as LogIndex, states });
+  }
+
+  /** The application is ready to serve these of `shardsStarted`. */
+  acquired(shards: readonly ShardId[], epoch: LogIndex): void {
+    this.#loop.post({ kind: 'acquired', shards, epoch });
+  }
+
+  /** What the owner before handed over of a shard that has started here; once. */
+  takeState(shard: ShardId, epoch: LogIndex): Uint8Array | undefined {
+    return this.#loop.cluster.takeState(shard, epoch);
   }
 
   routed(report: RoutingReport): void {

@@ -7,7 +7,7 @@ import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { RoutingReport } from '../model/routing-report.ts';
-import type { Ownership } from '../model/shard-map.ts';
+import type { Ownership, ShardState } from '../model/shard-map.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { KvDone } from './kv-errors.ts';
 
@@ -31,8 +31,11 @@ export interface NodeHandle {
   subscribe(listener: (event: NodeEvent) => void): () => void;
   /** Whether this node serves `shard` at this very instant, reading both clocks (O-1, O-2); undefined when not. */
   owns(shard: ShardId): Ownership | undefined;
-  /** The application has stopped serving what `shardsReleasing` of this version named. Without a call, a node with no hook releases at once. */
-  released(version: number): void;
+  /**
+   * The application has stopped serving what `shardsReleasing` of this version named. A node with no hook releases at once, without
+   * a call. `states` go to the next owners, best effort.
+   */
+  released(version: number, states?: readonly ShardState[]): void;
   /** What a router of the application has counted since its last report; it is shown with this node's metrics. */
   routed(report: RoutingReport): void;
   /** Push/pull with these; resolves with how many answered. Rejects with {@link JoinFailedError} when none did. */

@@ -1,10 +1,12 @@
 /** What stands between a node and its thread's port: performs the calls that come, answers questions, and tells what the application is to hear. */
 import type { MessagePort } from 'node:worker_threads';
 import { present } from '../base/assert.ts';
-import type { ShardId } from '../model/ids.ts';
 import type { NodeEvent } from '../model/node-event.ts';
+import type { ShardState } from '../model/shard-map.ts';
 import type { Logger, LogLevel } from '../ports/logger.ts';
+import type { AcquireCall, ReleaseCall } from '../ports/shard-hooks.ts';
 import type { CallOptions, NodeHandle } from './node-handle.ts';
+import { hookEndOf } from './shard-hooks.ts';
 import { failureOf } from './thread-failures.ts';
 import type {
   Answer,
@@ -28,8 +30,8 @@ export interface ThreadPorts {
   readonly memory: ThreadMemory;
 }
 
-interface Release {
-  readonly resolve: () => void;
+interface HookCall {
+  readonly resolve: (states: readonly ShardState[]) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -38,8 +40,8 @@ export class ThreadHost {
   readonly #outlet: ThreadOutlet;
   readonly #views: ViewSender = new ViewSender();
   readonly #calls: Map<number, AbortController> = new Map();
-  readonly #releases: Map<number, Release> = new Map();
-  #lastRelease = 0;
+  readonly #hookCalls: Map<number, HookCall> = new Map();
+  #lastHookCall = 0;
   #handle: NodeHandle | undefined;
 
   constructor(ports: ThreadPorts, stop: () => void) {
@@ -67,16 +69,47 @@ export class ThreadHost {
     this.#outlet.tellEvent(event);
   }
 
-  /** Lets the application release; settles as its hook does. A release that was never told is of no use once a newer one is there. */
-  release(shards: readonly ShardId[], deadlineMs: number): Promise<void> {
-    for (const notice of this.#outlet.withdraw(({ kind }) => kind === 'release'))
-      if (notice.kind === 'release') this.#releases.delete(notice.id);
-    this.#lastRelease += 1;
-    const id = this.#lastRelease;
+  /** Lets the application release; settles as its hook does. */
+  release({ signal, ...call }: ReleaseCall): Promise<readonly ShardState[]> {
+    return this.#callHook((id) => ({ kind: 'release', id, call }), signal);
+  }
+
+  /** Lets the application take shards over; settles as its hook does. */
+  async acquire({ signal, ...call }: AcquireCall): Promise<void> {
+    await this.#callHook((id) => ({ kind: 'acquire', id, call }), signal);
+  }
+
+  /** A call that is over before it was told is never told. */
+  #callHook(noticeOf: (id: number) => FromThread, signal: AbortSignal): Promise<readonly ShardState[]> {
+    this.#lastHookCall += 1;
+    const id = this.#lastHookCall;
     return new Promise((resolve, reject) => {
-      this.#releases.set(id, { resolve, reject });
-      this.#outlet.send({ kind: 'release', id, shards, deadlineMs });
+      const notice = noticeOf(id);
+      const onOver = (): void => {
+        if (this.#outlet.withdraw((other) => other === notice).length === 0)
+          this.#outlet.send({ kind: 'hookOver', id, reason: hookEndOf(signal) });
+        else this.#settleHook(id)?.resolve([]);
+      };
+      const settled = (): void => signal.removeEventListener('abort', onOver);
+      this.#hookCalls.set(id, {
+        resolve: (states) => {
+          settled();
+          resolve(states);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      });
+      this.#outlet.send(notice);
+      signal.addEventListener('abort', onOver, { once: true });
     });
+  }
+
+  #settleHook(id: number): HookCall | undefined {
+    const call = this.#hookCalls.get(id);
+    this.#hookCalls.delete(id);
+    return call;
   }
 
   /** The application's logger, as seen from here. */
@@ -111,7 +144,7 @@ export class ThreadHost {
         this.#calls.get(message.id)?.abort();
         return;
       case 'released':
-        this.#handle?.released(message.version);
+        this.#handle?.released(message.version, message.states);
         return;
       case 'discovered':
         this.#handle?.discovered(message.found);
@@ -119,13 +152,10 @@ export class ThreadHost {
       case 'routed':
         this.#handle?.routed(message.report);
         return;
-      case 'releaseEnded': {
-        const release = this.#releases.get(message.id);
-        this.#releases.delete(message.id);
-        if (message.failure === undefined) release?.resolve();
-        else release?.reject(new Error(message.failure));
+      case 'hookEnded':
+        if (message.failure === undefined) this.#settleHook(message.id)?.resolve(message.states);
+        else this.#settleHook(message.id)?.reject(new Error(message.failure));
         return;
-      }
       case 'more':
         this.#outlet.flush();
     }

@@ -2,14 +2,16 @@
 import type { Backup } from '../model/backup.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
-import type { NodeId, ShardId } from '../model/ids.ts';
+import type { NodeId } from '../model/ids.ts';
 import type { KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { RoutingReport } from '../model/routing-report.ts';
+import type { ShardState } from '../model/shard-map.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { KvDone } from './kv-errors.ts';
 import type { Discovered } from './node-handle.ts';
+import type { AcquireCall, HookEnd, ReleaseCall } from '../ports/shard-hooks.ts';
 import type { ThreadFailure } from './thread-failures.ts';
 import type { ViewAnswer } from './thread-view.ts';
 
@@ -47,11 +49,17 @@ export type ToThread =
   | { readonly kind: 'call'; readonly id: number; readonly call: HandleCall }
   /** The caller has lost interest. */
   | { readonly kind: 'abort'; readonly id: number }
-  | { readonly kind: 'released'; readonly version: number }
+  | { readonly kind: 'released'; readonly version: number; readonly states: readonly ShardState[] }
   | { readonly kind: 'discovered'; readonly found: Discovered }
   | { readonly kind: 'routed'; readonly report: RoutingReport }
-  /** The application's hook has ended, badly when there is a failure. */
-  | { readonly kind: 'releaseEnded'; readonly id: number; readonly failure: string | undefined }
+  /** A hook of the application has ended, badly when there is a failure. */
+  | {
+      readonly kind: 'hookEnded';
+      readonly id: number;
+      readonly failure: string | undefined;
+      /** Of a release: what goes to the next owners. */
+      readonly states: readonly ShardState[];
+    }
   /** What waited for the application to keep up may come now. */
   | { readonly kind: 'more' }
   | { readonly kind: 'stop' };
@@ -69,8 +77,10 @@ export type FromThread =
   | { readonly kind: 'startFailed'; readonly failure: ThreadFailure }
   /** `seq` counts the events. */
   | { readonly kind: 'event'; readonly seq: number; readonly event: NodeEvent }
-  /** The hook is to be called. */
-  | { readonly kind: 'release'; readonly id: number; readonly shards: readonly ShardId[]; readonly deadlineMs: number }
+  /** A hook is to be called; `hookOver` aborts its signal. */
+  | { readonly kind: 'release'; readonly id: number; readonly call: Omit<ReleaseCall, 'signal'> }
+  | { readonly kind: 'acquire'; readonly id: number; readonly call: Omit<AcquireCall, 'signal'> }
+  | { readonly kind: 'hookOver'; readonly id: number; readonly reason: HookEnd }
   | {
       readonly kind: 'log';
       readonly rooms: readonly string[];

@@ -9,7 +9,7 @@ import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { RoutingReport } from '../model/routing-report.ts';
-import type { Ownership } from '../model/shard-map.ts';
+import type { Ownership, ShardState } from '../model/shard-map.ts';
 import { OutcomeUnknownError, StoppedError } from './handle-errors.ts';
 import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
 import type { KvDone } from './kv-errors.ts';
@@ -97,8 +97,8 @@ export class ThreadNodeHandle implements NodeHandle {
     return this.#isOver ? undefined : this.#ownership.owns(shard);
   }
 
-  released(version: number): void {
-    this.#post({ kind: 'released', version });
+  released(version: number, states: readonly ShardState[] = []): void {
+    this.#post({ kind: 'released', version, states });
   }
 
   routed(report: RoutingReport): void {

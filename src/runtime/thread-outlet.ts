@@ -139,7 +139,7 @@ function weightOf(notice: FromThread): number {
 }
 
 function shardsIn(notice: FromThread): number {
-  if (notice.kind === 'release') return notice.shards.length;
+  if (notice.kind === 'release' || notice.kind === 'acquire') return notice.call.shards.length;
   if (notice.kind !== 'event') return 0;
   const { event } = notice;
   if (event.kind === 'shardsReleasing' || event.kind === 'shardsStarted') return event.shards.length;

@@ -8,6 +8,8 @@ export interface ShardingConfig {
   readonly wantsShards: boolean;
   /** `L`: how long a grant lasts from the sending of its request. Default 900. */
   readonly leaseMs: number;
+  /** True: what a commit gives to this process is served once the application says `acquired`. Default false. */
+  readonly startsLoading: boolean;
   /** Between renewals. Default a ninth of the lease, 100 at most. */
   readonly renewIntervalMs: number;
   /** `d`: assumed bound on the rate error of any clock. Default 0.02. */
@@ -37,6 +39,7 @@ export function shardingConfig(settings: Partial<ShardingConfig> = {}): Sharding
     shardCount: 10_000,
     wantsShards: true,
     ...leaseTiming(settings.leaseMs ?? 900),
+    startsLoading: false,
     clockDrift: 0.02,
     ackTimeoutMs: 500,
     planSpacingMs: 20,

@@ -1,6 +1,6 @@
 /** The vocabulary of shard ownership. Rules: docs/ownership.md (`O-n`). */
 import type { Boot, LogIndex, NodeId, ShardId, Term } from '../model/ids.ts';
-import type { ShardMap } from '../model/shard-map.ts';
+import type { FormerOwner, OwnerPair, ReleaseEnd, ShardMap } from '../model/shard-map.ts';
 import type { LeaseMessage, LeaseRefusalReason } from '../wire/sharding/lease.ts';
 import type { ShardCommand } from '../wire/sharding/map-entry.ts';
 
@@ -45,6 +45,8 @@ export type ShardingInput =
   | { readonly kind: 'expected'; readonly nodes: readonly NodeId[] }
   /** The application has released what `release` of this version asked for. */
   | { readonly kind: 'released'; readonly version: LogIndex }
+  /** The application is ready to serve these, which `start` named under this epoch. Counts with `startsLoading` only. */
+  | { readonly kind: 'acquired'; readonly shards: readonly ShardId[]; readonly epoch: LogIndex }
   /** clusterfunk's acknowledgement of a map, which names no boot; `Sharding.confirm` says whether it was of use. */
   | { readonly kind: 'confirmed'; readonly node: NodeId; readonly version: LogIndex }
   | { readonly kind: 'clockJumped'; readonly byMs: number }
@@ -66,10 +68,24 @@ export type ShardingEffect =
   | {
       readonly kind: 'release';
       readonly shards: readonly ShardId[];
+      /** Under which epoch this process served each of `shards`. */
+      readonly epochs: readonly LogIndex[];
+      /** Who is to have each of `shards`; undefined when no map that is known here says so. */
+      readonly to: readonly (OwnerPair | undefined)[];
       readonly version: LogIndex;
       readonly deadline: number;
     }
-  | { readonly kind: 'start'; readonly shards: readonly ShardId[]; readonly epoch: LogIndex }
+  /** What `release` of this version asked for is of no use any more. */
+  | { readonly kind: 'releaseOver'; readonly version: LogIndex; readonly reason: ReleaseEnd }
+  | {
+      readonly kind: 'start';
+      readonly shards: readonly ShardId[];
+      readonly epoch: LogIndex;
+      /** Who had each of `shards` by the map before; undefined when that is not known here, or nobody had. */
+      readonly from: readonly (FormerOwner | undefined)[];
+      /** They were to be given up, and stay here after all (O-6). */
+      readonly isResumed: boolean;
+    }
   /** What `owns()` reads: served while `now + jump < until`. -Infinity: no lease. */
   | { readonly kind: 'publishLease'; readonly until: number }
   | { readonly kind: 'notify'; readonly event: ShardingEvent };

@@ -2,14 +2,15 @@
  * Which shards this process may serve as far as maps say, and what it still has to let go of. docs/ownership.md O-1, O-5, O-6, O-7.
  *
  *   not mine -> serving      a commit names this process (O-7)
- *   serving  -> draining     a proposal takes it away: new work stops at once (O-5)
+ *   not mine -> loading -> serving   the same, when the application is to be ready first
+ *   serving, loading -> draining     a proposal takes it away: new work stops at once (O-5)
  *   draining -> drained      the application has said so
- *   draining, drained -> serving   a newer proposal leaves it alone (O-6)
+ *   draining, drained -> serving (or loading)   a newer proposal leaves it alone (O-6)
  *   draining -> left         a commit took it before the application was done; drained goes straight to not mine
  */
 import { assert } from '../base/assert.ts';
 import type { LogIndex, ShardId } from '../model/ids.ts';
-import type { Owner, ServingEdition, ShardMap } from '../model/shard-map.ts';
+import type { FormerOwner, Owner, ServingEdition, ShardMap } from '../model/shard-map.ts';
 import type { PendingMap } from './map-state.ts';
 import type { ShardingEffect } from './messages.ts';
 import type { OwnerPair, OwnershipRules } from './rules.ts';
@@ -19,25 +20,39 @@ const SERVING = 1;
 const DRAINING = 2;
 const DRAINED = 3;
 const LEFT = 4;
+const LOADING = 5;
 
 export interface MapView {
   readonly active: ShardMap | undefined;
   readonly pending: PendingMap | undefined;
+  /** The map that was active before this change, as far as it is known: whoever starts is told who had the shard. */
+  readonly before?: ShardMap | undefined;
+}
+
+/** What starts together: of one epoch, for one reason. */
+interface Starting {
+  readonly epoch: LogIndex;
+  readonly isResumed: boolean;
+  readonly shards: ShardId[];
+  readonly from: (FormerOwner | undefined)[];
 }
 
 export class OwnShards {
   readonly #self: OwnerPair;
   readonly #rules: OwnershipRules;
+  readonly #startsLoading: boolean;
   #status: Uint8Array = new Uint8Array(0);
   #epochs: Float64Array = new Float64Array(0);
   #servingCount = 0;
+  #loadingCount = 0;
   #edition: ServingEdition = { shardCount: 0 };
   #releasing: { readonly version: LogIndex; readonly deadline: number } | undefined;
   #releasedVersion: LogIndex = 0 as LogIndex;
 
-  constructor(self: OwnerPair, rules: OwnershipRules) {
+  constructor(self: OwnerPair, rules: OwnershipRules, startsLoading: boolean) {
     this.#self = self;
     this.#rules = rules;
+    this.#startsLoading = startsLoading;
   }
 
   /** The newest proposal whose losses are released here; never falls (SO-8). */
@@ -47,6 +62,11 @@ export class OwnShards {
 
   get servingCount(): number {
     return this.#servingCount;
+  }
+
+  /** Given to this process, and not served before the application is ready. */
+  get loadingCount(): number {
+    return this.#loadingCount;
   }
 
   /** Another object whenever an answer of `epochOf` may be another. */
@@ -68,32 +88,50 @@ export class OwnShards {
     const shardCount = (active ?? pending)?.shardCount ?? 0;
     if (this.#status.length !== shardCount) this.#resize(shardCount);
     this.#edition = { shardCount };
-    const started = new Map<LogIndex, ShardId[]>();
+    const started: Starting[] = [];
+    const formerOwner = formerOwners(maps.before);
     const toRelease: ShardId[] = [];
     const mine = active === undefined ? -1 : this.#placeIn(active.owners);
     const mineNext = pending === undefined ? -1 : this.#placeIn(pending.owners);
+    const wasReleasing = this.#releasing;
     let drainedCount = 0;
+    let isLost = false;
     this.#servingCount = 0;
+    this.#loadingCount = 0;
     for (let shard = 0; shard < shardCount; shard++) {
       const byActive = active !== undefined && active.ownerOf[shard] === mine;
       const byPending = pending === undefined ? undefined : pending.ownerOf[shard] === mineNext;
-      const epoch = (byActive ? active.epochs[shard] : 0) as LogIndex;
       const before = this.#status[shard] as number;
       if (this.#rules.mayServe(byActive, byPending)) {
-        if (before !== SERVING || this.#epochs[shard] !== epoch) push(started, epoch, shard as ShardId);
-        this.#status[shard] = SERVING;
-        this.#epochs[shard] = epoch;
-        this.#servingCount += 1;
+        const epoch = (byActive ? (active.epochs[shard] as number) : 0) as LogIndex;
+        this.#keep(shard as ShardId, epoch, formerOwner, started);
         continue;
       }
       const after = afterLoss(before, byActive);
       this.#status[shard] = after;
       if (after === DRAINED) drainedCount += 1;
       if (after === DRAINING || after === LEFT) toRelease.push(shard as ShardId);
+      if (before === DRAINING && after === LEFT) isLost = true;
     }
-    for (const [epoch, shards] of started) effects.push({ kind: 'start', shards, epoch });
     const version = pending?.version ?? active?.version ?? (0 as LogIndex);
-    return this.#ask({ version, deadline }, toRelease, effects) && drainedCount > 0;
+    if (wasReleasing !== undefined && (isLost || wasReleasing.version !== version)) {
+      const reason = isLost ? 'lost' : toRelease.length === 0 ? 'resumed' : 'superseded';
+      effects.push({ kind: 'releaseOver', version: wasReleasing.version, reason });
+    }
+    for (const group of started) effects.push({ kind: 'start', ...group });
+    const request = { version, deadline };
+    return this.#ask(request, toRelease, pending ?? active, effects) && drainedCount > 0;
+  }
+
+  /** The application is ready for these. One that was lost meanwhile, or is of another epoch now, is passed over. */
+  onAcquired(shards: readonly ShardId[], epoch: LogIndex): void {
+    for (const shard of shards) {
+      if (this.#status[shard] !== LOADING || this.#epochs[shard] !== epoch) continue;
+      this.#status[shard] = SERVING;
+      this.#servingCount += 1;
+      this.#loadingCount -= 1;
+    }
+    this.#edition = { shardCount: this.#status.length };
   }
 
   /** The application has released what was asked for. True when that is news for the leader. */
@@ -138,6 +176,7 @@ export class OwnShards {
   #ask(
     request: { readonly version: LogIndex; readonly deadline: number },
     shards: readonly ShardId[],
+    next: Pick<PendingMap, 'owners' | 'ownerOf'> | undefined,
     effects: ShardingEffect[],
   ): boolean {
     if (shards.length === 0) {
@@ -146,8 +185,37 @@ export class OwnShards {
     }
     if (this.#releasing?.version === request.version) return false;
     this.#releasing = request;
-    effects.push({ kind: 'release', shards, ...request });
+    const epochs = shards.map((shard) => this.#epochs[shard] as LogIndex);
+    const to = shards.map((shard) => ownerIn(next, shard));
+    effects.push({ kind: 'release', shards, epochs, to, ...request });
     return false;
+  }
+
+  /** The maps let this process serve `shard` under `epoch`. */
+  #keep(
+    shard: ShardId,
+    epoch: LogIndex,
+    formerOwner: (shard: ShardId) => FormerOwner | undefined,
+    started: Starting[],
+  ): void {
+    const was = this.#status[shard] as number;
+    const isSame = this.#epochs[shard] === epoch;
+    const isRunning = isSame && (was === SERVING || was === LOADING);
+    if (!isRunning) {
+      const isResumed = isSame && (was === DRAINING || was === DRAINED);
+      let group = started.find((one) => one.epoch === epoch && one.isResumed === isResumed);
+      if (group === undefined) {
+        group = { epoch, isResumed, shards: [], from: [] };
+        started.push(group);
+      }
+      group.shards.push(shard);
+      group.from.push(isResumed ? { node: this.#self.node, boot: this.#self.boot, epoch } : formerOwner(shard));
+    }
+    const isLoading = isRunning ? was === LOADING : this.#startsLoading;
+    this.#status[shard] = isLoading ? LOADING : SERVING;
+    this.#epochs[shard] = epoch;
+    if (isLoading) this.#loadingCount += 1;
+    else this.#servingCount += 1;
   }
 
   #acknowledge(version: LogIndex): boolean {
@@ -160,6 +228,7 @@ export class OwnShards {
     this.#status = new Uint8Array(shardCount);
     this.#epochs = new Float64Array(shardCount);
     this.#servingCount = 0;
+    this.#loadingCount = 0;
     this.#edition = { shardCount };
   }
 
@@ -176,6 +245,7 @@ export class OwnShards {
 function afterLoss(before: number, byActive: boolean): number {
   switch (before) {
     case SERVING:
+    case LOADING:
       return byActive ? DRAINING : LEFT;
     case DRAINING:
       return byActive ? DRAINING : LEFT;
@@ -189,8 +259,21 @@ function afterLoss(before: number, byActive: boolean): number {
   }
 }
 
-function push(groups: Map<LogIndex, ShardId[]>, epoch: LogIndex, shard: ShardId): void {
-  const group = groups.get(epoch);
-  if (group === undefined) groups.set(epoch, [shard]);
-  else group.push(shard);
+/** Who had each shard by that map. One value for many shards: they cross threads, where what is shared goes once. */
+function formerOwners(map: ShardMap | undefined): (shard: ShardId) => FormerOwner | undefined {
+  const known = new Map<OwnerPair, Map<number, FormerOwner>>();
+  return (shard) => {
+    const owner = ownerIn(map, shard);
+    if (map === undefined || owner === undefined) return undefined;
+    const epoch = map.epochs[shard] as LogIndex;
+    const ofOwner = known.get(owner) ?? new Map<number, FormerOwner>();
+    known.set(owner, ofOwner);
+    const former = ofOwner.get(epoch) ?? { node: owner.node, boot: owner.boot, epoch };
+    ofOwner.set(epoch, former);
+    return former;
+  };
+}
+
+function ownerIn(map: Pick<PendingMap, 'owners' | 'ownerOf'> | undefined, shard: ShardId): OwnerPair | undefined {
+  return map?.owners[map.ownerOf[shard] as number];
 }

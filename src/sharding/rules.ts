@@ -2,13 +2,10 @@
  * The decisions on which "no two owners" hangs, each as one pure function. They are apart so that the model test can replace one by a
  * planted mistake and show that it is found (docs/ownership.md section 8). Nothing else ever passes rules of its own.
  */
-import type { Boot, LogIndex, NodeId } from '../model/ids.ts';
+import type { LogIndex } from '../model/ids.ts';
+import type { OwnerPair } from '../model/shard-map.ts';
 
-/** A process, by the name of its node and its start. Owners of shards are such pairs. */
-export interface OwnerPair {
-  readonly node: NodeId;
-  readonly boot: Boot;
-}
+export type { OwnerPair } from '../model/shard-map.ts';
 
 export interface OwnershipRules {
   /** Section 1: a restarted process is another owner. */

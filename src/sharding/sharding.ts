@@ -78,7 +78,7 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     this.#rules = rules;
     this.#now = now;
     this.#lease = new HolderLease(this.#config, self, random, rules);
-    this.#shards = new OwnShards(self, rules);
+    this.#shards = new OwnShards(self, rules, config.startsLoading);
     this.#stats = emptyStats();
   }
 
@@ -92,8 +92,9 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     return this.#shards.edition;
   }
 
+  /** Shards that the maps let this process serve, those included for which the application is not ready yet. */
   get ownedCount(): number {
-    return this.#shards.servingCount;
+    return this.#shards.servingCount + this.#shards.loadingCount;
   }
 
   /** O-2: what `publishLease` said last. */
@@ -204,6 +205,8 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
       case 'released':
         if (this.#shards.onReleased(input.version, now)) this.#lease.renewNow(now);
         return;
+      case 'acquired':
+        return this.#shards.onAcquired(input.shards, input.epoch);
       case 'confirmed':
         return this.#leading?.grants.confirm(input.node, input.version);
       case 'clockJumped':
@@ -258,10 +261,11 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
 
   #onApplied(input: Extract<ShardingInput, { kind: 'applied' }>, now: number, effects: ShardingEffect[]): void {
     const voided = this.#maps.pending?.version;
+    const before = this.#maps.active;
     const change = this.#maps.apply(input.index, input.term, input.command);
     this.#appliedIndex = input.index;
     if (change === 'proposed' && voided !== undefined) this.#voided(voided, effects);
-    this.#followMaps(change, now, effects);
+    this.#followMaps({ change, before }, now, effects);
     this.#leading?.coordinator.onApplied(input.command, now);
     if (change === 'proposed') notify(effects, { kind: 'mapProposed', version: input.index });
   }
@@ -277,7 +281,9 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     ) {
       this.#voided(pending.version, effects);
     }
-    this.#followMaps(this.#maps.activeVersion === activeVersion ? 'proposed' : 'committed', now, effects);
+    const change = this.#maps.activeVersion === activeVersion ? 'proposed' : 'committed';
+    // What lay between the two maps is not known here: who had a shard last, neither.
+    this.#followMaps({ change, before: undefined }, now, effects);
   }
 
   #onAppliedTo(index: LogIndex, now: number): void {
@@ -289,11 +295,16 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
   }
 
   /** O-5, O-6, O-7: what the new maps mean for this process, and for the leader's floor. */
-  #followMaps(change: MapChange, now: number, effects: ShardingEffect[]): void {
+  #followMaps(
+    { change, before }: { readonly change: MapChange; readonly before: ShardMap | undefined },
+    now: number,
+    effects: ShardingEffect[],
+  ): void {
     if (change === 'ignored') return;
     if (!this.#isStopped) {
       const deadline = now + RELEASE_SHARE * this.#config.ackTimeoutMs;
-      if (this.#shards.follow(this.#maps, deadline, effects)) this.#lease.renewNow(now);
+      const maps = { active: this.#maps.active, pending: this.#maps.pending, before };
+      if (this.#shards.follow(maps, deadline, effects)) this.#lease.renewNow(now);
     }
     const active = this.#maps.active;
     if (change !== 'committed' || active === undefined) return;
@@ -346,6 +357,7 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     this.#tellDrained(effects);
     this.#stats.shardCount = this.#maps.active?.shardCount ?? 0;
     this.#stats.shardsOwned = this.#shards.servingCount;
+    this.#stats.shardsLoading = this.#shards.loadingCount;
     this.#stats.mapVersion = this.#maps.activeVersion;
     this.#stats.mapCommittedAt = this.#maps.active?.committedAt ?? 0;
   }
@@ -406,6 +418,7 @@ function emptyStats(): ShardingStats {
   return {
     shardCount: 0,
     shardsOwned: 0,
+    shardsLoading: 0,
     mapVersion: 0,
     mapCommittedAt: 0,
     proposals: 0,

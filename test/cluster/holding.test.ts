@@ -60,6 +60,7 @@ function rig(): { readonly replica: Replica; readonly holding: Holding; readonly
     },
     hasReleaseHook: false,
     ownTiming: { leaseMs: 900, clockDrift: 0.02, heartbeatMs: 50, electionMs: 250 },
+    hasAcquireHook: false,
   });
   return { replica, holding, sharding };
 }

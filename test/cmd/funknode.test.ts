@@ -104,8 +104,8 @@ describe('what a node tells', () => {
     const shards = [1, 2, 3] as unknown as ShardId[];
     const endpoint = { host: '10.0.0.1', port: 80 };
     node.emit({ kind: 'endpointChanged', change: 'added', node: 'n2', name: 'ep.shop', endpoint });
-    node.emit({ kind: 'shardsReleasing', shards, version: 9 as LogIndex, deadline: 1 });
-    node.emit({ kind: 'shardsStarted', shards, epoch: 10 as LogIndex });
+    node.emit({ kind: 'shardsReleasing', shards, epochs: [], to: [], version: 9 as LogIndex, deadline: 1 });
+    node.emit({ kind: 'shardsStarted', shards, epoch: 10 as LogIndex, from: [], isResumed: false });
     node.emit({ kind: 'userEvent', lamportTime: 4, name: 'deploy', payload: new Uint8Array(2), coalesce: true });
     node.emit({ kind: 'queryAck', query: 1, from: 'n2' });
     assert.deepEqual(log.lines, [

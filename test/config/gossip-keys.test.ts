@@ -45,7 +45,7 @@ function problemOf(options: NodeOptions): string {
 
 function gossipOf(config: NodeConfig): ReturnType<typeof clusterConfigOf>['serf'] {
   const identity = { nodeId: 'n1' as NodeId, stamp: '0'.repeat(16) as Stamp };
-  const start = { startedAt: 0, startedWallMs: 0, hasReleaseHook: false };
+  const start = { startedAt: 0, startedWallMs: 0, hasReleaseHook: false, hasAcquireHook: false, startsLoading: false };
   return clusterConfigOf(config, identity, { host: '127.0.0.1', port: 7946 }, start).serf;
 }
 

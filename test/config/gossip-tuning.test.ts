@@ -10,7 +10,7 @@ import { type SerfConfig, serfConfig, validateSerfConfig } from '../../src/serf/
 import type { SwimProfile } from '../../src/swim/config.ts';
 
 const HOST: Host = { interfaces: {}, routes: '', stateHome: '/state' };
-const START = { startedAt: 0, startedWallMs: 0, hasReleaseHook: false };
+const START = { startedAt: 0, startedWallMs: 0, hasReleaseHook: false, hasAcquireHook: false, startsLoading: false };
 const GOSSIP = { host: '127.0.0.1', port: 7946 };
 
 function serfOf(options: NodeOptions): SerfConfig {

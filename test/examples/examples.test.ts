@@ -73,6 +73,18 @@ describe('examples', { timeout: ENDS_WITHIN_MS }, () => {
     assert.ok(lines.includes('done'), report);
   });
 
+  it('hand-over: counters move with their shards, and no count is lost', async () => {
+    await using program = new Program('hand-over');
+    const code = await program.ended;
+    const report = `${program.out}\n${program.err}`;
+    assert.deepEqual([code, program.err], [0, ''], report);
+    const counted = [...program.out.matchAll(/^counted: (.*)$/gm)].map((match) => match[1]);
+    assert.deepEqual([counted[0], counted[2]], ['a1 a1 a1 a1 a1 a1 a1 a1', 'b3 b3 b3 b3 b3 b3 b3 b3'], report);
+    assert.match(counted[1] ?? '', /^(?:[ab]2 ?){8}$/, report);
+    assert.match(program.out, /^a: lets 4 shards go to b$/m);
+    assert.match(program.out, /^b: takes 4 shards under token \d+, 4 with what was handed over$/m);
+  });
+
   it('client: shows the picture and every change, until Ctrl-C or the end of the node', async () => {
     await using node = new FunkNode({
       clusterName: `watched-${process.pid}`,

@@ -10,6 +10,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom, take, toArray } from 'rxjs';
 import {
+  type AcquiredShard,
   ConfigError,
   FunkNode,
   type FunkNodeHooks,
@@ -234,6 +235,67 @@ for (const thread of ['own', 'caller'] as const) {
       release();
       await until('b serves the others', () => mine(b) === 5_000);
       await Promise.all([a.stop(), b.stop()]);
+    });
+
+    it('hands what one application gives to the next, and serves what that one has taken over', async () => {
+      const given: string[] = [];
+      const a = await operational(
+        { thread, ackTimeout: '30s' },
+        {
+          onRelease: async (_shards, _deadlineMs, release) => {
+            for (const { shard, epoch, to } of release.shards)
+              release.handOver(shard, Buffer.from(`${shard} was served in ${epoch}, goes to ${to?.node}`));
+            given.push(String(release.shards.length));
+          },
+        },
+      );
+      const gossip = a.view().endpoints.get('ep.serf');
+      assert.ok(gossip !== undefined);
+      const epoch = a.owns(17)?.epoch;
+      const { clusterName } = a;
+      const join = formatEndpoint(gossip);
+      const taken = new Map<ShardId, AcquiredShard>();
+      let ready: () => void = () => undefined;
+      const loaded = new Promise<void>((resolve) => {
+        ready = resolve;
+      });
+      const b = new FunkNode(options({ thread, clusterName, nodeId: 'b', bootstrap: false, join }), {
+        onAcquire: async ({ shards, isResumed }) => {
+          assert.equal(isResumed, false);
+          for (const one of shards) taken.set(one.shard, one);
+          await loaded;
+        },
+      });
+      await b.start();
+      await until('b has its half', () => taken.size === 5_000);
+      assert.deepEqual(given, ['5000']);
+      for (const { shard, from, state } of taken.values()) {
+        assert.deepEqual([from?.node, from?.epoch], ['a', epoch]);
+        assert.equal(Buffer.from(state ?? []).toString(), `${shard} was served in ${epoch}, goes to b`);
+      }
+      const first = [...taken.keys()][0] as ShardId;
+      assert.deepEqual([a.owns(first), b.owns(first)], [undefined, undefined], 'nobody serves what b still loads');
+      assert.equal(b.handle.stats().sharding.shardsLoading, 5_000);
+      ready();
+      await until('b serves its half', () => b.owns(first) !== undefined);
+      await Promise.all([a.stop(), b.stop()]);
+    });
+
+    it('asks again when an application fails to take a shard over', async () => {
+      let asked = 0;
+      const node = await operational(
+        { thread },
+        {
+          onAcquire: async () => {
+            asked += 1;
+            if (asked === 1) throw new Error('the store does not answer');
+          },
+        },
+      );
+      assert.equal(node.owns(17), undefined);
+      await until('it is served', () => node.owns(17) !== undefined);
+      assert.equal(asked, 2);
+      await node.stop();
     });
   });
 }

@@ -22,7 +22,13 @@ interface Rig {
 function rig(): Rig {
   const clock = new SystemClock();
   const identity = openMemoryStorage({ nodeId: 'a' as NodeId });
-  const start = { startedAt: clock.monotonic(), startedWallMs: clock.wall(), hasReleaseHook: false };
+  const start = {
+    startedAt: clock.monotonic(),
+    startedWallMs: clock.wall(),
+    hasReleaseHook: false,
+    hasAcquireHook: false,
+    startsLoading: false,
+  };
   const gossip = { host: '127.0.0.1', port: 7946 };
   const config = clusterConfigOf(resolveNodeConfig({ bootstrap: true, inMemory: true }), identity, gossip, start);
   const cluster = new Cluster(config, EMPTY_RECOVERED_LOG, undefined, new SystemRandom());

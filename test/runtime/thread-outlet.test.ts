@@ -92,7 +92,8 @@ describe('the outlet of a node in a thread of its own', () => {
   it('counts an event that names many shards as many', () => {
     const { outlet, posted, takeAll } = rig();
     const shards = Array.from({ length: 10_000 }, (_, shard) => shard as ShardId);
-    for (let i = 0; i < 1_000; i++) outlet.tellEvent({ kind: 'shardsStarted', shards, epoch: i as LogIndex });
+    const started = { kind: 'shardsStarted', shards, from: [], isResumed: false } as const;
+    for (let i = 0; i < 1_000; i++) outlet.tellEvent({ ...started, epoch: i as LogIndex });
     assert.ok(posted.length <= 10, `${posted.length} are on the way`);
     const told = takeAll();
     assert.ok(told.length <= 80, `${told.length} were kept`);
@@ -113,7 +114,11 @@ describe('the outlet of a node in a thread of its own', () => {
   it('takes back a release that nobody has heard of when a newer one is there', () => {
     const { outlet, posted } = rig();
     for (let i = 0; i < 1_100; i++) outlet.tellEvent(warning(i));
-    const release = (id: number): FromThread => ({ kind: 'release', id, shards: [], deadlineMs: 0 });
+    const release = (id: number): FromThread => ({
+      kind: 'release',
+      id,
+      call: { version: 1 as LogIndex, shards: [], deadlineMs: 0 },
+    });
     outlet.send(release(1));
     assert.deepEqual(
       outlet.withdraw(({ kind }) => kind === 'release'),

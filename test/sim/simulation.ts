@@ -303,6 +303,7 @@ export class Simulation implements ProcessHost {
       ownsShards: true,
       isDirectoryLocked: machine.kind === 'voter',
       hasReleaseHook: false,
+      hasAcquireHook: false,
       startedWallMs: clock.wall(),
       startedAt: clock.monotonic(),
       serf: serfConfig({ swim: { name: machine.nodeId, advertise: gossip } }),
@@ -401,6 +402,7 @@ function textOf(event: NodeEvent): string | undefined {
     case 'memberUpdated':
     case 'endpointChanged':
     case 'shardsReleasing':
+    case 'shardsReleaseOver':
     case 'shardsStarted':
     case 'keysChanged':
     case 'userEvent':

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { DecodeError } from '../../src/base/errors.ts';
 import { randomBelow, SeededRandom } from '../../src/base/random.ts';
-import type { ClusterId, LogIndex, MemberId, NodeId, Term } from '../../src/model/ids.ts';
+import type { Boot, ClusterId, LogIndex, MemberId, NodeId, ShardId, Term } from '../../src/model/ids.ts';
 import { EMPTY_CONFIGURATION } from '../../src/model/log.ts';
 import { type Command, decodeCommand, encodeCommand } from '../../src/wire/command/command.ts';
 import { BATCH_FRAMES_MAX, encodePeerBatch, splitPeerBatch } from '../../src/wire/peer/peer-batch.ts';
@@ -29,6 +29,7 @@ const member = fc
   .tuple(node, fc.stringMatching(/^[0-9a-f]{16}$/))
   .map(([name, stamp]) => `${name}@${stamp}` as MemberId);
 const clusterId = fc.stringMatching(/^[A-Za-z0-9_-]{22}$/).map((text) => text as ClusterId);
+const boot = fc.maxSafeNat().map((value) => value as Boot);
 const maybe = <T>(of: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(of, { nil: undefined });
 const meta = record({
   clusterId,
@@ -65,6 +66,24 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     relayFor: maybe(member),
   }),
   record({ kind: fc.constant('digestDiffers' as const), index, digest: fc.nat({ max: 2 ** 31 - 1 }) }),
+  record({
+    kind: fc.constant('handOver' as const),
+    version: index,
+    seq: fc.nat(),
+    fromBoot: boot,
+    toBoot: boot,
+    pieces: fc.array(
+      record({
+        shard: fc.nat({ max: 65_534 }).map((id) => id as ShardId),
+        epoch: index,
+        offset: fc.nat(),
+        size: fc.nat(),
+        bytes,
+      }),
+      { maxLength: 5 },
+    ),
+  }),
+  record({ kind: fc.constant('handOverAck' as const), version: index, seq: fc.nat() }),
   record({
     kind: fc.constant('request' as const),
     id: fc.nat(),

@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DecodeError } from '../../base/errors.ts';
-import type { ClusterId, LogIndex, MemberId, NodeId, Term } from '../../model/ids.ts';
+import type { Boot, ClusterId, LogIndex, MemberId, NodeId, ShardId, Term } from '../../model/ids.ts';
 import { isClusterId, isMemberId, isNodeId } from '../../model/ids.ts';
 import type { Entry, SnapshotMeta } from '../../model/log.ts';
 import type { KvAnswer } from '../../model/kv.ts';
@@ -15,6 +15,8 @@ import { decodeConfiguration, encodeConfiguration, readEntry, writeEntry } from 
 /** Larger frames are refused on both sides: an append of 512 KiB or a snapshot chunk of 256 KiB and room to spare. */
 export const PEER_FRAME_BYTES_MAX: number = 5 * 1024 * 1024;
 const ENTRIES_MAX = 10_000;
+/** More than fit into a message of hand-over (`HAND_OVER_MESSAGE_BYTES`) with a byte each. */
+const PIECES_MAX = 65_536;
 const VERSION = 1;
 
 export interface PeerFrame {
@@ -64,6 +66,19 @@ export type PeerMessage =
   /** Requests to the coordination state for the leader, whose senders cannot serve them; `hops`: how often they were passed on. */
   | { readonly kind: 'kvAsk'; readonly hops: number; readonly asks: readonly KvAsk[] }
   | { readonly kind: 'kvAnswer'; readonly answers: readonly KvTold[] }
+  /**
+   * What the application of a shard's owner gives to the one of its next owner, in pieces. `version`: of the proposal that moves them.
+   * Answered by `handOverAck` of the same `seq`; repeated until then.
+   */
+  | {
+      readonly kind: 'handOver';
+      readonly version: LogIndex;
+      readonly seq: number;
+      readonly fromBoot: Boot;
+      readonly toBoot: Boot;
+      readonly pieces: readonly StatePiece[];
+    }
+  | { readonly kind: 'handOverAck'; readonly version: LogIndex; readonly seq: number }
   | { readonly kind: 'request'; readonly id: number; readonly ask: PeerRequest }
   | { readonly kind: 'response'; readonly id: number; readonly answer: PeerResponse };
 
@@ -76,6 +91,16 @@ export interface KvAsk {
 export interface KvTold {
   readonly id: number;
   readonly answer: KvAnswer;
+}
+
+/** A part of the state of one shard, which was served under `epoch`. */
+export interface StatePiece {
+  readonly shard: ShardId;
+  readonly epoch: LogIndex;
+  /** Where in the state it belongs, and how long that is. */
+  readonly offset: number;
+  readonly size: number;
+  readonly bytes: Uint8Array;
 }
 
 export type PeerRequest =
@@ -177,6 +202,15 @@ function writeMessage(out: ByteWriter, message: PeerMessage): void {
       out.u8(12).varint(message.answers.length);
       for (const { id, answer } of message.answers) writeAnswer(out.varint(id), answer);
       return;
+    case 'handOver':
+      out.u8(20).varint(message.version).varint(message.seq).varint(message.fromBoot).varint(message.toBoot);
+      out.varint(message.pieces.length);
+      for (const { shard, epoch, offset, size, bytes } of message.pieces)
+        out.varint(shard).varint(epoch).varint(offset).varint(size).blob(bytes);
+      return;
+    case 'handOverAck':
+      out.u8(21).varint(message.version).varint(message.seq);
+      return;
   }
 }
 
@@ -233,6 +267,10 @@ function readMessage(reader: ByteReader): PeerMessage {
       return { kind: 'kvAsk', hops: reader.u8(), asks: readList(reader, readAsk) };
     case 12:
       return { kind: 'kvAnswer', answers: readList(reader, readTold) };
+    case 20:
+      return readHandOver(reader);
+    case 21:
+      return { kind: 'handOverAck', version: reader.varint() as LogIndex, seq: reader.varint() };
     default:
       throw new DecodeError(`peer message kind ${kind} is unknown`);
   }
@@ -252,6 +290,26 @@ function readList<T>(reader: ByteReader, readOne: (reader: ByteReader) => T): T[
   const list: T[] = [];
   for (let i = 0; i < count; i++) list.push(readOne(reader));
   return list;
+}
+
+function readHandOver(reader: ByteReader): PeerMessage {
+  const version = reader.varint() as LogIndex;
+  const seq = reader.varint();
+  const fromBoot = reader.varint() as Boot;
+  const toBoot = reader.varint() as Boot;
+  const count = reader.varint();
+  if (count > PIECES_MAX) throw new DecodeError(`${count} pieces of state in one frame`);
+  const pieces = Array.from({ length: count }, (): StatePiece => {
+    const shard = reader.varint() as ShardId;
+    return {
+      shard,
+      epoch: reader.varint() as LogIndex,
+      offset: reader.varint(),
+      size: reader.varint(),
+      bytes: reader.blob(),
+    };
+  });
+  return { kind: 'handOver', version, seq, fromBoot, toBoot, pieces };
 }
 
 function writeMeta(out: ByteWriter, meta: SnapshotMeta): void {

@@ -179,6 +179,7 @@ export class Member {
         case 'release':
           this.#release(effect.version);
           break;
+        case 'releaseOver':
         case 'start':
         case 'publishLease':
         case 'notify':
