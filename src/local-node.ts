@@ -222,7 +222,7 @@ export class LocalNode implements NodeRunner {
       keyringFile: this.#config.keyringFile,
       dataDir: () => this.dataDir,
       log: () => this.#opened.current.log,
-      resetLog: () => this.#opened.startOver(),
+      resetLog: (dissolved) => this.#opened.startOver(dissolved),
       post: (input) => this.#loop?.post(input),
       stop: (reason, exitCode) => this.#fail(reason, exitCode),
     });

@@ -3,8 +3,10 @@
  * to founding, to joining, and to what happens when two clusters of one name meet (product.md, How a cluster starts).
  */
 import type { MonotonicMs } from '../base/machine.ts';
+import { type Dissolution, DISSOLUTIONS_MAX } from '../model/dissolution.ts';
 import type { ClusterId, MemberId, NodeId } from '../model/ids.ts';
 import { nodeIdOf } from '../model/ids.ts';
+import type { Configuration } from '../model/log.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { Founding } from './founding.ts';
 import type { Neighbourhood, Peer } from './neighbourhood.ts';
@@ -23,6 +25,8 @@ export type AffiliationStep =
   | { readonly kind: 'forget' }
   | { readonly kind: 'ask'; readonly member: MemberId }
   | { readonly kind: 'dissolve'; readonly into: ClusterId }
+  /** A voter of our cluster, as it was, lives on elsewhere: it may have dissolved it. */
+  | { readonly kind: 'askFormer'; readonly member: MemberId }
   | { readonly kind: 'conflict'; readonly theirs: ClusterId; readonly node: NodeId };
 
 /** Another cluster of our name, which neither side gives way to. */
@@ -53,11 +57,18 @@ export class Affiliation {
   #conflict: Conflict | undefined;
   /** What this node has dissolved. Others may still name it for a while, and nobody goes back. */
   #abandoned: ClusterId | undefined;
+  /** By members that this node was. */
+  readonly #dissolutions: Dissolution[];
+  /** The only voter of our cluster, by its own word: it has given it up. */
+  #givenUpBy: MemberId | undefined;
+  #askFormerAt: MonotonicMs = 0;
+  #askedFormer: MemberId | undefined;
   #nextAt: MonotonicMs = 0;
 
-  constructor(founding: Founding, kind: NodeKind) {
+  constructor(founding: Founding, kind: NodeKind, dissolutions: readonly Dissolution[] = []) {
     this.#founding = founding;
     this.#kind = kind;
+    this.#dissolutions = [...dissolutions];
   }
 
   get clusterId(): ClusterId | undefined {
@@ -89,9 +100,11 @@ export class Affiliation {
     this.#clusterId = clusterId;
   }
 
-  /** The data of our cluster is set aside. */
-  dissolved(): void {
+  /** The data of our cluster is set aside; `dissolution` when it was ours to dissolve. */
+  dissolved(dissolution?: Dissolution): void {
     this.#abandoned = this.#clusterId;
+    if (dissolution !== undefined) this.#dissolutions.push(dissolution);
+    if (this.#dissolutions.length > DISSOLUTIONS_MAX) this.#dissolutions.shift();
     this.forget();
   }
 
@@ -101,6 +114,18 @@ export class Affiliation {
     this.#conflictSince = undefined;
     this.#conflict = undefined;
     this.#other = undefined;
+    this.#givenUpBy = undefined;
+  }
+
+  dissolutionOf(clusterId: ClusterId): Dissolution | undefined {
+    return this.#dissolutions.findLast((dissolution) => dissolution.clusterId === clusterId);
+  }
+
+  /** A node says as whom it gave up a cluster as its only voter: a word that counts from that node alone. */
+  onDissolution(from: MemberId, { clusterId, member }: Dissolution, now: MonotonicMs): void {
+    if (from !== this.#askedFormer || clusterId !== this.#clusterId || nodeIdOf(member) !== nodeIdOf(from)) return;
+    this.#givenUpBy = member;
+    this.hasten(now);
   }
 
   onDescription(from: MemberId, other: OtherCluster, now: MonotonicMs): void {
@@ -142,7 +167,9 @@ export class Affiliation {
     neighbourhood: Neighbourhood,
     now: MonotonicMs,
   ): AffiliationStep | undefined {
-    const decided = mostPeopled(others.filter(({ clusterId }) => clusterId !== this.#abandoned));
+    const decided = mostPeopled(
+      others.filter(({ clusterId }) => clusterId !== undefined && !this.#isBehindUs(clusterId)),
+    );
     if (decided !== undefined) return { kind: 'follow', clusterId: decided };
     if (others.some(({ clusterId }) => clusterId !== undefined)) return undefined;
     if (this.#kind !== 'voter' || !this.#founding.mayFound) return undefined;
@@ -153,6 +180,11 @@ export class Affiliation {
       isSearched: neighbourhood.isSearched,
     };
     return this.#founding.evaluate(facts, now) ? { kind: 'found' } : undefined;
+  }
+
+  /** Nobody goes back to what it has left, nor to what it gave up before it was started again. */
+  #isBehindUs(clusterId: ClusterId): boolean {
+    return clusterId === this.#abandoned || this.dissolutionOf(clusterId) !== undefined;
   }
 
   /** Bound to nothing: when our cluster is no more, go where the others are. Who else follows it may not have noticed yet. */
@@ -172,13 +204,17 @@ export class Affiliation {
     if (now - this.#conflictSince < CONFLICT_PATIENCE_MS) return undefined;
     const stranger = strangers[0] as Peer;
     const theirs = stranger.clusterId as ClusterId;
-    const { voters } = replica.configuration;
-    if (!voters.includes(self)) {
-      if (hasDissolved(voters, neighbourhood, this.#clusterId)) return { kind: 'dissolve', into: theirs };
-      return this.#remind(theirs, stranger.node, now);
-    }
-    // Somebody's keys would be lost with the data.
-    if (voters.length > 1 || !replica.state.kv.isUntouched) return this.#remind(theirs, stranger.node, now);
+    const { voters, votersOutgoing } = replica.configuration;
+    const named = [...voters, ...votersOutgoing];
+    // A configuration that has not been committed may name others beside the only voter there was.
+    if (this.#givenUpBy !== undefined && named.includes(this.#givenUpBy)) return { kind: 'dissolve', into: theirs };
+    if (!voters.includes(self) && hasDissolved(voters, neighbourhood, this.#clusterId))
+      return { kind: 'dissolve', into: theirs };
+    if (!isOnlyVoter(replica.configuration, self))
+      return this.#askFormer(named, neighbourhood, now) ?? this.#remind(theirs, stranger.node, now);
+    // Somebody's keys would be lost with the data, and what is not applied yet may hold some.
+    const isUnread = (replica.raft?.lastIndex ?? 0) > replica.state.appliedIndex;
+    if (isUnread || !replica.state.kv.isUntouched) return this.#remind(theirs, stranger.node, now);
     const other = this.#other;
     if (other === undefined || other.clusterId !== theirs) return this.#ask(stranger, now);
     // An empty single-voter cluster gives way; of two such, the one with the larger id.
@@ -193,6 +229,21 @@ export class Affiliation {
     this.#askAt = now + DESCRIBE_EVERY_MS;
     this.#asked = member;
     return { kind: 'ask', member };
+  }
+
+  /** Whoever votes in our cluster and is now a member of another under a new stamp; one after the other. */
+  #askFormer(voters: readonly MemberId[], neighbourhood: Neighbourhood, now: MonotonicMs): AffiliationStep | undefined {
+    if (now < this.#askFormerAt) return undefined;
+    const moved = voters.flatMap((voter) => {
+      const peer = neighbourhood.peer(nodeIdOf(voter));
+      return peer?.isAlive === true && livesElsewhere(peer, voter, this.#clusterId) ? [peer.member] : [];
+    });
+    const last = this.#askedFormer === undefined ? -1 : moved.indexOf(this.#askedFormer);
+    const member = moved[(last + 1) % moved.length];
+    if (member === undefined) return undefined;
+    this.#askFormerAt = now + DESCRIBE_EVERY_MS;
+    this.#askedFormer = member;
+    return { kind: 'askFormer', member };
   }
 
   #remind(theirs: ClusterId, node: NodeId, now: MonotonicMs): AffiliationStep | undefined {
@@ -221,6 +272,15 @@ function hasDissolved(voters: readonly MemberId[], neighbourhood: Neighbourhood,
   if (voters.length === 0) return false;
   return voters.every((voter) => {
     const peer = neighbourhood.peer(nodeIdOf(voter));
-    return peer?.isAlive === true && peer.member !== voter && peer.clusterId !== ours;
+    return peer?.isAlive === true && livesElsewhere(peer, voter, ours);
   });
+}
+
+function livesElsewhere(peer: Peer, voter: MemberId, ours: ClusterId | undefined): boolean {
+  return peer.member !== voter && peer.clusterId !== ours;
+}
+
+/** It alone decides what is agreed: also nothing of a joint configuration is left to others. */
+export function isOnlyVoter({ voters, votersOutgoing }: Configuration, self: MemberId): boolean {
+  return voters.length === 1 && voters[0] === self && votersOutgoing.length === 0;
 }

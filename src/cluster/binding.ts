@@ -2,13 +2,14 @@
 import { assert, present, unreachable } from '../base/assert.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
+import type { Dissolution } from '../model/dissolution.ts';
 import type { ClusterId, MemberId } from '../model/ids.ts';
 import type { RecoveredLog } from '../model/log.ts';
 import { EMPTY_RECOVERED_LOG } from '../model/log.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { Timing } from '../model/timing.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
-import type { Affiliation } from './affiliation.ts';
+import { type Affiliation, isOnlyVoter } from './affiliation.ts';
 import { type Core, notify } from './core.ts';
 import { foundingLog, mintClusterId } from './founding-log.ts';
 import type { ClusterEffect } from './messages.ts';
@@ -39,6 +40,8 @@ export class Binding {
   /** What the disk was asked to make durable. */
   #pending: { readonly clusterId: ClusterId; readonly founding: RecoveredLog | undefined } | undefined;
   #isResetting = false;
+  /** What the reset that is under way gives up. */
+  #dissolution: Dissolution | undefined;
 
   constructor(host: BindingHost) {
     this.#host = host;
@@ -71,9 +74,13 @@ export class Binding {
         holding.step({ kind: 'stopping' }, now, effects);
         replica.fallSilent('its cluster dissolves', now, effects);
         notify({ kind: 'clusterDissolved', ours, into: step.into }, effects);
+        this.#dissolution = isOnlyVoter(replica.configuration, self) ? { clusterId: ours, member: self } : undefined;
         this.startOver(effects);
         return;
       }
+      case 'askFormer':
+        this.#host.send(step.member, { kind: 'request', id: 0, ask: 'hasDissolved' }, effects);
+        return;
       case 'conflict': {
         const ours = present(replica.clusterId, 'who conflicts has an id');
         notify({ kind: 'clusterConflict', ours, theirs: step.theirs, node: step.node }, effects);
@@ -87,7 +94,7 @@ export class Binding {
   /** Sets the data aside; what the disk answers makes this node a new member, bound to nothing. */
   startOver(effects: ClusterEffect[]): void {
     this.#isResetting = true;
-    effects.push({ kind: 'resetLog' });
+    effects.push({ kind: 'resetLog', dissolved: this.#dissolution });
   }
 
   /** A leader speaks Raft to us: it has added this node. False when this node cannot become its member. */
@@ -138,7 +145,8 @@ export class Binding {
   /** The old data is set aside; `self` is a member that nobody knows yet. */
   onLogReset(self: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#isResetting = false;
-    this.#host.affiliation.dissolved();
+    this.#host.affiliation.dissolved(this.#dissolution);
+    this.#dissolution = undefined;
     this.#host.rebuild(self, now, effects);
   }
 

@@ -95,7 +95,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     );
     this.#addressBook = new AddressBook(this.#neighbourhood);
     this.#founding = new Founding(config.founding);
-    this.#affiliation = new Affiliation(this.#founding, config.kind);
+    this.#affiliation = new Affiliation(this.#founding, config.kind, config.dissolutions);
     const boundTo = isUnwritten(recovered) ? undefined : clusterId;
     this.#isBoundInName = boundTo !== clusterId;
     if (boundTo !== undefined) this.#affiliation.bind(boundTo);
@@ -388,7 +388,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       onAnswer: (from, answer, now, effects) => {
         if (answer.kind === 'done') this.#leaveTaking.onRetired(from, now, effects);
         else if (answer.kind === 'description') this.#affiliation.onDescription(from, answer, now);
+        else if (answer.kind === 'dissolution') this.#affiliation.onDissolution(from, answer, now);
       },
+      dissolutionOf: (clusterId) => this.#affiliation.dissolutionOf(clusterId),
       onHeardFrom: (member, now) => this.#livenessWatch.onHeardFrom(member, now),
     });
   }

@@ -1,4 +1,5 @@
 /** Settings of the whole node, as its core sees them. */
+import type { Dissolution } from '../model/dissolution.ts';
 import type { NodeId, Stamp } from '../model/ids.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { Timing } from '../model/timing.ts';
@@ -18,6 +19,8 @@ export function ownTiming({ sharding, raft }: ClusterConfig): Timing {
 export interface ClusterConfig {
   readonly nodeId: NodeId;
   readonly stamp: Stamp;
+  /** What earlier members on this data directory have dissolved. */
+  readonly dissolutions?: readonly Dissolution[];
   readonly clusterName: string;
   readonly kind: NodeKind;
   readonly founding: FoundingMode;

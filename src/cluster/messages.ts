@@ -1,5 +1,6 @@
 /** The vocabulary of the whole node: what the shell tells it and what it asks of the shell. */
 import type { AgreedCopy } from '../model/backup.ts';
+import type { Dissolution } from '../model/dissolution.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { GossipOutcome, GossipRequest } from '../model/gossip-request.ts';
 import type { ClusterId, LogIndex, MemberId, NodeId, RequestId, ShardId, Stamp, StreamId } from '../model/ids.ts';
@@ -108,8 +109,8 @@ export type ClusterEffect =
   | { readonly kind: 'installSnapshot'; readonly meta: SnapshotMeta; readonly bytes: Uint8Array }
   /** Make it durable that this directory belongs to that cluster; answered by `identified`. */
   | { readonly kind: 'identify'; readonly clusterId: ClusterId }
-  /** Set the data directory aside and open an empty one; answered by `logReset`. */
-  | { readonly kind: 'resetLog' }
+  /** Set the data directory aside and open an empty one, which remembers what was `dissolved`; answered by `logReset`. */
+  | { readonly kind: 'resetLog'; readonly dissolved: Dissolution | undefined }
   /** Keep these gossip addresses beside the data, to find the others after a restart. Best effort. */
   | { readonly kind: 'rememberPeers'; readonly gossip: readonly Endpoint[] }
   /** Keep these keys (base64, the primary first) in the keyring file, one effect after the other; answered by `keyringSaved`. */

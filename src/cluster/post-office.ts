@@ -1,10 +1,11 @@
 /**
  * Frames between nodes: addressed, checked, and handed to whom they concern. A frame of another cluster or for another
- * member changes nothing (I-30), with two exceptions that are drawn here: the question `describe`, and a leader that speaks
+ * member changes nothing (I-30), with exceptions that are drawn here: the questions `describe` and `hasDissolved`, and a leader that speaks
  * Raft to a node which is bound to no cluster yet.
  */
 import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
+import type { Dissolution } from '../model/dissolution.ts';
 import type { ClusterId, MemberId } from '../model/ids.ts';
 import { nodeIdOf } from '../model/ids.ts';
 import {
@@ -23,6 +24,8 @@ export interface PostOfficeHost {
   readonly neighbourhood: Neighbourhood;
   /** A leader of `clusterId` added this node; false when that may not be. */
   bind(clusterId: ClusterId, leader: Peer | undefined, effects: ClusterEffect[]): boolean;
+  /** What this node has given up as the only voter. */
+  dissolutionOf(clusterId: ClusterId): Dissolution | undefined;
   onAnswer(from: MemberId, answer: PeerResponse, now: MonotonicMs, effects: ClusterEffect[]): void;
   /** A frame of that member has come. */
   onHeardFrom(member: MemberId, now: MonotonicMs): void;
@@ -110,6 +113,9 @@ export class PostOffice {
         { kind: 'description', clusterId: replica.clusterId, voters, isEmpty: replica.state.kv.isUntouched },
         effects,
       );
+    } else if (request.ask === 'hasDissolved') {
+      const known = frame.clusterId && this.#host.dissolutionOf(frame.clusterId);
+      if (known !== undefined) respond({ kind: 'dissolution', ...known }, effects);
     } else if (frame.clusterId !== replica.clusterId) {
       drop('peer', 'of another cluster', effects);
     } else if (!replica.isLeader) {

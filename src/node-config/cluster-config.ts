@@ -1,6 +1,7 @@
 /** From what a node is told to what its core is told. */
 import type { ClusterConfig } from '../cluster/config.ts';
 import { DEFAULT_LIVENESS_CONFIG } from '../liveness/config.ts';
+import type { Dissolution } from '../model/dissolution.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { NodeConfig } from '../node-config.ts';
 import { ConfigError } from './config-error.ts';
@@ -13,7 +14,7 @@ import { readGossipKeys } from './gossip-keys.ts';
 /** @throws {ConfigError} when the keyring file has become unusable since the settings were checked. */
 export function clusterConfigOf(
   config: NodeConfig,
-  identity: { readonly nodeId: NodeId; readonly stamp: Stamp },
+  identity: { readonly nodeId: NodeId; readonly stamp: Stamp; readonly dissolutions?: readonly Dissolution[] },
   gossip: Endpoint,
   start: {
     readonly startedAt: number;
@@ -30,6 +31,7 @@ export function clusterConfigOf(
     ...rest,
     nodeId: identity.nodeId,
     stamp: identity.stamp,
+    dissolutions: identity.dissolutions ?? [],
     clusterName: config.clusterName,
     kind: config.kind,
     founding: { isZeroconf: config.zeroconf, isBootstrap: config.bootstrap, expect: config.bootstrapExpect ?? 0 },

@@ -13,7 +13,7 @@ export const INCOMING = 'incoming';
 const NOTE = 'ASIDE';
 const MOVED: readonly string[] = ['IDENTITY', 'CLUSTER', 'wal', 'snap'];
 /** What a crash may leave of a file that was to be written. */
-const DRAFTS: readonly string[] = [`${NOTE}.tmp`, 'IDENTITY.tmp', 'CLUSTER.tmp'];
+const DRAFTS: readonly string[] = [`${NOTE}.tmp`, 'IDENTITY.tmp', 'CLUSTER.tmp', 'DISSOLVED.tmp'];
 /** What is under way: the data goes into that folder of `quarantine/`; the same, and then `incoming/` takes its place. */
 const NOTE_FORMAT = /^(?:replace )?([0-9A-Za-z_-]{1,64})$/;
 /** Only the latter. No folder is called so: they are called by the time. */

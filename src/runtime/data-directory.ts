@@ -4,6 +4,7 @@
  *   LOCK        held by flock while the node runs; never deleted
  *   IDENTITY    node id and stamp; written once, at the first start
  *   CLUSTER     the cluster it belongs to; written once
+ *   DISSOLVED   clusters that earlier members on it gave up as their only voters
  *   wal/ snap/  the log and its snapshots
  *   quarantine/ what was moved aside; never deleted by the program
  */
@@ -13,12 +14,19 @@ import { dirname, resolve } from 'node:path';
 import { memberId } from '../model/ids.ts';
 import type { ClusterId, MemberId, NodeId, Stamp } from '../model/ids.ts';
 import { EMPTY_RECOVERED_LOG } from '../model/log.ts';
+import type { Dissolution } from '../model/dissolution.ts';
 import type { Configuration, LogId, RecoveredLog } from '../model/log.ts';
 import type { StorageStats } from '../model/node-stats.ts';
 import type { DiskPort } from '../ports/disk-port.ts';
 import { decodeConfiguration } from '../wire/raft/entry.ts';
 import { FormatFault } from '../wire/raft/format-fault.ts';
-import { decodeClusterFile, decodeIdentity, encodeIdentity } from '../wire/raft/identity.ts';
+import {
+  decodeClusterFile,
+  decodeDissolutions,
+  decodeIdentity,
+  encodeDissolutions,
+  encodeIdentity,
+} from '../wire/raft/identity.ts';
 import type { Identity } from '../wire/raft/identity.ts';
 import { parseSegmentFileName } from '../wire/raft/segment.ts';
 import { finishMovingAside, moveDataAside } from './data-aside.ts';
@@ -40,6 +48,7 @@ import { SystemDisk } from './system-disk.ts';
 const SEGMENT_BYTES: number = 16 * 1024 * 1024;
 const SEGMENT_BYTES_MIN: number = 64 * 1024;
 const FIRST_SEGMENT_BYTES: number = 1024 * 1024;
+const DISSOLVED = 'DISSOLVED';
 
 export interface DataDirectoryOptions {
   /** What the operator calls the node; must equal what the directory was first used with. 16 random hex digits unless given. */
@@ -59,10 +68,11 @@ export interface DataDirectory extends NodeStorage {
   readonly isNew: boolean;
   readonly log: DiskLog;
   /**
-   * Ends this opening, moves all data into `quarantine/`, and opens the directory as a new member's, under the same name or `nodeId`.
+   * Ends this opening, moves all data into `quarantine/`, and opens the directory as a new member's, under the same name or `nodeId`,
+   * remembering what was `dissolved`.
    * The lock is held throughout; use what it resolves with from then on.
    */
-  startOver(nodeId?: NodeId): Promise<DataDirectory>;
+  startOver(nodeId?: NodeId, dissolved?: Dissolution): Promise<DataDirectory>;
 }
 
 /**
@@ -189,6 +199,7 @@ async function openLocked(folder: string, lock: DirectoryLock, options: DataDire
     quarantineName: quarantineName(now()),
   });
   const member = memberId(identity.nodeId, identity.stamp);
+  const dissolutions = readDissolutions(disk, folder, member);
   return {
     path: folder,
     nodeId: identity.nodeId,
@@ -205,8 +216,10 @@ async function openLocked(folder: string, lock: DirectoryLock, options: DataDire
         lock.release();
       }
     },
-    startOver: async (nodeId = identity.nodeId) => {
+    dissolutions,
+    startOver: async (nodeId = identity.nodeId, dissolved) => {
       await log.close();
+      if (dissolved !== undefined) writeDissolutions(disk, folder, [...dissolutions, dissolved]);
       moveDataAside(disk, folder, quarantineName(now()));
       return openLocked(folder, lock, { ...options, nodeId });
     },
@@ -255,6 +268,18 @@ function readIdentity(disk: DiskPort, folder: string): Identity | undefined {
 
 function readCluster(disk: DiskPort, folder: string): ClusterId | undefined {
   return readSmallFile(disk, `${folder}/CLUSTER`, decodeClusterFile);
+}
+
+/** A crash between the note and what it tells of has undone the latter: who lives has dissolved nothing. */
+function readDissolutions(disk: DiskPort, folder: string, self: MemberId): readonly Dissolution[] {
+  const found = readSmallFile(disk, `${folder}/${DISSOLVED}`, decodeDissolutions) ?? [];
+  const happened = found.filter(({ member }) => member !== self);
+  if (happened.length < found.length) writeDissolutions(disk, folder, happened);
+  return happened;
+}
+
+function writeDissolutions(disk: DiskPort, folder: string, dissolutions: readonly Dissolution[]): void {
+  writeFileDurably(disk, folder, DISSOLVED, encodeDissolutions(dissolutions));
 }
 
 function readSmallFile<T>(

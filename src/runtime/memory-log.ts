@@ -80,6 +80,7 @@ export function openMemoryStorage(options: MemoryStorageOptions = {}): NodeStora
     stamp,
     memberId: memberId(nodeId, stamp),
     log,
+    dissolutions: [],
     hasVote: false,
     stats: () => log.stats,
     release: () => log[Symbol.asyncDispose](),

@@ -22,7 +22,17 @@ import { beginAnew, type BegunCluster, namesAlone, namesTogether } from './offli
 import { SystemDisk } from './system-disk.ts';
 
 /** What may lie in a directory that counts as empty: no data of a node, or data that was set aside. */
-const NO_DATA: readonly string[] = ['LOCK', 'PEERS', 'quarantine', 'incoming', 'ASIDE', 'ASIDE.tmp', 'lost+found'];
+const NO_DATA: readonly string[] = [
+  'LOCK',
+  'PEERS',
+  'DISSOLVED',
+  'DISSOLVED.tmp',
+  'quarantine',
+  'incoming',
+  'ASIDE',
+  'ASIDE.tmp',
+  'lost+found',
+];
 
 /** The directory holds nothing that a cluster could go on from. */
 export class NothingToRecoverError extends FunkError {

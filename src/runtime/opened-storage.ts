@@ -1,5 +1,6 @@
 /** Where a running node keeps its log: a data directory, or memory. It changes when the node begins anew as another member. */
 import { assert } from '../base/assert.ts';
+import type { Dissolution } from '../model/dissolution.ts';
 import type { NodeId, Stamp } from '../model/ids.ts';
 import type { StorageStats } from '../model/node-stats.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
@@ -54,15 +55,16 @@ export class OpenedStorage {
     return this.#storage?.stats();
   }
 
-  /** Sets all data aside and begins anew under the same name; the new stamp. */
-  async startOver(): Promise<Stamp> {
+  /** Sets all data aside and begins anew under the same name, remembering what it dissolved; the new stamp. */
+  async startOver(dissolved: Dissolution | undefined): Promise<Stamp> {
     const { nodeId } = this.current;
     if (this.#directory === undefined) {
       await this.current.release();
+      // The core remembers for as long as the process runs, and memory lasts no longer.
       this.#storage = openMemoryStorage({ nodeId });
       return this.#storage.stamp;
     }
-    this.#directory = await this.#directory.startOver(nodeId);
+    this.#directory = await this.#directory.startOver(nodeId, dissolved);
     this.#storage = this.#directory;
     this.#onRoom('enough');
     this.#directory.log.onRoom(this.#onRoom);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { assert, unreachable } from '../base/assert.ts';
 import type { ClusterEffect, ClusterInput } from '../cluster/messages.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
+import type { Dissolution } from '../model/dissolution.ts';
 import type { LogIndex, Stamp } from '../model/ids.ts';
 import type { LogStore } from '../ports/log-store.ts';
 import type { GossipSockets } from './bound-sockets.ts';
@@ -34,7 +35,7 @@ export interface ShellParts {
   dataDir(): string | undefined;
   log(): LogStore;
   /** Sets the data aside and opens an empty store; resolves with its stamp. */
-  resetLog(): Promise<Stamp>;
+  resetLog(dissolved: Dissolution | undefined): Promise<Stamp>;
   post(input: ClusterInput): void;
   stop(reason: string, exitCode: number): void;
 }
@@ -121,7 +122,7 @@ export class ShellPerformer implements Performer {
         await log.identify(effect.clusterId);
         return { kind: 'identified', clusterId: effect.clusterId };
       case 'resetLog':
-        return { kind: 'logReset', stamp: await this.#parts.resetLog() };
+        return { kind: 'logReset', stamp: await this.#parts.resetLog(effect.dissolved) };
       default:
         return unreachable(effect);
     }

@@ -5,6 +5,7 @@ import { Affiliation, type AffiliationStep } from '../../src/cluster/affiliation
 import { Founding, type FoundingMode } from '../../src/cluster/founding.ts';
 import type { Neighbourhood, Peer } from '../../src/cluster/neighbourhood.ts';
 import type { Replica } from '../../src/cluster/replica.ts';
+import type { Dissolution } from '../../src/model/dissolution.ts';
 import type { ClusterId, MemberId, NodeId } from '../../src/model/ids.ts';
 import { nodeIdOf } from '../../src/model/ids.ts';
 import type { NodeKind } from '../../src/model/node-state.ts';
@@ -91,24 +92,27 @@ class Bench {
   peers: readonly Peer[] = [];
   voters: readonly MemberId[] = [];
   isUntouched = true;
+  unread = 0;
+  votersOutgoing: readonly MemberId[] = [];
   now = 0;
 
-  constructor(mode: FoundingMode = ZEROCONF, kind: NodeKind = 'voter') {
-    this.affiliation = new Affiliation(new Founding(mode), kind);
+  constructor(mode: FoundingMode = ZEROCONF, kind: NodeKind = 'voter', dissolutions: readonly Dissolution[] = []) {
+    this.affiliation = new Affiliation(new Founding(mode), kind, dissolutions);
   }
 
   /** Looks for so long, and returns what was concluded. */
   look(forMs = 0): AffiliationStep[] {
-    const { peers, voters } = this;
+    const { peers, voters, votersOutgoing } = this;
     const neighbourhood: Pick<Neighbourhood, 'alive' | 'peer' | 'isSearched'> = {
       alive: () => peers.filter(({ isAlive }) => isAlive),
       peer: (node) => peers.find((one) => one.node === node),
       isSearched: true,
     };
-    const replica: {
-      readonly configuration: Pick<Replica['configuration'], 'voters'>;
-      readonly state: { readonly kv: { readonly isUntouched: boolean } };
-    } = { configuration: { voters }, state: { kv: { isUntouched: this.isUntouched } } };
+    const replica = {
+      configuration: { voters, votersOutgoing },
+      raft: { lastIndex: this.unread },
+      state: { kv: { isUntouched: this.isUntouched }, appliedIndex: 0 },
+    };
     const steps: AffiliationStep[] = [];
     for (const end = this.now + forMs; this.now <= end; this.now += 50) {
       const step = this.affiliation.evaluate(
@@ -148,6 +152,12 @@ describe('an undecided node', () => {
   it('founds nothing as a non-voter, and nothing with --join alone', () => {
     assert.deepEqual(new Bench(ZEROCONF, 'non-voter').look(20_000), []);
     assert.deepEqual(new Bench(NEVER).look(20_000), []);
+  });
+
+  it('does not follow back into what it dissolved before it was started again', () => {
+    const bench = new Bench(ZEROCONF, 'voter', [{ clusterId: OURS, member: SELF }]);
+    bench.peers = [peer('a', OURS), peer('b', OURS), peer('c', LARGER)];
+    assert.deepEqual(bench.look()[0], { kind: 'follow', clusterId: LARGER });
   });
 
   it('does not follow back into the cluster that it dissolved', () => {
@@ -228,6 +238,15 @@ describe('two clusters of one name that meet', () => {
     assert.deepEqual(bench.look()[0], { kind: 'conflict', theirs: SMALLER, node: 'n' });
   });
 
+  it('a single voter that has not read all of its log may hold keys, and dissolves when it knows', () => {
+    const bench = bound();
+    bench.peers = [peer('n', LARGER)];
+    bench.unread = 7;
+    assert.ok(!bench.look(5_000).some(({ kind }) => kind === 'ask' || kind === 'dissolve'));
+    bench.unread = 0;
+    assert.equal(bench.look(1_000)[0]?.kind, 'ask');
+  });
+
   it('a single voter dissolves into a cluster of several, whatever the ids', () => {
     assert.deepEqual(described(LARGER, 3).look()[0], { kind: 'dissolve', into: LARGER });
   });
@@ -263,5 +282,61 @@ describe('two clusters of one name that meet', () => {
     assert.equal(nodeIdOf(voter), 'a');
     const last = bench.look(2_000).at(-1);
     assert.deepEqual(last, { kind: 'dissolve', into: SMALLER });
+  });
+
+  describe('what is left over of a cluster whose only voter gave it up', () => {
+    const former = peer('a', OURS).member;
+    const later = peer('a', SMALLER, '1').member;
+
+    /** Holds the first step of a change that nobody else ever had: the only voter beside ourselves. */
+    function leftOver(): Bench {
+      const bench = bound([former, SELF]);
+      bench.votersOutgoing = [former];
+      bench.peers = [peer('a', SMALLER, '1')];
+      return bench;
+    }
+
+    it('asks who voted in it, and waits', () => {
+      const steps = leftOver().look(30_000);
+      assert.ok(steps.some((step) => step.kind === 'askFormer' && step.member === later));
+      assert.ok(steps.some(({ kind }) => kind === 'conflict'));
+      assert.ok(!steps.some(({ kind }) => kind === 'dissolve'), 'a lost disk looks the same, and its cluster may live');
+    });
+
+    it('gives way when that voter says so', () => {
+      const bench = leftOver();
+      bench.look(2_000);
+      bench.affiliation.onDissolution(later, { clusterId: OURS, member: former }, bench.now);
+      assert.deepEqual(bench.look()[0], { kind: 'dissolve', into: SMALLER });
+    });
+
+    it('believes nobody else, of no other cluster, for no other member', () => {
+      const bench = leftOver();
+      bench.look(2_000);
+      const { affiliation } = bench;
+      affiliation.onDissolution(peer('x', SMALLER).member, { clusterId: OURS, member: former }, bench.now);
+      affiliation.onDissolution(later, { clusterId: LARGER, member: former }, bench.now);
+      affiliation.onDissolution(later, { clusterId: OURS, member: peer('b', OURS).member }, bench.now);
+      affiliation.onDissolution(later, { clusterId: OURS, member: later }, bench.now);
+      assert.ok(!bench.look(5_000).some(({ kind }) => kind === 'dissolve'));
+    });
+
+    it('is nothing to give up for the only voter of a joint configuration', () => {
+      const bench = bound([SELF]);
+      bench.votersOutgoing = [SELF, peer('b', OURS).member];
+      bench.peers = [peer('n', SMALLER)];
+      assert.ok(!bench.look(5_000).some(({ kind }) => kind === 'ask' || kind === 'dissolve'));
+    });
+
+    it('is remembered by who gave it up, the newest eight', () => {
+      const { affiliation } = new Bench();
+      for (const [i, letter] of [...'ABCDEFGHI'].entries()) {
+        const clusterId = letter.repeat(22) as ClusterId;
+        affiliation.bind(clusterId);
+        affiliation.dissolved({ clusterId, member: `m@${String(i).repeat(16)}` as MemberId });
+      }
+      assert.equal(affiliation.dissolutionOf('A'.repeat(22) as ClusterId), undefined);
+      assert.equal(affiliation.dissolutionOf('I'.repeat(22) as ClusterId)?.member, `m@${'8'.repeat(16)}`);
+    });
   });
 });

@@ -1,8 +1,10 @@
 /** What a healed cluster looks like from outside (SH-7, I-27 and product.md): the first thing that is still missing, in words. */
 import type { MemberId } from '../../src/model/ids.ts';
 import { memberId } from '../../src/model/ids.ts';
+import type { Configuration } from '../../src/model/log.ts';
 import type { NodeView } from '../../src/model/node-view.ts';
 import { decodeConfiguration } from '../../src/wire/raft/entry.ts';
+import type { LogImage } from './simulated-directory.ts';
 import type { Machine, Simulation } from './simulation.ts';
 
 /** Undefined when all running nodes are Operational in one cluster with one leader and one map that names exactly them. */
@@ -63,9 +65,16 @@ export function missingVoters(simulation: Simulation): string | undefined {
 
 /** Those whom the newest configuration on its disk names. */
 export function votersOnDisk({ directory }: Machine): readonly MemberId[] {
-  const { entries, snapshot } = directory.durable;
+  return votersOf(directory.durable);
+}
+
+export function votersOf(image: LogImage): readonly MemberId[] {
+  return configurationOf(image)?.voters ?? [];
+}
+
+export function configurationOf({ entries, snapshot }: LogImage): Configuration | undefined {
   const config = entries.findLast(({ kind }) => kind === 'config');
-  return (config === undefined ? snapshot?.meta.configuration : decodeConfiguration(config.data))?.voters ?? [];
+  return config === undefined ? snapshot?.meta.configuration : decodeConfiguration(config.data);
 }
 
 /** Its disk says that it has a vote: whoever starts it alone may take it for one that can stand alone. */

@@ -116,10 +116,10 @@ export function longerHarm(seed: number, factor: number): Partial<SimulationOpti
 export function drawOptions(seed: number): SimulationOptions {
   const chance = new Chance(seed, 'options');
   const isFoundingDisturbed = chance.isHit(0.25);
-  // Clusters founded apart, whose only voters lose power before they meet, may leave followers behind who wait for an operator
-  // (docs/reliability.md, what is open).
+  // Both together were left out once: a stream of its own lets all other draws be what they were.
   const families = FAULT_FAMILIES.filter((family) => !(isFoundingDisturbed && family === 'powerCut'));
-  const faults = families.filter(() => chance.isHit(0.35));
+  const faults: FaultFamily[] = families.filter(() => chance.isHit(0.35));
+  if (isFoundingDisturbed && new Chance(seed, 'powerCut').isHit(0.35)) faults.push('powerCut');
   const isLan = chance.isHit(0.6);
   return quietOptions(seed, {
     voters: 1 + chance.below(7),

@@ -3,6 +3,7 @@
  * a whole (ports/log-store.ts). A crash keeps or loses the batch under way, and may leave its torn beginning behind.
  */
 import type { ClusterEffect, ClusterInput } from '../../src/cluster/messages.ts';
+import type { Dissolution } from '../../src/model/dissolution.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { ClusterId, LogIndex, Stamp, Term } from '../../src/model/ids.ts';
 import type { Entry, HardState, LogId, RecoveredLog, SnapshotMeta } from '../../src/model/log.ts';
@@ -25,6 +26,8 @@ export class LogImage {
   snapshot: { readonly meta: SnapshotMeta; readonly bytes: Uint8Array } | undefined;
   entries: Entry[] = [];
   commitHint: LogIndex = 0 as LogIndex;
+  /** Stays when the data is set aside. */
+  dissolutions: readonly Dissolution[] = [];
 
   constructor(stamp: Stamp) {
     this.stamp = stamp;
@@ -49,6 +52,7 @@ export class LogImage {
     copy.snapshot = this.snapshot;
     copy.entries = [...this.entries];
     copy.commitHint = this.commitHint;
+    copy.dissolutions = this.dissolutions;
     return copy;
   }
 
@@ -66,6 +70,7 @@ export class LogImage {
       this.snapshot = { meta: effect.meta, bytes: effect.bytes };
       this.entries = [];
     } else {
+      if (effect.dissolved !== undefined) this.dissolutions = [...this.dissolutions, effect.dissolved];
       this.#reset(freshStamp);
     }
   }

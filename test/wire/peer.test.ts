@@ -87,7 +87,7 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
   record({
     kind: fc.constant('request' as const),
     id: fc.nat(),
-    ask: fc.constantFrom('retire' as const, 'describe' as const),
+    ask: fc.constantFrom('retire' as const, 'describe' as const, 'hasDissolved' as const),
   }),
   record({
     kind: fc.constant('response' as const),
@@ -101,6 +101,7 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
         voters: fc.nat({ max: 9 }),
         isEmpty: fc.boolean(),
       }),
+      record({ kind: fc.constant('dissolution' as const), clusterId, member }),
     ),
   }),
 );

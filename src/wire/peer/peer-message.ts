@@ -107,7 +107,12 @@ export type PeerRequest =
   /** "I stop: take me out of the configuration; my data stays good" (raft.md 9.2 rule 5, parked). */
   | 'retire'
   /** "What are you?" The one question that may cross from cluster to cluster. */
-  | 'describe';
+  | 'describe'
+  /** "Have you dissolved the cluster that this frame names?" From one that is left over of it; whoever has not says nothing. */
+  | 'hasDissolved';
+
+/** Append-only; whoever does not know one drops the frame and counts it. */
+const REQUEST_CODES: Readonly<Record<PeerRequest, number>> = { retire: 1, describe: 2, hasDissolved: 3 };
 
 export type PeerResponse =
   | { readonly kind: 'done' }
@@ -117,7 +122,9 @@ export type PeerResponse =
       readonly clusterId: ClusterId | undefined;
       readonly voters: number;
       readonly isEmpty: boolean;
-    };
+    }
+  /** "As `member`, I was its only voter, and gave it up." */
+  | { readonly kind: 'dissolution'; readonly clusterId: ClusterId; readonly member: MemberId };
 
 export function encodePeerFrame(frame: PeerFrame): Uint8Array {
   const out = new ByteWriter(128);
@@ -175,10 +182,7 @@ function writeMessage(out: ByteWriter, message: PeerMessage): void {
       out.u8(6).varint(message.index).varint(message.offset);
       return;
     case 'request':
-      out
-        .u8(7)
-        .varint(message.id)
-        .u8(message.ask === 'retire' ? 1 : 2);
+      out.u8(7).varint(message.id).u8(REQUEST_CODES[message.ask]);
       return;
     case 'response':
       out.u8(8).varint(message.id);
@@ -329,6 +333,7 @@ function readRequest(reader: ByteReader): PeerRequest {
   const code = reader.u8();
   if (code === 1) return 'retire';
   if (code === 2) return 'describe';
+  if (code === 3) return 'hasDissolved';
   throw new DecodeError(`peer request ${code} is unknown`);
 }
 
@@ -350,6 +355,9 @@ function writeResponse(out: ByteWriter, answer: PeerResponse): void {
         .varint(answer.voters)
         .bool(answer.isEmpty);
       return;
+    case 'dissolution':
+      out.u8(4).text(answer.clusterId).text(answer.member);
+      return;
   }
 }
 
@@ -362,6 +370,11 @@ function readResponse(reader: ByteReader): PeerResponse {
       return { kind: 'refused', reason: reader.text(1024), leader: readNodeId(reader) };
     case 3:
       return { kind: 'description', clusterId: readClusterId(reader), voters: reader.varint(), isEmpty: reader.bool() };
+    case 4: {
+      const clusterId = readClusterId(reader);
+      if (clusterId === undefined) throw new DecodeError('a dissolution names no cluster');
+      return { kind: 'dissolution', clusterId, member: readMemberId(reader) };
+    }
     default:
       throw new DecodeError(`peer response ${code} is unknown`);
   }

@@ -1,11 +1,12 @@
 /**
- * The two small files that say whose data a directory holds: `IDENTITY` (which node, written once at its first start) and `CLUSTER`
- * (which cluster, written once when it comes to belong to one). raft.md 11.1. Text lines, so that a person can read them; the last line
+ * The small files that say whose data a directory holds: `IDENTITY` (which node, written once at its first start), `CLUSTER`
+ * (which cluster, written once when it comes to belong to one), and `DISSOLVED` (what earlier members on it gave up). raft.md 11.1. Text lines, so that a person can read them; the last line
  * is the CRC-32C of those before.
  */
 import { fromUtf8, utf8 } from '../../base/bytes.ts';
 import { crc32c } from '../../base/crc32c.ts';
-import { isClusterId, isNodeId, isStamp } from '../../model/ids.ts';
+import { type Dissolution, DISSOLUTIONS_MAX } from '../../model/dissolution.ts';
+import { isClusterId, isMemberId, isNodeId, isStamp } from '../../model/ids.ts';
 import type { ClusterId, NodeId, Stamp } from '../../model/ids.ts';
 import { FormatFault, faultOf } from './format-fault.ts';
 
@@ -59,6 +60,34 @@ export function decodeClusterFile(bytes: Uint8Array): ClusterId | FormatFault | 
   if (version > IDENTITY_FORMAT_VERSION) return 'newer';
   const clusterId = lines.get('cluster') ?? '';
   return isClusterId(clusterId) ? clusterId : new FormatFault(0, 'the cluster id is not one');
+}
+
+/** The newest of them. */
+export function encodeDissolutions(dissolutions: readonly Dissolution[]): Uint8Array {
+  return encodeLines([
+    ['funknode-dissolved', String(IDENTITY_FORMAT_VERSION)],
+    ...dissolutions
+      .slice(-DISSOLUTIONS_MAX)
+      .map(({ clusterId, member }, i) => [`cluster-${i}`, `${clusterId} ${member}`] as const),
+  ]);
+}
+
+export function decodeDissolutions(bytes: Uint8Array): readonly Dissolution[] | FormatFault | 'newer' {
+  const lines = decodeLines(bytes);
+  if (lines instanceof FormatFault) return lines;
+  const version = Number(lines.get('funknode-dissolved'));
+  if (!Number.isSafeInteger(version)) return new FormatFault(0, 'this is no list of dissolved clusters');
+  if (version > IDENTITY_FORMAT_VERSION) return 'newer';
+  const dissolutions: Dissolution[] = [];
+  for (let i = 0; i < DISSOLUTIONS_MAX; i++) {
+    const line = lines.get(`cluster-${i}`);
+    if (line === undefined) break;
+    const [clusterId = '', member = '', ...rest] = line.split(' ');
+    if (!isClusterId(clusterId) || !isMemberId(member) || rest.length > 0)
+      return new FormatFault(0, 'a dissolved cluster is not one');
+    dissolutions.push({ clusterId, member });
+  }
+  return dissolutions;
 }
 
 function encodeLines(lines: readonly (readonly [string, string])[]): Uint8Array {
