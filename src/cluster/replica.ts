@@ -22,7 +22,13 @@ import type { ClusterEffect } from './messages.ts';
 import { isNamed, type KnownLeader, type ReplicaHost, type ReplicaMessage } from './replica-host.ts';
 import { type SnapshotPolicy, SnapshotSchedule } from './snapshot-schedule.ts';
 import { DIGEST_ENTRIES, DigestDesk } from './state-digests.ts';
-import { type SnapshotChunk, SnapshotReceiver, SnapshotSender, type TransferEvent } from './snapshot-transfer.ts';
+import {
+  type SnapshotChunk,
+  SnapshotReceiver,
+  SnapshotSender,
+  type TransferEvent,
+  unreadable,
+} from './snapshot-transfer.ts';
 
 /** Longer than an election and than a change of the followed voter: whoever was not heard for so long does not lead us. */
 const LEADER_SILENT_MS = 1_000;
@@ -43,6 +49,7 @@ export class Replica {
   #pendingInstall: { meta: SnapshotMeta; bytes: Uint8Array } | undefined;
   readonly #schedule: SnapshotSchedule;
   #room: StorageRoom = 'enough';
+  #emittedIndex: LogIndex = NO_INDEX;
   #isInstalling = false;
   #isSilent = false;
   #leaderHeardAt: MonotonicMs = Number.NEGATIVE_INFINITY;
@@ -338,8 +345,8 @@ export class Replica {
     this.#host.onApplied(this.state.appliedIndex, now, effects);
     this.step({ kind: 'applied', index: last }, now, effects);
     this.#push(now, effects);
-    // A node that followed before it was a member is ahead of its own log: that cannot be cut yet.
-    if (last === this.state.appliedIndex) this.#maybeSnapshot(effects);
+    this.#emittedIndex = last;
+    this.#maybeSnapshot(effects);
   }
 
   #applyOne(entry: Entry, now: MonotonicMs, effects: ClusterEffect[]): void {
@@ -468,8 +475,9 @@ export class Replica {
 
   #maybeSnapshot(effects: ClusterEffect[]): void {
     const { appliedIndex } = this.state;
-    // What is being installed is newer, and takes the place of whatever is saved.
-    if (this.#isInstalling || !this.#schedule.isDue(appliedIndex)) return;
+    // A node that followed before it was a member is ahead of its log, and what is being installed is newer than what is saved.
+    const isBeside = this.#emittedIndex !== appliedIndex || this.#isInstalling;
+    if (isBeside || !this.#schedule.isDue(appliedIndex)) return;
     const copy = this.copy();
     if (copy === undefined) return;
     // Streams under way still need what follows the snapshot that they carry.
@@ -486,8 +494,4 @@ export class Replica {
 
   /** Set by the owner as soon as the node belongs to a cluster. */
   clusterId: ClusterId | undefined;
-}
-
-function unreadable({ lastLog }: SnapshotMeta, problem: DecodeError): string {
-  return `a snapshot at index ${lastLog.index} cannot be read: ${problem.message}`;
 }

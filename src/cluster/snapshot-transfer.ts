@@ -3,6 +3,7 @@
  * so retransmission and resume are the same path (raft.md 10.3).
  */
 import { concatBytes, EMPTY_BYTES } from '../base/bytes.ts';
+import type { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { LogIndex, MemberId, Term } from '../model/ids.ts';
 import type { SnapshotMeta } from '../model/log.ts';
@@ -136,4 +137,9 @@ function chunkOf(outgoing: Outgoing): PeerMessage {
     size: outgoing.bytes.length,
     bytes: outgoing.bytes.subarray(outgoing.offset, outgoing.offset + CHUNK_BYTES),
   };
+}
+
+/** Why a node stops that has a snapshot which it cannot read. */
+export function unreadable({ lastLog }: SnapshotMeta, problem: DecodeError): string {
+  return `a snapshot at index ${lastLog.index} cannot be read: ${problem.message}`;
 }

@@ -104,6 +104,33 @@ describe('a directory that names a cluster and holds no log', () => {
   });
 });
 
+describe('a node that followed before it was a member', () => {
+  it('cuts no log that it does not have, however short its room is', () => {
+    const simulation = new Simulation(quietOptions(1, { voters: 3 }), new Trace());
+    machines(simulation, 3);
+    startAll(simulation);
+    const isAhead = ({ process }: Machine): boolean =>
+      process?.cluster.raftStanding?.commitIndex === 0 && (simulation.view(machineOf(process))?.appliedIndex ?? 0) > 0;
+    const machineOf = (process: SimulatedProcess): Machine => simulation.machines[process.machine] as Machine;
+    assert.ok(simulation.runUntil(() => simulation.machines.some(isAhead), 10_000, 0.05) !== undefined);
+    const machine = simulation.machines.find(isAhead) as Machine;
+    for (const { number } of simulation.machines) {
+      simulation.network.cut(number, machine.number, ['peer']);
+      simulation.network.cut(machine.number, number, ['peer']);
+    }
+    // Asked for while room is low, and saved when there is more.
+    machine.slowness = 100;
+    machine.directory.setRoom('low');
+    simulation.run(2);
+    machine.slowness = 0;
+    machine.directory.setRoom('enough');
+    simulation.run(200);
+    assert.equal(machine.directory.durable.snapshot, undefined);
+    simulation.network.heal();
+    mustBecome(simulation, 'becoming whole', () => missing(simulation), 20_000);
+  });
+});
+
 describe('giving up the vote', () => {
   it('is over when the leader that was asked says so, and nobody else', () => {
     const simulation = new Simulation(quietOptions(1), new Trace());
