@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom } from 'rxjs';
 import { FunkNode, formatEndpoint } from '../../src/index.ts';
 
-const ENDS_WITHIN_MS = 150_000;
+const ENDS_WITHIN_MS = 300_000;
 
 class Program implements AsyncDisposable {
   readonly ended: Promise<number | null>;
