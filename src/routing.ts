@@ -19,6 +19,7 @@ export {
   servedOwnership,
   type ServiceRoutes,
 } from './routing/grpc-routing.ts';
+export { HttpRouting, type HttpRoutingOptions, type ShardOf } from './routing/http-routing.ts';
 export type { OwnerTls, OwnerTlsSettings } from './routing/owner-tls.ts';
 export { type KnownOwner, RouteAbandonedError, RouteError } from './routing/route-error.ts';
 export {

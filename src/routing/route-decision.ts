@@ -44,22 +44,24 @@ export type WaitReason = 'moving' | 'no-owner' | 'map-behind' | 'no-endpoint';
 export type RouteDecision =
   | { readonly kind: 'here'; readonly ownership: Ownership }
   | Away
-  | { readonly kind: 'wait'; readonly reason: WaitReason }
+  | { readonly kind: 'wait'; readonly reason: WaitReason; readonly message: string }
   | { readonly kind: 'refuse'; readonly error: RouteError };
 
 export function decideRoute(facts: RouteFacts, question: RouteQuestion): RouteDecision {
   const { map, self, hopsMax } = facts;
-  if (map === undefined) return { kind: 'wait', reason: 'no-owner' };
+  if (map === undefined) return wait('no-owner', 'this node knows no shard map yet');
   const shard = shardIn(question, map.shardCount);
   if (shard instanceof RouteError) return { kind: 'refuse', error: shard };
   // The lease decides, not the map: what this node may serve it serves, whatever the sender knew.
   const ownership = facts.owns(shard);
   if (ownership !== undefined) return { kind: 'here', ownership };
-  if (question.map !== undefined && question.map > map.version) return { kind: 'wait', reason: 'map-behind' };
+  if (question.map !== undefined && question.map > map.version) {
+    return wait('map-behind', `the sender knows shard map ${question.map}, this node ${map.version}`);
+  }
   const owner = map.owners[map.ownerOf[shard] as number]?.node;
-  if (owner === undefined) return { kind: 'wait', reason: 'no-owner' };
+  if (owner === undefined) return wait('no-owner', `shard ${shard} has no owner`);
   // Named by the map, but without a lease, on its way to another owner, or an earlier start of this very node.
-  if (owner === self) return { kind: 'wait', reason: 'moving' };
+  if (owner === self) return wait('moving', `shard ${shard} of ${owner} is not served there now (map ${map.version})`);
   const endpoint = facts.endpointOf(owner);
   const known = { owner, endpoint, map: map.version };
   if (question.wantsRedirect) {
@@ -70,8 +72,12 @@ export function decideRoute(facts: RouteFacts, question: RouteQuestion): RouteDe
     const error = new RouteError('too-many-hops', `passed ${question.hops} routers; ${hopsMax} are allowed`, { known });
     return { kind: 'refuse', error };
   }
-  if (endpoint === undefined) return { kind: 'wait', reason: 'no-endpoint' };
+  if (endpoint === undefined) return wait('no-endpoint', `${owner}, which owns shard ${shard}, publishes no endpoint`);
   return { kind: 'away', shard, owner, endpoint, map: map.version };
+}
+
+function wait(reason: WaitReason, message: string): RouteDecision {
+  return { kind: 'wait', reason, message };
 }
 
 function shardIn(question: RouteQuestion, shardCount: number): ShardId | RouteError {

@@ -9,7 +9,7 @@ import type { NodeHandle } from '../runtime/node-handle.ts';
 import { HOPS_MAX, type RouteReason } from './route-headers.ts';
 import type { OwnerTls } from './owner-tls.ts';
 import { RouteCounts } from './route-counts.ts';
-import { type Away, decideRoute, type RouteFacts, type RouteQuestion, type WaitReason } from './route-decision.ts';
+import { type Away, decideRoute, type RouteFacts, type RouteQuestion } from './route-decision.ts';
 import { RouteError } from './route-error.ts';
 import { RouteTable } from './route-table.ts';
 import { ServedRequests } from './served-requests.ts';
@@ -65,13 +65,6 @@ export class OwnerUnreachableError extends Error {
 const WAIT_MS_MAX = 5_000;
 const WAITING_MAX = 10_000;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
-
-const WAIT_TEXTS: Readonly<Record<WaitReason, string>> = {
-  moving: 'the shard is on its way to another owner',
-  'no-owner': 'no owner of the shard is known',
-  'map-behind': 'the sender knows a newer shard map than this node',
-  'no-endpoint': 'the owner publishes no endpoint for the service',
-};
 
 export class ShardRouter implements Disposable {
   readonly service: string;
@@ -166,7 +159,7 @@ export class ShardRouter implements Disposable {
         case 'refuse':
           throw decision.error;
         case 'wait':
-          await this.#wait(ask, { reason: decision.reason, message: WAIT_TEXTS[decision.reason] });
+          await this.#wait(ask, { reason: decision.reason, message: decision.message });
       }
     }
   }

@@ -85,6 +85,22 @@ describe('examples', { timeout: ENDS_WITHIN_MS }, () => {
     assert.match(program.out, /^b: takes 4 shards under token \d+, 4 with what was handed over$/m);
   });
 
+  it('routing: any node takes any request, and its owner answers', async () => {
+    await using program = new Program('routing');
+    const code = await program.ended;
+    const report = `${program.out}\n${program.err}`;
+    assert.equal(code, 0, report);
+    assert.equal(program.err, '', report);
+    const answers = [...program.out.matchAll(/^through (\w): 200 (\w) has seen \w+ \d+ times, token \d+$/gm)];
+    assert.equal(answers.length, 16, report);
+    const byOwner = (through: string, at: number): string[] =>
+      answers.slice(at, at + 4).map(([, entered, owner]) => (entered === through ? (owner as string) : 'nobody'));
+    assert.deepEqual(byOwner('a', 0), ['a', 'a', 'a', 'a'], report);
+    assert.deepEqual(byOwner('a', 4), byOwner('b', 8), report);
+    assert.ok(byOwner('a', 4).includes('b'), report);
+    assert.deepEqual(byOwner('b', 12), ['b', 'b', 'b', 'b'], report);
+  });
+
   it('client: shows the picture and every change, until Ctrl-C or the end of the node', async () => {
     await using node = new FunkNode({
       clusterName: `watched-${process.pid}`,
