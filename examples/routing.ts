@@ -22,6 +22,7 @@ function say(line: string): void {
 /** A node, its share of the counters, and the server that takes requests for all of them. */
 class CounterNode {
   readonly node: FunkNode;
+  port = 0;
   #router: ShardRouter | undefined;
   #routing: HttpRouting | undefined;
   #server: Server | undefined;
@@ -50,15 +51,12 @@ class CounterNode {
     );
     this.#server = createServer(handler).listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
+    this.port = (this.#server.address() as AddressInfo).port;
     await this.node.setEndpoint('counter', { host: '127.0.0.1', port: this.port });
     const settled = this.node.streams.states.pipe(
       filter((state) => state === 'Operational' && this.node.view().shardMap?.owners.length === nodes),
     );
     await firstValueFrom(settled.pipe(takeUntil(timer(PATIENCE_MS))));
-  }
-
-  get port(): number {
-    return (this.#server?.address() as AddressInfo).port;
   }
 
   /** First the shards go, with requests still being taken; then the server. */

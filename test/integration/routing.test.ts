@@ -68,7 +68,9 @@ function load(through: WordServer): { stop(): Promise<{ calls: number; errors: s
 
 describe('routing on real nodes', { timeout: 120_000 }, () => {
   for (const thread of ['own', 'caller'] as const) {
-    it(`loses no call while nodes come and leave in order (thread: ${thread})`, async () => {
+    // Three nodes, their servers and the load in one thread want a machine of their own.
+    const skip = thread === 'caller' && process.env['FUNKNODE_LONG'] !== '1';
+    it(`loses no call while nodes come and leave in order (thread: ${thread})`, { skip }, async () => {
       const a = new RoutedWordNode({ nodeId: 'a', bootstrap: true, thread });
       await a.start(1);
       const through = a.server as WordServer;
