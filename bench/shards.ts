@@ -12,6 +12,7 @@ import {
   shardOfInteger,
   shardOfString,
 } from '../src/model/shard-functions.ts';
+import { DEFAULT_SHARD_SETTINGS } from '../src/model/shard-settings.ts';
 import { countLoads, type Plan, planShards } from '../src/sharding/sharding.ts';
 import { decodeShardCommand, encodeShardCommand, type ShardPropose } from '../src/wire/sharding/map-entry.ts';
 import { decodeMapImage, encodeMapImage } from '../src/wire/sharding/map-image.ts';
@@ -92,7 +93,8 @@ function measure(shardCount: number, nodeCount: number): Row[] {
   const bytes = encodeShardCommand(proposal);
   const epochs = Float64Array.from(worn.ownerOf, (_, i) => 1_000 + (i % 200));
   const active = { ...proposal, version: 7 as LogIndex, committedAt: 8 as LogIndex, epochs };
-  const image = encodeMapImage({ active, pending: undefined, lastWorkerId: 99 });
+  const rest = { settings: DEFAULT_SHARD_SETTINGS, logTimeMs: 0, resting: new Map<number, number>() };
+  const image = encodeMapImage({ active, pending: undefined, lastWorkerId: 99, ...rest });
   const theirs = CLUSTERFUNK[shardCount] ?? {};
   let sink = 0;
   const timed = (what: string, key: string, run: () => void, per = 1): Row => {
@@ -118,7 +120,7 @@ function measure(shardCount: number, nodeCount: number): Row[] {
     }),
     row('proposal: bytes', bytes.length, theirs['bytes'], (value) => `${value} B`),
     timed('image with epochs: encode', '', () => {
-      sink += encodeMapImage({ active, pending: undefined, lastWorkerId: 99 }).length;
+      sink += encodeMapImage({ active, pending: undefined, lastWorkerId: 99, ...rest }).length;
     }),
     timed('image with epochs: decode', '', () => {
       sink += isDecoded(decodeMapImage(image));

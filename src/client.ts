@@ -17,6 +17,7 @@ export {
   MANAGEMENT_PORT,
   type ManagementCallOptions,
   type ManagementClient,
+  type WatchOptions,
 } from './management/client.ts';
 export { connectKv } from './management/kv-stream.ts';
 export type { KeyValue, KvCompare, KvMutation, KvOperation, KvResult, Revision } from './model/kv.ts';
@@ -42,6 +43,7 @@ export type {
   ClusterMember,
   ClusterNode,
   ClusterShardMap,
+  ClusterShardMapDelta,
   KeysAnswer,
   MemberList,
   MemberQuestion,
@@ -53,6 +55,14 @@ export type {
   ShardAnswer,
   WatchChange,
 } from './management/client-messages.ts';
+export type {
+  ShardPlan,
+  ShardQuestion,
+  ShardSettingsAnswer,
+  ShardSettingsChange,
+  ShardStretch,
+} from './management/client-shards.ts';
+export { withDelta } from './management/map-delta.ts';
 export type { ClusterPicture, ClusterSource, SeenMember } from './model/cluster-source.ts';
 export type { Endpoint } from './model/endpoint.ts';
 export type { EndpointChange } from './model/endpoint-table.ts';

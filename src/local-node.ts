@@ -18,6 +18,7 @@ import {
   TAG_PRIORITY,
   TAG_ROLE,
   TAG_SERVICE_NAME,
+  TAG_WEIGHT,
 } from './model/tags.ts';
 import type { EndpointName, NodeConfig } from './node-config.ts';
 import { clusterConfigOf } from './node-config/cluster-config.ts';
@@ -302,6 +303,7 @@ export class LocalNode implements NodeRunner {
     for (const [name, endpoint] of endpoints) tags.set(name, formatEndpoint(endpoint));
     tags.set(TAG_SERVICE_NAME, this.#config.serviceName ?? this.#config.clusterName);
     tags.set(TAG_ROLE, this.#config.kind);
+    if (this.#config.shardWeight !== 1) tags.set(TAG_WEIGHT, String(this.#config.shardWeight));
     if (this.#config.leaderPriority !== 0) tags.set(TAG_PRIORITY, String(this.#config.leaderPriority));
     return tags;
   }

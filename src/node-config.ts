@@ -72,6 +72,8 @@ export interface NodeOptions extends TuningOptions {
   readonly shards?: number | undefined;
   /** Own no shards. Default false. */
   readonly noShards?: boolean | undefined;
+  /** The share of this node beside the others, 0.01 to 1000. Default 1. */
+  readonly shardWeight?: number | undefined;
   /** Folder of log and name. Default: a free slot below the user's state folder. */
   readonly dataDir?: string | undefined;
   /** Keep nothing on disk. Default false. */
@@ -178,6 +180,8 @@ export interface NodeConfig {
   readonly raftProfile: RaftProfile;
   readonly shards: number;
   readonly wantsShards: boolean;
+  /** Its share of the shards beside the other nodes'; what is agreed on goes before it. */
+  readonly shardWeight: number;
   /** Undefined: `<dataRoot>/funknode/<clusterName>/<n>`, the first slot that no running node has locked. */
   readonly dataDir: string | undefined;
   /** Where programs keep what outlives a restart. */
@@ -321,6 +325,7 @@ function complete(
     raftProfile: values.raftProfile,
     shards: values.shards,
     wantsShards: !values.noShards && kind !== 'non-member',
+    shardWeight: values.shardWeight,
     dataDir: values.dataDir,
     dataRoot: host.stateHome,
     inMemory: values.inMemory,

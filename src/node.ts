@@ -4,7 +4,7 @@ import type { ClusterReader } from './cluster-reader.ts';
 import { type NodeStreams, nodeStreams } from './events/node-streams.ts';
 import { endpointTag, liveEndpoints } from './model/cluster-source.ts';
 import { type Endpoint, formatEndpoint } from './model/endpoint.ts';
-import type { NodeId, ShardId } from './model/ids.ts';
+import type { NodeId } from './model/ids.ts';
 import type { NodeEvent } from './model/node-event.ts';
 import type { NodeRole, NodeState } from './model/node-state.ts';
 import type { MemberView, NodeView } from './model/node-view.ts';
@@ -19,7 +19,7 @@ import { askHandle, KvClient } from './runtime/kv-client.ts';
 import type { NodeHandle } from './runtime/node-handle.ts';
 import { settledWithin } from './runtime/settled-within.ts';
 import { hookCalls } from './runtime/shard-hooks.ts';
-import { type ShardReadings, shardReadings } from './shard-readings.ts';
+import { ownsOf, type ShardNumbering, type ShardReadings, shardReadings } from './shard-readings.ts';
 import { ThreadNode } from './thread-node.ts';
 
 /** Sessions that do not end within it end by themselves, after an hour. */
@@ -152,8 +152,9 @@ export class FunkNode implements AsyncDisposable {
    * Whether this node serves `shard` at this very instant, with the fencing token to hand to whatever it writes to; undefined
    * when it does not. A process may be paused right after the answer: only the token covers that.
    */
-  owns(shard: number): Ownership | undefined {
-    return this.#runner?.handle?.owns(shard as ShardId);
+  owns(shard: number, of?: ShardNumbering): Ownership | undefined {
+    const handle = this.#runner?.handle;
+    return handle === undefined ? undefined : ownsOf(handle, shard, of);
   }
 
   readonly shards: ShardReadings = shardReadings(() => this.#runner?.handle);

@@ -23,6 +23,8 @@ import type { MemberView, NodeView } from '../src/model/node-view.ts';
 import type { RoutingReport } from '../src/model/routing-report.ts';
 import type { Ownership, ShardMap } from '../src/model/shard-map.ts';
 import { TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_EP_SERF, TAG_ROLE, TAG_SERVICE_NAME } from '../src/model/tags.ts';
+import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../src/model/shard-plan.ts';
+import type { ShardSettings } from '../src/model/shard-settings.ts';
 import {
   AlreadyMemberError,
   JoinFailedError,
@@ -44,6 +46,8 @@ export interface FakeCall {
     | 'drain'
     | 'backup'
     | 'kv'
+    | 'planShards'
+    | 'configureShards'
     | 'confirmShardMap'
     | 'released'
     | 'discovered';
@@ -60,6 +64,8 @@ export interface FakeAnswers {
   drain?: (options?: CallOptions) => Promise<void>;
   backup?: () => Promise<Backup>;
   kv?: (request: KvRequest) => KvAnswer | undefined;
+  planShards?: (question: ShardWhatIf) => Promise<ShardPlanReport>;
+  configureShards?: (change: ShardSettingsChange) => Promise<ShardSettings>;
   confirmShardMap?: (node: NodeId, version: number) => { success: boolean; currentIndex: number };
 }
 
@@ -207,6 +213,18 @@ export class FakeNodeHandle implements NodeHandle {
     const outcome = this.answers.kv?.(request) ?? { kind: 'reply', reply: replies[0] as KvReply };
     const done = doneOrError(outcome);
     return done instanceof Error ? Promise.reject(done) : Promise.resolve(done);
+  }
+
+  planShards(question: ShardWhatIf): Promise<ShardPlanReport> {
+    this.calls.push({ name: 'planShards', argument: question });
+    if (this.#view.role !== 'Leader') return Promise.reject(new NotLeaderError(this.#view.leader));
+    return this.answers.planShards?.(question) ?? Promise.reject(new RefusedError('there is no plan'));
+  }
+
+  configureShards(change: ShardSettingsChange): Promise<ShardSettings> {
+    this.calls.push({ name: 'configureShards', argument: change });
+    if (this.#view.role !== 'Leader') return Promise.reject(new NotLeaderError(this.#view.leader));
+    return this.answers.configureShards?.(change) ?? Promise.reject(new RefusedError('nothing can be changed'));
   }
 
   backup(): Promise<Backup> {

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** `funkctl`: shows and steers a cluster. Only parses here; what a verb needs is loaded when it runs. */
+import type { ShardSettingsChange } from '../../src/client.ts';
+import type { PlanFlags, ResizeFlags, SetFlags, UnsetFlags } from './commands/shard-changes.ts';
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from './durations.ts';
@@ -74,10 +76,7 @@ function addReadingVerbs(funkctl: Command): void {
       const { showEndpoints } = await import('./commands/endpoints.ts');
       await showEndpoints({ ...globals(command), ...given, filter: positional ?? given.filter ?? '' });
     });
-  verb(funkctl, 'shards', 'how the shards are spread').action(async (_options, command) => {
-    const { showShards } = await import('./commands/shards.ts');
-    await showShards(globals(command));
-  });
+  addShardVerbs(funkctl);
   verb(funkctl, 'watch', 'one line per change, until interrupted')
     .option('--full', 'list every shard of a map in JSON')
     .action(async ({ full }: { full?: boolean }, command) => {
@@ -94,6 +93,80 @@ function addReadingVerbs(funkctl: Command): void {
     const { diagnose } = await import('./commands/diag.ts');
     await diagnose(globals(command));
   });
+}
+
+function addShardVerbs(funkctl: Command): void {
+  const shards = verb(funkctl, 'shards', 'how the shards are spread, why, and what to change about it');
+  shards.action(async (_options, command) => {
+    const { showShards } = await import('./commands/shards.ts');
+    await showShards(globals(command));
+  });
+  verb(shards, 'show', 'who owns a shard, and who stands by for it')
+    .argument('<shard>', 'its number, from 0')
+    .option('--of <count>', 'of how many shards, while their number changes')
+    .action(async (shard: string, { of }: { of?: string }, command) => {
+      const [{ showShard }, { parseCount }] = await Promise.all([
+        import('./commands/shards.ts'),
+        import('./commands/shard-changes.ts'),
+      ]);
+      const count = of === undefined ? undefined : parseCount(of, '--of');
+      await showShard(parseCount(shard, 'the shard'), count, globals(command));
+    });
+  ruled(verb(shards, 'plan', 'what would move, where and why, if; nothing is changed'), 'with-')
+    .option('--without <node>', 'as if it were dead; may be given again', gathered, [])
+    .option('--with <node>', 'as if it were here too; may be given again', gathered, [])
+    .action(async (flags: PlanFlags, command) => {
+      const [{ planShards }, { plannedChange }] = await Promise.all([
+        import('./commands/shards-plan.ts'),
+        import('./commands/shard-changes.ts'),
+      ]);
+      await planShards({ without: flags.without, joined: flags.with, change: plannedChange(flags) }, globals(command));
+    });
+  verb(shards, 'settings', 'what is agreed on about the spread of shards').action(async (_options, command) => {
+    const { showSettings } = await import('./commands/shards-configure.ts');
+    await showSettings(globals(command));
+  });
+  ruled(verb(shards, 'set', 'agree on something else; nodes begin to move shards at once'), '')
+    .option('--worker-quarantine <duration>', 'how long a worker id rests before another process may have it')
+    .action(async (flags: SetFlags, command) => {
+      await configure(command, async () => (await import('./commands/shard-changes.ts')).setChange(flags));
+    });
+  verb(shards, 'unset', 'take back what was agreed on')
+    .option('--replicas', 'no standbys')
+    .option('--move-cap', 'any number of moves in one map')
+    .option('--worker-quarantine', 'worker ids rest as long as they do by default')
+    .option('--weight <node>', 'the node has the weight that it says itself; may be given again', gathered, [])
+    .option('--cost <shards>', 'they cost 1; may be given again', gathered, [])
+    .option('--pin <shards>', 'they may be anywhere; may be given again', gathered, [])
+    .option('--avoid <shards=node>', 'they may be on the node; may be given again', gathered, [])
+    .option('--exclude <node>', 'the node takes shards; may be given again', gathered, [])
+    .action(async (flags: UnsetFlags, command) => {
+      await configure(command, async () => (await import('./commands/shard-changes.ts')).unsetChange(flags));
+    });
+  verb(shards, 'resize', 'change the number of shards: both numbers live until it is done')
+    .argument('[count]', 'begin: shards of this number get owners too')
+    .option('--done', 'end it: the shards of the older number have owners no more')
+    .option('--abort', 'take it back: the shards of the new number have owners no more')
+    .action(async (count: string | undefined, flags: ResizeFlags, command) => {
+      await configure(command, async () => (await import('./commands/shard-changes.ts')).resizeChange(count, flags));
+    });
+}
+
+async function configure(command: Command, changeOf: () => Promise<ShardSettingsChange>): Promise<void> {
+  const { configureShards } = await import('./commands/shards-configure.ts');
+  await configureShards(await changeOf(), globals(command));
+}
+
+/** What may be agreed on, and tried in a plan. */
+function ruled(command: Command, prefix: string): Command {
+  return command
+    .option(`--${prefix}replicas <n>`, 'standbys of each shard, in other zones when there are enough')
+    .option(`--${prefix}move-cap <n>`, 'shards that one map takes from nodes that serve them; 0 for any number')
+    .option(`--${prefix}weight <node=number>`, 'its share beside the others; may be given again', gathered, [])
+    .option(`--${prefix}cost <shards=number>`, 'what these shards cost: 7 or 0-99; may be given again', gathered, [])
+    .option(`--${prefix}pin <shards=node>`, 'these shards belong on the node; may be given again', gathered, [])
+    .option(`--${prefix}avoid <shards=node>`, 'no copy of them may be on the node; may be given again', gathered, [])
+    .option(`--${prefix}exclude <node>`, 'the node takes no shards; may be given again', gathered, []);
 }
 
 interface MemberFlags {

@@ -19,6 +19,10 @@ export class WatchNarrator {
         return [`member ${printable(change.name)} forgotten`];
       case 'shardMap':
         return [mapLine(change.shardMap)];
+      case 'shardMapDelta':
+        return [`shard map ${change.delta.version} active, told as a change of ${change.delta.sinceVersion}`];
+      case 'shardSettings':
+        return [`shard settings ${change.settings.version} agreed on`];
       case 'notice':
         return [`${change.notice.kind}: ${printable(change.notice.text)}`];
       case 'synced':

@@ -374,6 +374,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       onRaftEvent: (event, at, effects) => this.#onRaftEvent(event, at, effects),
       onRaftReply: (requestId, outcome, effects) => this.#requests.onRaftReply(requestId, outcome, effects),
       wallMs: (at) => this.#wallMs(at),
+      onApplied: (effects) => this.#requests.onApplied(effects),
       nextRequestId: () => this.#nextRequestId(),
     };
     return makeCore(host, self, boot, now);

@@ -24,6 +24,8 @@ export interface CoreHost {
   /** To a request that none of the cores made. */
   onRaftReply(requestId: RequestId, outcome: RaftOutcome, effects: ClusterEffect[]): void;
   wallMs(now: MonotonicMs): number;
+  /** Something of the log was applied. */
+  onApplied(effects: ClusterEffect[]): void;
   nextRequestId(): RequestId;
 }
 
@@ -32,7 +34,8 @@ export function makeCore(host: CoreHost, self: MemberId, boot: Boot, now: Monoto
   const send: CoreHost['send'] = (to, message, effects) => host.send(to, message, effects);
   const nextRequestId = (): RequestId => host.nextRequestId();
   const replica: Replica = makeReplica(host, () => core);
-  const identity = { node: config.nodeId, boot, dirLocked: config.isDirectoryLocked };
+  const wallOffsetMs = host.wallMs(0);
+  const identity = { node: config.nodeId, boot, dirLocked: config.isDirectoryLocked, wallOffsetMs };
   const holding = new Holding(new Sharding(config.sharding, identity, random, now), {
     self,
     boot,
@@ -89,6 +92,7 @@ function makeReplica(host: CoreHost, core: () => Core): Replica {
         const { holding, kv } = core();
         holding.onApplied(index, now, effects);
         kv.onApplied(index);
+        host.onApplied(effects);
       },
       onImage: (index, image, now, effects) => {
         const { holding, kv } = core();

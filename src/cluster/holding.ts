@@ -10,7 +10,7 @@ import { NO_INDEX, nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry } from '../model/log.ts';
 import { describeTiming, isSameTiming, type Timing } from '../model/timing.ts';
 import type { RaftEvent } from '../raft/messages.ts';
-import type { ShardingEffect, ShardingInput } from '../sharding/messages.ts';
+import type { NodeTraits, ShardingEffect, ShardingInput } from '../sharding/messages.ts';
 import type { Sharding } from '../sharding/sharding.ts';
 import { encodeCommand } from '../wire/command/command.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
@@ -63,6 +63,7 @@ export class Holding {
   /** The cluster's, as far as it has been adopted. */
   #timing: Timing | undefined;
   #expected = '';
+  #traits: ReadonlyMap<NodeId, NodeTraits> | undefined;
   /** The node released its lease for good, or drained: told once. */
   isDrained = false;
 
@@ -168,9 +169,11 @@ export class Holding {
   }
 
   onShardCommand(entry: Entry, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void {
-    const command = decodeShardCommand(bytes);
+    const command = decodeShardCommand(bytes, this.#sharding.activeMap());
     if (command instanceof DecodeError) {
-      notify({ kind: 'dropped', where: 'log', reason: `shard command at ${entry.index}` }, effects);
+      // Others have applied it: whoever passes over it has another map than they, and another idea of who serves what.
+      const reason = `the log has an entry about shards at ${entry.index} that this version cannot read (${command.message})`;
+      effects.push({ kind: 'stop', reason: `${reason}: start a newer one`, exitCode: 70 });
       return;
     }
     // Written by somebody who believed himself leader of another term (raft.md 6.5).
@@ -191,6 +194,7 @@ export class Holding {
   refresh(neighbourhood: Neighbourhood, now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#adoptTiming(now, effects);
     this.#refreshReplica(now, effects);
+    if (this.#election !== undefined) this.#refreshTraits(neighbourhood.traits(), now, effects);
     if (this.#election === undefined || this.#sharding.activeMap() !== undefined) return;
     const nodes = neighbourhood.gathering(this.#host.replica.clusterId);
     const told = nodes.join(' ');
@@ -212,6 +216,19 @@ export class Holding {
     const [theirs, ours] = [describeTiming(timing), describeTiming(ownTiming)];
     const text = `this node goes by the times that its cluster was founded with, ${theirs}, and not by its own: ${ours}`;
     notify({ kind: 'warning', text }, effects);
+  }
+
+  /** Members change often, and what they say of themselves hardly ever. */
+  #refreshTraits(traits: ReadonlyMap<NodeId, NodeTraits>, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const told = this.#traits;
+    if (traits === told) return;
+    this.#traits = traits;
+    const isSame =
+      told?.size === traits.size &&
+      [...traits].every(
+        ([node, { weight, zone }]) => told.get(node)?.weight === weight && told.get(node)?.zone === zone,
+      );
+    if (!isSame) this.step({ kind: 'traits', nodes: traits }, now, effects);
   }
 
   #refreshReplica(now: MonotonicMs, effects: ClusterEffect[]): void {
@@ -305,7 +322,11 @@ export class Holding {
         return;
       }
       case 'append':
-        this.#append(encodeCommand({ kind: 'shard', bytes: encodeShardCommand(effect.command) }), now, effects);
+        this.#append(
+          encodeCommand({ kind: 'shard', bytes: encodeShardCommand(effect.command, this.#sharding.activeMap()) }),
+          now,
+          effects,
+        );
         return;
       case 'release':
         this.#handOver.onRelease(effect);

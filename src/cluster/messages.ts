@@ -8,6 +8,8 @@ import type { KvAnswer, KvRequest } from '../model/kv.ts';
 import type { PersistBatch, SnapshotMeta } from '../model/log.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { ShardState } from '../model/shard-map.ts';
+import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../model/shard-plan.ts';
+import type { ShardSettings } from '../model/shard-settings.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import type { LamportTimes } from '../wire/serf/snapshot-file.ts';
 
@@ -86,6 +88,10 @@ export type ClusterRequest =
   | { readonly kind: 'removeNode'; readonly node: NodeId }
   | { readonly kind: 'stepDown' }
   | { readonly kind: 'drain' }
+  /** What the leader would plan if. Nothing changes. */
+  | { readonly kind: 'planShards'; readonly question: ShardWhatIf }
+  /** Agree on other settings of the spread of shards. The leader does it. */
+  | { readonly kind: 'configureShards'; readonly change: ShardSettingsChange }
   /** The agreed state as this node has it. */
   | { readonly kind: 'copy' }
   | { readonly kind: 'gossip'; readonly request: GossipRequest }
@@ -124,6 +130,9 @@ export type ClusterOutcome =
   /** `count`: for `join`, how many addresses answered. */
   | { readonly kind: 'done'; readonly count: number }
   | { readonly kind: 'copy'; readonly copy: AgreedCopy }
+  | { readonly kind: 'shardPlan'; readonly report: ShardPlanReport }
+  /** As they are now. */
+  | { readonly kind: 'shardSettings'; readonly settings: ShardSettings }
   /** To a `gossip` request, refusals of it included. */
   | { readonly kind: 'gossip'; readonly outcome: GossipOutcome }
   | {

@@ -21,8 +21,12 @@ import {
   TAG_SERVICE_NAME,
   TAG_STAMP,
   TAG_STORAGE,
+  TAG_WEIGHT,
+  TAG_ZONE,
 } from '../model/tags.ts';
+import { NODE_WEIGHT_MAX, NODE_WEIGHT_MIN } from '../model/shard-settings.ts';
 import type { Serf } from '../serf/serf.ts';
+import type { NodeTraits } from '../sharding/messages.ts';
 
 /** Addresses that others told us of and that are not members yet. */
 const FOUND_MAX = 256;
@@ -67,6 +71,7 @@ export class Neighbourhood {
   readonly #tags: Map<string, string> = new Map();
   readonly #found: Map<string, Found> = new Map();
   #peers: Peer[] | undefined;
+  #traits: ReadonlyMap<NodeId, NodeTraits> | undefined;
   #isSearched = false;
   #rejoinAt: MonotonicMs = 0;
   #isTableOld = false;
@@ -82,6 +87,7 @@ export class Neighbourhood {
   /** Call when Serf reported any change of members. */
   membersChanged(): void {
     this.#peers = undefined;
+    this.#traits = undefined;
   }
 
   /** Nodes of our cluster's name that Serf knows, dead ones included, ourselves included; sorted by id. */
@@ -129,6 +135,19 @@ export class Neighbourhood {
     return this.alive()
       .filter((peer) => peer.kind !== 'non-member' && (peer.clusterId ?? clusterId) === clusterId)
       .map((peer) => peer.node);
+  }
+
+  /** What the nodes say of themselves that bears on the spread of shards, dead ones included; the same object until it may be different. */
+  traits(): ReadonlyMap<NodeId, NodeTraits> {
+    this.#traits ??= new Map(
+      this.peers().map(({ node }) => {
+        const tags = this.#serf.member(node)?.tags;
+        const said = Number(tags?.get(TAG_WEIGHT) ?? 1);
+        const weight = said >= NODE_WEIGHT_MIN && said <= NODE_WEIGHT_MAX ? said : 1;
+        return [node, { weight, zone: tags?.get(TAG_ZONE) ?? '' }];
+      }),
+    );
+    return this.#traits;
   }
 
   /** Gossip addresses of nodes that are likely to be there after a restart of ours. */

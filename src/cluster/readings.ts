@@ -70,6 +70,7 @@ export function makeView({ config, endpoints, parts, standing }: ViewSource, now
     appliedIndex: replica.state.appliedIndex,
     shardMap: sharding.activeMap(),
     pendingVersion: sharding.pendingVersion,
+    shardSettings: sharding.settings,
     holdsLease: now < holding.leaseUntil,
     waiting: standing.waiting,
     room: parts.room,

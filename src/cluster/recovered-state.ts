@@ -82,7 +82,7 @@ function replay({ snapshot, entries }: RecoveredLog): Replayed {
     if (entry.index <= state.appliedIndex) continue;
     const applied = state.apply(entry);
     if (applied.kind !== 'shard') continue;
-    const command = decodeShardCommand(applied.bytes);
+    const command = decodeShardCommand(applied.bytes, map.active);
     if (!(command instanceof DecodeError)) map.apply(entry.index, entry.term, command);
   }
   return { state, map };

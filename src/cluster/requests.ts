@@ -1,9 +1,12 @@
 /** What callers ask of the node: each request is handed to whom it concerns and ends in exactly one reply. */
 import { unreachable } from '../base/assert.ts';
 import type { MonotonicMs } from '../base/machine.ts';
-import { NO_INDEX, type RequestId } from '../model/ids.ts';
+import { type LogIndex, NO_INDEX, type RequestId } from '../model/ids.ts';
 import type { RaftOutcome } from '../raft/messages.ts';
+import type { ShardSettingsChange, ShardWhatIf } from '../model/shard-plan.ts';
 import { TAG_CLUSTER_ID, TAG_SET } from '../model/tags.ts';
+import { encodeCommand } from '../wire/command/command.ts';
+import { encodeShardCommand } from '../wire/sharding/map-entry.ts';
 import type { Core } from './core.ts';
 import type { Gossip } from './gossip.ts';
 import type { LeaveTaking } from './leave-taking.ts';
@@ -11,8 +14,11 @@ import type { ClusterEffect, ClusterOutcome, ClusterRequest } from './messages.t
 import type { Neighbourhood } from './neighbourhood.ts';
 import { refusal } from './steward.ts';
 
+const NOT_READY = 'this node has just begun to lead: ask again in a second';
 /** As long as an id is. */
 const NO_CLUSTER_ID: string = '0'.repeat(22);
+
+type LeaderRequest = 'addNode' | 'removeNode' | 'stepDown' | 'planShards' | 'configureShards';
 
 export interface RequestsHost {
   core(): Core;
@@ -25,6 +31,8 @@ export class Requests {
   readonly #host: RequestsHost;
   /** Transfers of leadership under way. */
   readonly #transfers: Set<RequestId> = new Set();
+  /** Changes of shard settings under way, and where in the log they are committed. */
+  readonly #configures: Map<RequestId, LogIndex | undefined> = new Map();
 
   constructor(host: RequestsHost) {
     this.#host = host;
@@ -42,6 +50,8 @@ export class Requests {
       case 'addNode':
       case 'removeNode':
       case 'stepDown':
+      case 'planShards':
+      case 'configureShards':
         this.#onLeaderRequest(requestId, request, now, effects);
         return;
       case 'gossip':
@@ -62,6 +72,10 @@ export class Requests {
   }
 
   onRaftReply(requestId: RequestId, outcome: RaftOutcome, effects: ClusterEffect[]): void {
+    if (this.#configures.has(requestId)) {
+      this.#onConfigured(requestId, outcome, effects);
+      return;
+    }
     if (!this.#transfers.delete(requestId)) return;
     const reply = (answer: ClusterOutcome): void => {
       effects.push({ kind: 'reply', requestId, outcome: answer });
@@ -73,7 +87,7 @@ export class Requests {
 
   #onLeaderRequest(
     requestId: RequestId,
-    request: Extract<ClusterRequest, { kind: 'addNode' | 'removeNode' | 'stepDown' }>,
+    request: Extract<ClusterRequest, { kind: LeaderRequest }>,
     now: MonotonicMs,
     effects: ClusterEffect[],
   ): void {
@@ -84,6 +98,8 @@ export class Requests {
     if (!replica.isLeader) {
       const { leader } = replica.knownLeader(self, now);
       done(refusal('NOT_LEADER', 'this node does not lead', leader), now, effects);
+    } else if (request.kind === 'planShards') {
+      done(this.#whatIf(request.question, now), now, effects);
     } else if (request.kind !== 'stepDown' && replica.isShortOfRoom) {
       done(
         refusal('STORAGE_FULL', 'the disk of the leader is full: free some room, or make another node lead'),
@@ -92,11 +108,62 @@ export class Requests {
       );
     } else if (request.kind === 'addNode') steward.addNode(request.node, done, now, effects);
     else if (request.kind === 'removeNode') steward.removeNode(request.node, done, now, effects);
+    else if (request.kind === 'configureShards') this.#configure(requestId, request.change, now, effects);
     else {
       this.#transfers.add(requestId);
       const avoid = this.#host.neighbourhood.unfit();
       replica.step({ kind: 'transferLeader', requestId, avoid }, now, effects);
     }
+  }
+
+  #whatIf(question: ShardWhatIf, now: MonotonicMs): ClusterOutcome {
+    const report = this.#host.core().holding.sharding.whatIf(question, now);
+    if (report === undefined) return refusal('REFUSED', NOT_READY);
+    return 'problem' in report ? refusal('REFUSED', report.problem) : { kind: 'shardPlan', report };
+  }
+
+  #configure(requestId: RequestId, change: ShardSettingsChange, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const { replica, holding } = this.#host.core();
+    const command = holding.sharding.configure(change);
+    if (command === undefined || 'problem' in command) {
+      const reason = command?.problem ?? NOT_READY;
+      effects.push({ kind: 'reply', requestId, outcome: refusal('REFUSED', reason) });
+      return;
+    }
+    this.#configures.set(requestId, undefined);
+    const bytes = encodeCommand({ kind: 'shard', bytes: encodeShardCommand(command) });
+    replica.step({ kind: 'propose', requestId, items: [bytes] }, now, effects);
+  }
+
+  /** What was committed is answered once it is applied here. */
+  onApplied(effects: ClusterEffect[]): void {
+    if (this.#configures.size === 0) return;
+    const { replica, holding } = this.#host.core();
+    for (const [requestId, index] of this.#configures) {
+      if (index === undefined || index > replica.state.appliedIndex) continue;
+      this.#configures.delete(requestId);
+      const { settings } = holding.sharding;
+      // Two changes that were made from the same settings: the first one counts.
+      const isOurs = settings.version >= index;
+      const outcome: ClusterOutcome = isOurs
+        ? { kind: 'shardSettings', settings }
+        : refusal('REFUSED', 'somebody else changed the settings at the same time: look at them, and ask again');
+      effects.push({ kind: 'reply', requestId, outcome });
+    }
+  }
+
+  #onConfigured(requestId: RequestId, outcome: RaftOutcome, effects: ClusterEffect[]): void {
+    if (outcome.kind === 'committed') {
+      this.#configures.set(requestId, outcome.indexes[0]);
+      this.onApplied(effects);
+      return;
+    }
+    this.#configures.delete(requestId);
+    const answer =
+      outcome.kind === 'refused'
+        ? refusal('REFUSED', outcome.reason)
+        : refusal('OUTCOME_UNKNOWN', 'leadership changed on the way');
+    effects.push({ kind: 'reply', requestId, outcome: answer });
   }
 
   #copy(now: MonotonicMs): ClusterOutcome {

@@ -9,10 +9,15 @@ import type { QueryRequest } from '../gen/funk/v1/QueryRequest.ts';
 import type { QueryResponse__Output } from '../gen/funk/v1/QueryResponse.ts';
 import type { RoundTripResponse__Output } from '../gen/funk/v1/RoundTripResponse.ts';
 import type { ShardMap__Output } from '../gen/funk/v1/ShardMap.ts';
+import type { ShardMapDelta__Output } from '../gen/funk/v1/ShardMapDelta.ts';
 import type { Status__Output } from '../gen/funk/v1/Status.ts';
 import type { Tag__Output } from '../gen/funk/v1/Tag.ts';
 import type { WatchResponse__Output } from '../gen/funk/v1/WatchResponse.ts';
 import type { NodeInfo__Output } from '../gen/managepb/NodeInfo.ts';
+import { DecodeError } from '../base/errors.ts';
+import { NO_STANDBY } from '../model/shard-map.ts';
+import { decodeMap } from '../wire/sharding/map-image.ts';
+import type { ShardSettingsAnswer } from './client-shards.ts';
 
 /** `endpoints` is by tag name: what the node has bound and published. */
 export type NodeStatus = Omit<Status__Output, 'endpoints'> & { readonly endpoints: Readonly<Record<string, string>> };
@@ -24,6 +29,8 @@ export type ClusterNode = NodeInfo__Output;
 export type ClusterEndpoint = PublishedEndpoint__Output;
 /** The active shard map: `ownerOf` holds, per shard, an index into `owners`. */
 export type ClusterShardMap = ShardMap__Output;
+/** What is different in a map from the one of `sinceVersion`. */
+export type ClusterShardMapDelta = ShardMapDelta__Output;
 /** `valid` without `owned`: the node holds a lease, and the shard is another's. */
 export type ShardAnswer = OwnsResponse__Output;
 /** What the members said to an operation on their keyrings; keys in base64. */
@@ -78,19 +85,40 @@ export type WatchChange =
   | { readonly kind: 'member'; readonly member: ClusterMember }
   | { readonly kind: 'memberRemoved'; readonly name: string }
   | { readonly kind: 'shardMap'; readonly shardMap: ClusterShardMap }
+  /** Only to a watcher that has a map: `withDelta` makes the next one of it. */
+  | { readonly kind: 'shardMapDelta'; readonly delta: ClusterShardMapDelta }
+  | { readonly kind: 'shardSettings'; readonly settings: ShardSettingsAnswer }
   | { readonly kind: 'notice'; readonly notice: NodeNotice }
   | { readonly kind: 'synced' };
 
 /** Undefined for a kind that a later version may add. */
 export function changeOf(message: WatchResponse__Output): WatchChange | undefined {
-  const { status, members, member, memberRemoved, shardMap, notice } = message;
+  const { status, members, member, memberRemoved, shardMap, shardMapDelta, shardSettings, notice } = message;
   if (status) return { kind: 'status', status: statusOf(status) };
   if (members) return { kind: 'members', members: members.members.map(memberOf) };
   if (member) return { kind: 'member', member: memberOf(member) };
   if (message.change === 'memberRemoved') return { kind: 'memberRemoved', name: memberRemoved ?? '' };
-  if (shardMap) return { kind: 'shardMap', shardMap };
+  if (shardMap) return { kind: 'shardMap', shardMap: unpacked(shardMap) };
+  if (shardMapDelta) return { kind: 'shardMapDelta', delta: shardMapDelta };
+  if (shardSettings) return { kind: 'shardSettings', settings: shardSettings };
   if (notice) return { kind: 'notice', notice };
   return message.change === 'synced' ? { kind: 'synced' } : undefined;
+}
+
+/** A map as if it had come with every shard named. Throws {@link DecodeError} when the node sent what is none. */
+export function unpacked(map: ShardMap__Output): ShardMap__Output {
+  if (map.packed.length === 0) return map;
+  const read = decodeMap(map.packed);
+  if (read instanceof DecodeError) throw read;
+  return {
+    ...map,
+    ownerOf: Array.from(read.ownerOf),
+    epochs: Array.from(read.epochs),
+    standbys: (read.standbys ?? []).map((column) => ({
+      ownerOf: Array.from(column, (place) => (place === NO_STANDBY ? 0 : place + 1)),
+    })),
+    packed: Buffer.alloc(0),
+  };
 }
 
 export function statusOf(status: Status__Output): NodeStatus {

@@ -1,5 +1,5 @@
 /** The picture of a cluster as the messages of a watch paint it. */
-import type { ShardMap as ShardMapModel } from '../model/shard-map.ts';
+import { NO_STANDBY, type ShardMap as ShardMapModel } from '../model/shard-map.ts';
 import type { ClusterPicture, SeenMember } from '../model/cluster-source.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
 import { type Boot, type ClusterId, isClusterId, isNodeId, type LogIndex, type NodeId } from '../model/ids.ts';
@@ -96,15 +96,21 @@ function seenMember({ name, serfState, address, tags }: ClusterMember): SeenMemb
 
 /** Undefined when its parts do not fit each other, or only its owners were told. */
 export function shardMapOf(message: ClusterShardMap): ShardMapModel | undefined {
-  const { version, committedAt, shardCount, owners, ownerOf, epochs } = message;
-  if (ownerOf.length !== shardCount || epochs.length !== shardCount) return undefined;
+  const { version, committedAt, shardCount, nextShardCount, owners, ownerOf, epochs, standbys } = message;
+  const slots = shardCount + nextShardCount;
+  if (ownerOf.length !== slots || epochs.length !== slots) return undefined;
+  if (standbys.some((column) => column.ownerOf.length !== slots)) return undefined;
   if (ownerOf.some((index) => index >= owners.length)) return undefined;
   return {
     version: version as LogIndex,
     committedAt: committedAt as LogIndex,
     shardCount,
+    ...(nextShardCount > 0 && { nextShardCount }),
     owners: owners.map(({ nodeId, boot, workerId }) => ({ node: nodeId as NodeId, boot: boot as Boot, workerId })),
     ownerOf: Uint16Array.from(ownerOf),
     epochs: Float64Array.from(epochs),
+    ...(standbys.length > 0 && {
+      standbys: standbys.map((column) => Uint16Array.from(column.ownerOf, (at) => (at === 0 ? NO_STANDBY : at - 1))),
+    }),
   };
 }

@@ -25,6 +25,14 @@ import {
   statusOf,
   type WatchChange,
 } from './client-messages.ts';
+import {
+  changeMessage,
+  type ShardPlan,
+  type ShardQuestion,
+  shardQuestion,
+  type ShardSettingsAnswer,
+  type ShardSettingsChange,
+} from './client-shards.ts';
 import { CallRefusedError, InvalidEndpointError, TimedOutError, UnreachableError } from './client-errors.ts';
 import { CHANNEL_OPTIONS, deadlineIn, earlierDeadline, keepaliveOptions } from './grpc-options.ts';
 import type { CallableMethod } from './leader-forwarder.ts';
@@ -50,6 +58,14 @@ export interface ManagementCallOptions {
   readonly timeoutMs?: number;
   /** Aborting rejects with its reason; what was asked for may still happen. */
   readonly signal?: AbortSignal;
+}
+
+export interface WatchOptions {
+  readonly signal?: AbortSignal;
+  /** Maps may come as `shardMapDelta`. False unless given. */
+  readonly deltas?: boolean;
+  /** With `deltas`: the map that is here already. A node that still knows it tells what has changed since, and nothing when nothing has. */
+  readonly since?: { readonly version: number; readonly clusterId: string };
 }
 
 /**
@@ -158,6 +174,30 @@ export class ManagementClient implements Disposable {
     return this.#call(this.#node.Owns, { shard }, options);
   }
 
+  /** What would move, where and why, if; nothing changes. Refused with a reason when it cannot be. */
+  planShards(question: ShardQuestion = {}, options?: ManagementCallOptions): Promise<ShardPlan> {
+    return this.#call(this.#node.PlanShards, shardQuestion(question), options);
+  }
+
+  /**
+   * Agrees on other settings of the spread of shards; the nodes begin to move shards at once. Resolves with all settings as they are then.
+   * Refused with a reason: nothing changed. After a time-out it may still happen.
+   */
+  async configureShards(
+    change: ShardSettingsChange,
+    options?: ManagementCallOptions,
+  ): Promise<{ readonly leaderId: string; readonly settings: ShardSettingsAnswer }> {
+    const request = { change: changeMessage(change) };
+    const { leaderId, settings } = await this.#call(this.#node.ConfigureShards, request, options);
+    if (settings === null) throw new CallRefusedError({ message: 'an empty answer', status: 'INTERNAL', reason: '' });
+    return { leaderId, settings };
+  }
+
+  /** The active map in the bytes that clusterfunk's clients read, a `shardpb.ShardDistribution`; empty before the first one. */
+  async shardDistribution(options?: ManagementCallOptions): Promise<Uint8Array> {
+    return (await this.#call(this.#node.GetShardDistribution, {}, options)).distribution;
+  }
+
   /** Makes a node a voter. Resolves with the leader that did it. After a time-out it may still happen. */
   async addNode(node: string, options?: ManagementCallOptions): Promise<string> {
     return (await this.#call(this.#node.AddNode, { nodeId: node }, options)).leaderId;
@@ -209,8 +249,15 @@ export class ManagementClient implements Disposable {
    * ends it. States, not history: what happened while the loop was busy comes folded into one change. Has no time-out; rejects with
    * UnreachableError when the node stops or the connection is lost.
    */
-  async *watch(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<WatchChange, void, undefined> {
-    for await (const message of this.#stream(this.#node.Watch, {}, options)) {
+  async *watch(options: WatchOptions = {}): AsyncGenerator<WatchChange, void, undefined> {
+    const { deltas = false, since } = options;
+    const request = {
+      deltas,
+      packed: true,
+      sinceVersion: since?.version ?? 0,
+      clusterId: since?.clusterId ?? '',
+    };
+    for await (const message of this.#stream(this.#node.Watch, request, options)) {
       const change = changeOf(message);
       if (change !== undefined) yield change;
     }

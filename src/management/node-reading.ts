@@ -6,9 +6,10 @@ import type { Waiting as WaitingMessage } from '../gen/funk/v1/Waiting.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
 import type { NodeRole } from '../model/node-state.ts';
 import type { MemberView, NodeView, Waiting } from '../model/node-view.ts';
-import type { ShardMap } from '../model/shard-map.ts';
+import { NO_STANDBY, type ShardMap } from '../model/shard-map.ts';
 import { TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_ROLE } from '../model/tags.ts';
 import { aliveCount, raftStates, shardCounts } from './cluster-reading.ts';
+import { encodeMap } from '../wire/sharding/map-image.ts';
 import { endpointOf } from './endpoint-directory.ts';
 
 const NEVER = -1;
@@ -88,8 +89,8 @@ export function memberMessage(view: NodeView, member: MemberView, now: number): 
 }
 
 export interface ShardMapParts {
-  /** Owners and their counts alone, or every shard's owner and epoch too. */
-  readonly parts: 'owners' | 'all';
+  /** Owners and their counts alone, or every shard's owner, epoch and standbys too, or these in their compact form. */
+  readonly parts: 'owners' | 'all' | 'packed';
 }
 
 export function shardMapMessage(map: ShardMap, { parts }: ShardMapParts): ShardMapMessage {
@@ -104,9 +105,16 @@ export function shardMapMessage(map: ShardMap, { parts }: ShardMapParts): ShardM
       workerId: owner.workerId,
       shardCount: counts[at] ?? 0,
     })),
+    nextShardCount: map.nextShardCount ?? 0,
     ownerOf: parts === 'all' ? Array.from(map.ownerOf) : [],
     epochs: parts === 'all' ? Array.from(map.epochs) : [],
+    standbys: parts === 'all' ? (map.standbys ?? []).map(standbysMessage) : [],
+    packed: parts === 'packed' ? Buffer.from(encodeMap(map)) : Buffer.alloc(0),
   };
+}
+
+function standbysMessage(column: Uint16Array): { ownerOf: number[] } {
+  return { ownerOf: Array.from(column, (place) => (place === NO_STANDBY ? 0 : place + 1)) };
 }
 
 function waitingMessage(waiting: Waiting, now: number): WaitingMessage {

@@ -6,6 +6,7 @@ import type { NodeHandle } from '../runtime/node-handle.ts';
 import type { CallCounts } from './call-counts.ts';
 import { CallerGoneError } from './errors.ts';
 import type { LeaderForwarder } from './leader-forwarder.ts';
+import type { MapHistory } from './map-history.ts';
 import type { Protos } from './protos.ts';
 import { grpcStatus, isForeseen, rethrowBroken, statusResponse } from './status.ts';
 
@@ -18,6 +19,7 @@ export const CALL_BOUND_MS = 9_000;
 export interface HandlerContext {
   readonly handle: NodeHandle;
   readonly forwarder: LeaderForwarder;
+  readonly maps: MapHistory;
   readonly protos: Protos;
   readonly counts: CallCounts;
   readonly logger: Logger | undefined;

@@ -12,6 +12,7 @@ import { SERVER_OPTIONS } from './grpc-options.ts';
 import type { WatchLimits } from './handlers/node/watch.ts';
 import { addHealth, healthPackage } from './health.ts';
 import { LeaderForwarder } from './leader-forwarder.ts';
+import { MapHistory } from './map-history.ts';
 import { Listener } from './listener.ts';
 import { OpenStreams } from './open-streams.ts';
 import {
@@ -69,7 +70,8 @@ export async function createManagementServer(options: ManagementServerOptions): 
   const { handle, logger, protoDir } = options;
   const protos = loadProtos(protoDir);
   const forwarder = new LeaderForwarder(handle);
-  const context: HandlerContext = { handle, forwarder, protos, counts: new CallCounts(), logger };
+  const maps = new MapHistory(handle);
+  const context: HandlerContext = { handle, forwarder, maps, protos, counts: new CallCounts(), logger };
   const streams = new OpenStreams();
   const server = new Server(SERVER_OPTIONS);
   server.addService(protos.management, clusterManagement(context));
@@ -164,6 +166,7 @@ class RunningServer implements ManagementServer {
     listener.destroyAll();
     await connectionsEnded;
     context.forwarder[Symbol.dispose]();
+    context.maps[Symbol.dispose]();
   }
 }
 

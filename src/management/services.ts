@@ -11,8 +11,10 @@ import { removeNode } from './handlers/clusterfunk/remove-node.ts';
 import { stepDown } from './handlers/clusterfunk/step-down.ts';
 import { addNodeAsVoter } from './handlers/node/add-node.ts';
 import { backup } from './handlers/node/backup.ts';
+import { configureShards } from './handlers/node/configure-shards.ts';
 import { DRAIN_BOUND_MS, drain } from './handlers/node/drain.ts';
 import { forceLeave } from './handlers/node/force-leave.ts';
+import { getShardDistribution } from './handlers/node/get-shard-distribution.ts';
 import { getShardMap } from './handlers/node/get-shard-map.ts';
 import { getNodeStatus } from './handlers/node/get-status.ts';
 import { join } from './handlers/node/join.ts';
@@ -20,6 +22,7 @@ import { listNodeEndpoints } from './handlers/node/list-endpoints.ts';
 import { listMembers } from './handlers/node/list-members.ts';
 import { MANAGE_KEYS_BOUND_MS, manageKeys } from './handlers/node/manage-keys.ts';
 import { owns } from './handlers/node/owns.ts';
+import { planShards } from './handlers/node/plan-shards.ts';
 import { query } from './handlers/node/query.ts';
 import { removeNodeFromCluster } from './handlers/node/remove-node.ts';
 import { roundTrip } from './handlers/node/round-trip.ts';
@@ -66,6 +69,9 @@ export function nodeService(
     ...rpc('ListMembers', listMembers),
     ...rpc('ListEndpoints', listNodeEndpoints),
     ...rpc('GetShardMap', getShardMap),
+    ...rpc('GetShardDistribution', getShardDistribution),
+    ...rpc('PlanShards', planShards),
+    ...rpc('ConfigureShards', configureShards),
     ...rpc('AddNode', addNodeAsVoter),
     ...rpc('RemoveNode', removeNodeFromCluster),
     ...rpc('StepDown', stepDownFromLeading),

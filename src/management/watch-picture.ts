@@ -7,20 +7,39 @@ import type { WatchResponse } from '../gen/funk/v1/WatchResponse.ts';
 import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { ShardMap } from '../model/shard-map.ts';
+import { shardMapDelta } from './map-delta.ts';
 import { memberMessages, shardMapMessage, statusMessage } from './node-reading.ts';
+import { settingsMessage } from './shard-reading.ts';
 
 /** Notices that wait for a slow watcher; beyond it the oldest go, since the newest explain the present. */
 export const NOTICES_MAX = 64;
 /** When more members than these changed at once, the whole list is one message. */
 const MEMBER_CHANGES_MAX = 32;
 
+/** What a watcher has, and how it wants to be told of maps. */
+export interface WatchWish {
+  /** Maps may come as what is different from the one before. */
+  readonly deltas: boolean;
+  /** Whole maps come in their compact form. */
+  readonly packed: boolean;
+  /** The map that the watcher has already. */
+  readonly since: ShardMap | undefined;
+}
+
 export class WatchPicture {
+  readonly #wish: WatchWish;
   #isFirst = true;
   #status = '';
   /** Per member name: what was shown of it, without its ages. */
   readonly #members = new Map<string, string>();
   #map: ShardMap | undefined;
+  #settingsVersion = 0;
   #notices: WatchResponse[] = [];
+
+  constructor(wish: WatchWish) {
+    this.#wish = wish;
+    this.#map = wish.since;
+  }
 
   /** Keeps what a view would not show. */
   note(event: NodeEvent): void {
@@ -32,7 +51,12 @@ export class WatchPicture {
 
   /** The messages that bring the watcher from what it was shown to `view`; the first time, the whole picture. */
   bringUpTo(view: NodeView, now: number): readonly WatchResponse[] {
-    const messages = [...this.#statusChange(view, now), ...this.#memberChanges(view, now), ...this.#mapChange(view)];
+    const messages = [
+      ...this.#statusChange(view, now),
+      ...this.#memberChanges(view, now),
+      ...this.#mapChange(view),
+      ...this.#settingsChange(view),
+    ];
     if (this.#isFirst) messages.push({ synced: {} });
     this.#isFirst = false;
     messages.push(...this.#notices);
@@ -65,9 +89,19 @@ export class WatchPicture {
 
   #mapChange(view: NodeView): WatchResponse[] {
     const { shardMap } = view;
-    const isSame = shardMap === undefined || isSameMap(shardMap, this.#map);
+    const before = this.#map;
     this.#map = shardMap;
-    return isSame ? [] : [{ shardMap: shardMapMessage(shardMap, { parts: 'all' }) }];
+    if (shardMap === undefined || isSameMap(shardMap, before)) return [];
+    const isTold = this.#wish.deltas && before !== undefined;
+    const delta = isTold ? shardMapDelta(shardMap, before) : undefined;
+    if (delta !== undefined) return [{ shardMapDelta: delta }];
+    return [{ shardMap: shardMapMessage(shardMap, { parts: this.#wish.packed ? 'packed' : 'all' }) }];
+  }
+
+  #settingsChange({ shardSettings }: NodeView): WatchResponse[] {
+    if (shardSettings === undefined || shardSettings.version === this.#settingsVersion) return [];
+    this.#settingsVersion = shardSettings.version;
+    return [{ shardSettings: settingsMessage(shardSettings) }];
   }
 }
 

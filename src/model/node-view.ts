@@ -6,6 +6,7 @@ import type { Configuration } from './log.ts';
 import type { Member } from './member.ts';
 import type { NodeKind, NodeRole, NodeState } from './node-state.ts';
 import type { ShardMap } from './shard-map.ts';
+import type { ShardSettings } from './shard-settings.ts';
 import type { StorageRoom } from './storage-room.ts';
 
 /** Everything a node knows of itself and its cluster at one instant. Instants are monotonic milliseconds, the clock of `now()`. */
@@ -35,6 +36,8 @@ export interface NodeView {
   readonly shardMap: ShardMap | undefined;
   /** Version of the proposed map that is not active yet. */
   readonly pendingVersion: LogIndex | undefined;
+  /** What operators have agreed on about the spread of shards, as this node has applied it; absent without a replica. */
+  readonly shardSettings?: ShardSettings;
   /** Whether this node now holds a lease to serve its shards. */
   readonly holdsLease: boolean;
   /** What the node waits for, when it cannot go on by itself. */

@@ -8,6 +8,11 @@ export const TAG_ROLE = 'fn.role';
 /** The stamp of the node's data directory: with its id the Raft member it is. */
 export const TAG_STAMP = 'fn.stamp';
 
+/** A node's share of the shards beside the others', when it is not 1. */
+export const TAG_WEIGHT = 'fn.weight';
+/** Where a node would fail together with others. */
+export const TAG_ZONE = 'zone';
+
 /** Not a tag of its own: gossip carries a part of the node's tags, and this names the whole set (wire/serf/tag-set.ts). */
 export const TAG_SET = 'fn.tags';
 
@@ -39,7 +44,8 @@ export const META_ORDER: readonly string[] = [
   TAG_EP_SERF,
   TAG_EP_MANAGEMENT,
   TAG_EP_HTTP,
-  'zone',
+  TAG_ZONE,
+  TAG_WEIGHT,
   'role',
   'ep.management',
   'ep.metrics',

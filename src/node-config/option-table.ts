@@ -7,6 +7,7 @@ import type { Endpoint } from '../model/endpoint.ts';
 import type { HandlerSpec } from '../events/handler-spec.ts';
 import type { NodeId } from '../model/ids.ts';
 import type { NodeKind } from '../model/node-state.ts';
+import { NODE_WEIGHT_MAX, NODE_WEIGHT_MIN } from '../model/shard-settings.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { IpNetwork } from '../wire/memberlist/network.ts';
 import { type CoalescingValues, coalescingOptions } from './coalescing.ts';
@@ -17,6 +18,7 @@ import {
   advertisedEndpoint,
   bindEndpoint,
   choice,
+  decimal,
   duration,
   gossipKey,
   handlerSpecs,
@@ -48,6 +50,7 @@ export interface OptionValues extends GossipTuningValues, CoalescingValues, Timi
   readonly voters: number;
   readonly shards: number;
   readonly noShards: boolean;
+  readonly shardWeight: number;
   readonly dataDir: string | undefined;
   readonly inMemory: boolean;
   readonly livenessInterval: number;
@@ -226,10 +229,17 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
   }),
   shards: described(whole(1, 65_535).default(10_000), {
     group: 'Shards',
-    text: 'into how many shards the work is parted; the founder decides, for ever',
+    text: 'into how many shards the work is parted; the founder decides; `funkctl shards resize` changes it',
     expected: 'a whole number from 1 to 65535',
     valueName: 'count',
     fallback: '10000',
+  }),
+  shardWeight: described(decimal(NODE_WEIGHT_MIN, NODE_WEIGHT_MAX).default(1), {
+    group: 'Shards',
+    text: 'the share of this node beside the others; `funkctl shards set --weight` goes before it',
+    expected: `a number from ${NODE_WEIGHT_MIN} to ${NODE_WEIGHT_MAX}`,
+    valueName: 'number',
+    fallback: '1',
   }),
   noShards: described(toggle().default(false), {
     ...SWITCH,

@@ -26,6 +26,18 @@ export function whole(low: number, high: number): z.ZodType<number> {
     .pipe(z.number().int().min(low).max(high)) as z.ZodType<number>;
 }
 
+export function decimal(low: number, high: number): z.ZodType<number> {
+  return z
+    .union([
+      z.number(),
+      z
+        .string()
+        .regex(/^\d+(?:\.\d+)?$/)
+        .transform(Number),
+    ])
+    .pipe(z.number().min(low).max(high)) as z.ZodType<number>;
+}
+
 export function word(pattern: RegExp): z.ZodType<string> {
   return z.union([z.string(), z.number().transform(String)]).pipe(z.string().regex(pattern)) as z.ZodType<string>;
 }

@@ -11,6 +11,8 @@ import type { NodeStats, PeerStats, StorageStats } from '../model/node-stats.ts'
 import type { NodeView } from '../model/node-view.ts';
 import type { RoutingReport } from '../model/routing-report.ts';
 import type { Ownership, ShardState } from '../model/shard-map.ts';
+import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../model/shard-plan.ts';
+import type { ShardSettings } from '../model/shard-settings.ts';
 import {
   AlreadyMemberError,
   JoinFailedError,
@@ -140,6 +142,18 @@ export class LocalNodeHandle implements NodeHandle {
       });
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+
+  async planShards(question: ShardWhatIf, options?: CallOptions): Promise<ShardPlanReport> {
+    const outcome = await this.#request({ kind: 'planShards', question }, undefined, options);
+    assert(outcome.kind === 'shardPlan', 'who asks for a plan is given one');
+    return outcome.report;
+  }
+
+  async configureShards(change: ShardSettingsChange, options?: CallOptions): Promise<ShardSettings> {
+    const outcome = await this.#request({ kind: 'configureShards', change }, undefined, options);
+    assert(outcome.kind === 'shardSettings', 'who changes settings is shown them');
+    return outcome.settings;
   }
 
   async backup(options?: CallOptions): Promise<Backup> {

@@ -8,6 +8,8 @@ import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { RoutingReport } from '../model/routing-report.ts';
 import type { Ownership, ShardState } from '../model/shard-map.ts';
+import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../model/shard-plan.ts';
+import type { ShardSettings } from '../model/shard-settings.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { KvDone } from './kv-errors.ts';
 
@@ -59,6 +61,10 @@ export interface NodeHandle {
    * the answer: they are the state's own.
    */
   kv(request: KvRequest, options?: CallOptions): Promise<KvDone>;
+  /** What the leader would plan if; nothing changes. Leader only. Rejects with {@link RefusedError} when it cannot be: it says why. */
+  planShards(question: ShardWhatIf, options?: CallOptions): Promise<ShardPlanReport>;
+  /** Agrees on other settings of the spread of shards, and resolves with all of them. Leader only. Same refusals: nothing changed. */
+  configureShards(change: ShardSettingsChange, options?: CallOptions): Promise<ShardSettings>;
   /** What the cluster has agreed on, as this node has it. Rejects with {@link RefusedError} while it has nothing. */
   backup(options?: CallOptions): Promise<Backup>;
   /** An acknowledgement of a shard map that came by clusterfunk's RPC. */

@@ -199,6 +199,10 @@ async function perform(handle: NodeHandle, call: HandleCall, options: CallOption
       return await handle.kv(call.request, options);
     case 'backup':
       return await handle.backup(options);
+    case 'planShards':
+      return await handle.planShards(call.question, options);
+    case 'configureShards':
+      return await handle.configureShards(call.change, options);
     case 'setTags':
       await handle.setTags(call.tags, options);
       return undefined;

@@ -8,6 +8,8 @@ import type { NodeEvent } from '../model/node-event.ts';
 import type { NodeStats } from '../model/node-stats.ts';
 import type { RoutingReport } from '../model/routing-report.ts';
 import type { ShardState } from '../model/shard-map.ts';
+import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../model/shard-plan.ts';
+import type { ShardSettings } from '../model/shard-settings.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { KvDone } from './kv-errors.ts';
 import type { Discovered } from './node-handle.ts';
@@ -40,10 +42,12 @@ export type HandleCall =
   | { readonly name: 'gossip'; readonly request: GossipRequest }
   | { readonly name: 'kv'; readonly request: KvRequest }
   | { readonly name: 'addNode' | 'removeNode'; readonly node: NodeId }
+  | { readonly name: 'planShards'; readonly question: ShardWhatIf }
+  | { readonly name: 'configureShards'; readonly change: ShardSettingsChange }
   | { readonly name: 'stepDown' | 'drain' | 'backup' };
 
-/** Of `join`, `gossip`, `kv`, `backup`; undefined of all others. */
-export type CallValue = number | GossipOutcome | KvDone | Backup | undefined;
+/** Of `join`, `gossip`, `kv`, `backup`, `planShards`, `configureShards`; undefined of all others. */
+export type CallValue = number | GossipOutcome | KvDone | Backup | ShardPlanReport | ShardSettings | undefined;
 
 export type ToThread =
   | { readonly kind: 'call'; readonly id: number; readonly call: HandleCall }

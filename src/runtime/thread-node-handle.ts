@@ -10,6 +10,8 @@ import type { NodeStats } from '../model/node-stats.ts';
 import type { NodeView } from '../model/node-view.ts';
 import type { RoutingReport } from '../model/routing-report.ts';
 import type { Ownership, ShardState } from '../model/shard-map.ts';
+import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../model/shard-plan.ts';
+import type { ShardSettings } from '../model/shard-settings.ts';
 import { OutcomeUnknownError, StoppedError } from './handle-errors.ts';
 import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
 import type { KvDone } from './kv-errors.ts';
@@ -136,6 +138,14 @@ export class ThreadNodeHandle implements NodeHandle {
 
   async kv(request: KvRequest, options?: CallOptions): Promise<KvDone> {
     return (await this.#call({ name: 'kv', request: compactedKv(request) }, options)) as KvDone;
+  }
+
+  async planShards(question: ShardWhatIf, options?: CallOptions): Promise<ShardPlanReport> {
+    return (await this.#call({ name: 'planShards', question }, options)) as ShardPlanReport;
+  }
+
+  async configureShards(change: ShardSettingsChange, options?: CallOptions): Promise<ShardSettings> {
+    return (await this.#call({ name: 'configureShards', change }, options)) as ShardSettings;
   }
 
   async backup(options?: CallOptions): Promise<Backup> {

@@ -6,15 +6,21 @@
  *   waiting -> proposing: a loser is overdue (O-20), or the plan of a predecessor no longer fits (O-21)
  */
 import { assert } from '../base/assert.ts';
-import type { LogIndex, NodeId, Term } from '../model/ids.ts';
+import type { Boot, LogIndex, NodeId, Term } from '../model/ids.ts';
 import type { ShardingStats } from '../model/node-stats.ts';
-import type { Owner } from '../model/shard-map.ts';
+import { type Owner, sharedShards, slotCount } from '../model/shard-map.ts';
+import type { ShardPlanReport, ShardWhatIf } from '../model/shard-plan.ts';
+import type { ShardSettings } from '../model/shard-settings.ts';
 import type { ShardingConfig } from './config.ts';
-import { countLoads, type Plan, planShards } from './distribution.ts';
+import { countLoads, type Plan, type PlanRequest, planShards } from './distribution.ts';
 import type { Fate, Grants, Roster } from './grants.ts';
 import { type MapState, placeOf } from './map-state.ts';
-import type { ShardCommand, ShardingEffect } from './messages.ts';
+import type { ShardCommand, ShardingEffect, WrittenShardCommand } from './messages.ts';
+import { explainPlan } from './plan-report.ts';
+import { type Numbering, numberingAfter } from './resizing.ts';
 import type { OwnerPair, OwnershipRules } from './rules.ts';
+import type { NodeTraits } from './seats.ts';
+import { changedSettings, type SettingsProblem } from './settings-change.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** A token that lacks no more than a rounding error is whole; its deadline would not lie ahead of now. */
@@ -24,6 +30,8 @@ export interface Leadership {
   readonly term: Term;
   readonly electedAt: number;
 }
+
+type PlannedMap = Numbering & Plan;
 
 /** What the coordinator asks of the leader's own holder. */
 export interface OwnPart {
@@ -39,6 +47,10 @@ export class Coordinator {
   readonly #maps: MapState;
   readonly #grants: Grants;
   readonly #own: OwnPart;
+  readonly #wallMs: ((now: number) => number) | undefined;
+  /** What a plan was last made of; undefined before the first. */
+  #roster: Roster | undefined;
+  #traits: ReadonlyMap<NodeId, NodeTraits> = new Map();
   #readyAt = NEVER;
   #isSettled: boolean;
   /** Appended and not heard of again. */
@@ -62,7 +74,14 @@ export class Coordinator {
   constructor(
     settings: { readonly config: ShardingConfig; readonly rules: OwnershipRules; readonly stats: ShardingStats },
     leadership: Leadership,
-    parts: { readonly maps: MapState; readonly grants: Grants; readonly own: OwnPart; readonly isSettled: boolean },
+    parts: {
+      readonly maps: MapState;
+      readonly grants: Grants;
+      readonly own: OwnPart;
+      readonly isSettled: boolean;
+      /** Unix milliseconds; maps bear no time without it. */
+      readonly wallMs: ((now: number) => number) | undefined;
+    },
   ) {
     this.#config = settings.config;
     this.#rules = settings.rules;
@@ -72,6 +91,7 @@ export class Coordinator {
     this.#grants = parts.grants;
     this.#own = parts.own;
     this.#isSettled = parts.isSettled;
+    this.#wallMs = parts.wallMs;
     this.#tokens = { left: Math.max(1, settings.config.mapsPerSecond), at: leadership.electedAt };
     this.#findLosers();
   }
@@ -100,6 +120,41 @@ export class Coordinator {
     this.#grants.noteChange();
   }
 
+  /** What the nodes say of themselves. */
+  onTraits(traits: ReadonlyMap<NodeId, NodeTraits>): void {
+    this.#traits = traits;
+    this.#grants.noteChange();
+  }
+
+  /** What would be planned if; or why nobody can tell. Nothing changes. */
+  whatIf({ without, joined, change }: ShardWhatIf, now: number): ShardPlanReport | SettingsProblem {
+    const roster = this.#roster;
+    if (roster === undefined) return { problem: 'the leader has made no plan yet: ask again in a second' };
+    const { active, settings } = this.#maps;
+    const changed = changedSettings(settings, change, active);
+    if ('problem' in changed) return changed;
+    const gone = new Set(without);
+    const known = new Set([...(active?.owners ?? []), ...roster.candidates].map(({ node }) => node));
+    const stranger = without.find((node) => !known.has(node));
+    if (stranger !== undefined) return { problem: `${stranger} has no shards and could be given none` };
+    const owners = active?.owners ?? [];
+    const request = this.#planRequest({ ...roster, settings: changed, now });
+    const isLeft = (owner: number): boolean => !gone.has(owners[owner]?.node ?? ('' as NodeId));
+    const newcomers = joined.filter((node) => !known.has(node)).map((node) => ({ node, boot: 0 as Boot }));
+    const report = explainPlan({
+      active,
+      request: {
+        ...request,
+        candidates: [...roster.candidates.filter(({ node }) => !gone.has(node)), ...newcomers].sort((a, b) =>
+          a.node < b.node ? -1 : 1,
+        ),
+        pinned: new Set([...request.pinned].filter(isLeft)),
+        leaving: new Set([...(request.leaving ?? [])].filter(isLeft)),
+      },
+    });
+    return report ?? { problem: 'there would be nobody to give the shards to' };
+  }
+
   /** A shard command was applied, whoever wrote it. */
   onApplied(command: ShardCommand, now: number): void {
     const appendedAt = this.#inFlight?.kind === command.kind ? this.#inFlight.at : undefined;
@@ -108,7 +163,7 @@ export class Coordinator {
       this.#isInherited = command.term !== this.#leadership.term;
       this.#acksFrom = this.#isInherited ? this.#readyAt : (appendedAt ?? now);
       this.#mustReplace = false;
-    }
+    } else if (command.kind === 'shardConfigure') this.#grants.noteChange();
     this.#findLosers();
   }
 
@@ -124,6 +179,7 @@ export class Coordinator {
       return;
     }
     const roster = this.#grants.roster(this.#maps.active?.owners ?? [], now, effects);
+    this.#roster = roster;
     this.#rosterChangesAt = roster.nextChangeAt;
     this.#wake(roster.nextChangeAt);
     if (!this.#plan(roster, now, effects)) this.#grants.noteChange();
@@ -196,38 +252,71 @@ export class Coordinator {
       return false;
     }
     this.#isFirstPlanMade = true;
-    const plan = this.#makePlan(roster);
+    const plan = this.#makePlan(roster, now);
     const base = this.#maps.pending ?? active;
-    if (plan === undefined || (base !== undefined && isSamePlan(plan, base) && !this.#mustReplace)) return true;
+    if (plan === undefined || (base !== undefined && isSameMap(plan, base) && !this.#mustReplace)) return true;
     const isUrgent = this.#mustReplace || roster.fates.some((fate) => fate === 'gone' || fate === 'leaving');
     if (!isUrgent && active !== undefined && !this.#takeToken(now)) return false;
     this.#checkLosers(plan, roster.fates);
     this.#lastPlanAt = now;
-    const { owners, ownerOf } = plan;
-    const shardCount = ownerOf.length;
     this.#stats.proposals += 1;
-    const command = { kind: 'shardPropose', term: this.#leadership.term, shardCount, owners, ownerOf } as const;
-    this.#append(command, now, effects);
+    const atMs = this.#wallMs === undefined ? {} : { atMs: Math.floor(this.#wallMs(now)) };
+    const { shardCount, nextShardCount, owners, ownerOf, standbys } = plan;
+    const columns = { owners, ownerOf, ...(standbys !== undefined && { standbys }) };
+    const numbering = { shardCount, ...(nextShardCount !== undefined && { nextShardCount }) };
+    const { term } = this.#leadership;
+    this.#append({ kind: 'shardPropose', term, ...atMs, ...numbering, ...columns }, now, effects);
     return true;
   }
 
-  #makePlan(roster: Roster): Plan | undefined {
-    const { active, pending, lastWorkerId } = this.#maps;
+  #makePlan(roster: Roster, now: number): PlannedMap | undefined {
+    const { active, settings } = this.#maps;
     if (roster.candidates.length === 0) return active;
+    const request = this.#planRequest({ ...roster, settings, now });
+    // With everybody excluded, all stays as it is.
+    const plan = planShards(request) ?? active;
+    if (plan === undefined) return undefined;
+    const { shardCount, nextShardCount } = request;
+    return { shardCount, ...(nextShardCount !== undefined && { nextShardCount }), ...plan };
+  }
+
+  #planRequest({ fates, candidates, settings, now }: Roster & { settings: ShardSettings; now: number }): PlanRequest {
+    const { active, pending, lastWorkerId } = this.#maps;
     if (active !== undefined && this.#loads?.version !== active.version) {
       this.#loads = { version: active.version, counts: countLoads(active.ownerOf, active.owners.length) };
     }
     const pinned = new Set<number>();
-    for (const [i, fate] of roster.fates.entries()) if (fate === 'pinned') pinned.add(i);
-    return planShards({
-      shardCount: active?.shardCount ?? pending?.shardCount ?? this.#config.shardCount,
+    const leaving = new Set<number>();
+    for (const [i, fate] of fates.entries()) {
+      if (fate === 'pinned') pinned.add(i);
+      if (fate === 'leaving') leaving.add(i);
+    }
+    const atMs = this.#wallMs?.(now) ?? 0;
+    return {
+      ...this.#numbering(settings, pinned.size > 0),
       previous: active,
       ...(this.#loads === undefined ? {} : { loads: this.#loads.counts }),
       pinned,
-      candidates: roster.candidates,
+      leaving,
+      candidates,
+      traits: this.#traits,
+      settings,
       promised: pending?.owners ?? [],
       lastWorkerId,
-    });
+      isResting: (workerId) => this.#maps.isResting(workerId, atMs),
+    };
+  }
+
+  /** A number of shards ends for all at once, so nobody may have to be waited for (O-18). */
+  #numbering(settings: ShardSettings, isSomebodySilent: boolean): Numbering {
+    const { active, pending } = this.#maps;
+    if (active === undefined) return { shardCount: pending?.shardCount ?? this.#config.shardCount };
+    const next = numberingAfter(active, settings);
+    const isEnding = active.nextShardCount !== undefined && next.nextShardCount === undefined;
+    const { shardCount, nextShardCount } = active;
+    return isEnding && isSomebodySilent
+      ? { shardCount, ...(nextShardCount !== undefined && { nextShardCount }) }
+      : next;
   }
 
   /**
@@ -268,7 +357,7 @@ export class Coordinator {
   }
 
   /** SO-10, O-18. */
-  #checkLosers(plan: Plan, fates: readonly Fate[]): void {
+  #checkLosers(plan: PlannedMap, fates: readonly Fate[]): void {
     for (const loser of this.#losersOf(plan)) {
       const fate = fates[placeOf(this.#maps.active?.owners ?? [], loser)];
       assert(
@@ -283,19 +372,26 @@ export class Coordinator {
   }
 
   /** Owners of the active map from whom `next` takes a shard. */
-  #losersOf(next: Plan): Owner[] {
+  #losersOf(next: PlannedMap): Owner[] {
     const active = this.#maps.active;
     if (active === undefined) return [];
     const stays = active.owners.map((owner) => placeOf(next.owners, owner));
     const loses = new Set<number>();
-    for (let shard = 0; shard < active.shardCount; shard++) {
-      const owner = active.ownerOf[shard] as number;
-      if (stays[owner] !== next.ownerOf[shard]) loses.add(owner);
+    const isKept = new Uint8Array(slotCount(active));
+    for (const { count, before, after } of sharedShards(active, next)) {
+      isKept.fill(1, before, before + count);
+      for (let i = 0; i < count; i++) {
+        const owner = active.ownerOf[before + i] as number;
+        if (stays[owner] !== next.ownerOf[after + i]) loses.add(owner);
+      }
     }
+    // A number of shards that ends takes its shards from everybody.
+    for (let slot = isKept.indexOf(0); slot >= 0; slot = isKept.indexOf(0, slot + 1))
+      loses.add(active.ownerOf[slot] as number);
     return active.owners.filter((_, i) => loses.has(i));
   }
 
-  #append(command: ShardCommand, now: number, effects: ShardingEffect[]): void {
+  #append(command: WrittenShardCommand, now: number, effects: ShardingEffect[]): void {
     assert(this.#inFlight === undefined && this.#isSettled, 'O-22: at most one map entry is on its way');
     this.#inFlight = { kind: command.kind, at: now };
     this.#wake(now + this.#config.appendRetryMs);
@@ -307,14 +403,20 @@ export class Coordinator {
   }
 }
 
-function isSamePlan(plan: Plan, other: Plan): boolean {
-  if (plan.owners.length !== other.owners.length || plan.ownerOf.length !== other.ownerOf.length) return false;
+function isSameMap(plan: PlannedMap, other: PlannedMap): boolean {
+  if (plan.shardCount !== other.shardCount || plan.nextShardCount !== other.nextShardCount) return false;
+  if (plan.owners.length !== other.owners.length) return false;
   for (const [i, owner] of plan.owners.entries()) {
     const twin = other.owners[i];
     if (twin?.node !== owner.node || twin.boot !== owner.boot) return false;
   }
-  for (let shard = 0; shard < plan.ownerOf.length; shard++) {
-    if (plan.ownerOf[shard] !== other.ownerOf[shard]) return false;
-  }
+  const [standbys, others] = [plan.standbys ?? [], other.standbys ?? []];
+  if (standbys.length !== others.length || !isSameColumn(plan.ownerOf, other.ownerOf)) return false;
+  return standbys.every((column, rank) => isSameColumn(column, others[rank] as Uint16Array));
+}
+
+function isSameColumn(column: Uint16Array, other: Uint16Array): boolean {
+  if (column.length !== other.length) return false;
+  for (let i = 0; i < column.length; i++) if (column[i] !== other[i]) return false;
   return true;
 }

@@ -1,53 +1,88 @@
 /**
  * The planner: from the map there is and the processes there are to the next map. Pure. It moves no more shards than balance asks for,
- * leaves the loads of all who may be given something within one of each other, and gives the same answer to the same question.
+ * leaves the loads of all who may be given something within one shard of their share, and gives the same answer to the same question.
+ *
+ *   seats.ts  who sits at the table      quotas.ts  how much each one gets      worker-ids.ts  who bears which worker id
+ *   even-spread.ts  shards that are alike and may be anywhere      weighted-spread.ts  all others      standbys.ts  where copies are
+ *
+ * docs/ownership.md section 10 says what a plan holds to.
  */
 import { assert } from '../base/assert.ts';
-import type { Owner } from '../model/shard-map.ts';
-import { WORKER_ID_MAX, WORKER_ID_MIN } from '../wire/sharding/owner-table.ts';
-import { placeOf } from './map-state.ts';
+import type { NodeId } from '../model/ids.ts';
+import { NO_STANDBY, type Owner } from '../model/shard-map.ts';
+import { DEFAULT_SHARD_SETTINGS, type ShardRule, type ShardSettings } from '../model/shard-settings.ts';
+import { spreadEvenly } from './even-spread.ts';
+import { quotasOf, sharesOf } from './quotas.ts';
 import type { OwnerPair } from './rules.ts';
+import { NO_TRAITS, type NodeTraits, type Seat, seatOfOwners, seatOwners } from './seats.ts';
+import { placeStandbys } from './standbys.ts';
+import { spreadByWeight } from './weighted-spread.ts';
+import { nameSeats } from './worker-ids.ts';
 
 export interface PlanRequest {
   readonly shardCount: number;
+  /** While the number of shards changes. */
+  readonly nextShardCount?: number;
   /** The active map; undefined before the first. */
-  readonly previous: { readonly owners: readonly Owner[]; readonly ownerOf: Uint16Array } | undefined;
-  /** Shards per previous owner, when somebody has counted them already. */
+  readonly previous: PreviousMap | undefined;
+  /** Shards per previous owner, when somebody has counted them already and the number of shards does not change. */
   readonly loads?: Uint32Array;
   /** Previous owners that keep exactly what they have (O-18), by index. No candidate bears the node id of one. */
   readonly pinned: ReadonlySet<number>;
+  /** Previous owners that are to give all they have and still serve it, by index. */
+  readonly leaving?: ReadonlySet<number>;
   /** Who may be given shards; sorted by node id, each node once. A restarted one inherits the shards of its older boot. */
   readonly candidates: readonly OwnerPair[];
+  /** What the nodes say of themselves. */
+  readonly traits?: ReadonlyMap<NodeId, NodeTraits>;
+  readonly settings?: ShardSettings;
   /** Owners of a pending map: a candidate that was promised a worker id there gets that one. */
   readonly promised: readonly Owner[];
   readonly lastWorkerId: number;
+  /** Whether a worker id may not be handed out yet. */
+  readonly isResting?: (workerId: number) => boolean;
+}
+
+export interface PreviousMap {
+  readonly owners: readonly Owner[];
+  readonly ownerOf: Uint16Array;
+  /** Of the older numbering; the length of `ownerOf` unless given. */
+  readonly shardCount?: number;
+  readonly standbys?: readonly Uint16Array[];
 }
 
 export interface Plan {
   readonly owners: readonly Owner[];
   readonly ownerOf: Uint16Array;
+  /** Absent when none are wanted. */
+  readonly standbys?: readonly Uint16Array[];
 }
 
-/** Owners of one map; far more than one group of voters can serve, and enough worker ids remain to keep old ones unused. */
-export const PLAN_OWNERS_MAX = 5_000;
-
-/** Stands for no seat; seats are far below it, and the highest bit tells the two apart. */
-const NOWHERE = 0xffff;
-const NOWHERE_BIT = 0x8000;
+const EMPTY: PreviousMap = { owners: [], ownerOf: new Uint16Array(0) };
+const NOBODY: ReadonlySet<number> = new Set();
+const NO_NODES: ReadonlyMap<NodeId, NodeTraits> = new Map();
 
 /** The next map; undefined when there is nobody to give anything to. */
 export function planShards(request: PlanRequest): Plan | undefined {
-  const { shardCount, previous } = request;
-  if (request.candidates.length === 0) return undefined;
-  const before = previous ?? { owners: [], ownerOf: new Uint16Array(0) };
-  assert(previous === undefined || before.ownerOf.length === shardCount, 'the number of shards does not change');
-  const loads = request.loads ?? countLoads(before.ownerOf, before.owners.length);
-  const seats = seatOwners(request, before.owners);
-  const quotas = shareOut(seats, loads, shardCount);
-  const ownerOf = previous === undefined ? new Uint16Array(shardCount) : before.ownerOf.slice();
-  const surplus = previous === undefined ? undefined : keepWhatMay(ownerOf, loads, seats, quotas);
-  handOut(ownerOf, seats, loads, quotas, surplus);
-  return { owners: nameOwners(seats, before.owners, request), ownerOf };
+  const { previous = EMPTY, settings = DEFAULT_SHARD_SETTINGS } = request;
+  const { seats, owners: named } = setTheTable(request, previous, settings);
+  if (!seats.some((seat) => seat.kind === 'candidate')) return undefined;
+  const sections = sectionsOf(request, previous);
+  const spreads = sections.map((section) => spreadSection(section, { request, previous, settings, seats }));
+  const ownerOf = spreads.length === 1 ? (spreads[0] as Uint16Array) : concatColumns(spreads);
+  if (settings.moveCap > 0) limitMoves(ownerOf, { sections, seats, previous, cap: settings.moveCap });
+  const isEmptied = settings.moveCap > 0 ? dropEmptied(seats, ownerOf) : undefined;
+  const left = isEmptied === undefined ? seats : seats.filter((_, i) => !isEmptied(i));
+  const owners = isEmptied === undefined ? named : named.filter((_, i) => !isEmptied(i));
+  if (settings.replicas === 0) return { owners, ownerOf };
+  const standbys = placeStandbys({
+    replicas: settings.replicas,
+    seats: left,
+    ownerOf,
+    ...formerCopies({ sections, seats: left, previous }),
+    isForbidden: forbidding(left, settings.avoided, request.shardCount),
+  });
+  return { owners, ownerOf, standbys };
 }
 
 /** Shards per owner. */
@@ -60,158 +95,200 @@ export function countLoads(ownerOf: Uint16Array, ownerCount: number): Uint32Arra
   return loads;
 }
 
-/** One owner of the new map. */
-interface Seat {
-  readonly pair: OwnerPair;
-  /** Index of the owner in the previous map whose shards it goes on with; -1 for none. */
-  readonly from: number;
-  readonly isPinned: boolean;
+/** The shards of one numbering: each is spread for itself, so that none is missed when the other one ends. */
+interface Section {
+  readonly count: number;
+  /** Where it begins in the columns of the new map, and of the one before; -1: that has it not. */
+  readonly base: number;
+  readonly baseBefore: number;
 }
 
-/** Everyone in the new map, sorted by node id. */
-function seatOwners(request: PlanRequest, before: readonly Owner[]): Seat[] {
-  const candidates = request.candidates.slice(0, Math.max(0, PLAN_OWNERS_MAX - request.pinned.size));
-  const seats: Seat[] = [];
-  let from = 0;
-  const seatPinnedBelow = (node: string | undefined): void => {
-    for (; from < before.length && (node === undefined || (before[from] as Owner).node < node); from++) {
-      if (request.pinned.has(from)) seats.push({ pair: before[from] as Owner, from, isPinned: true });
-    }
+function sectionsOf({ shardCount, nextShardCount }: PlanRequest, previous: PreviousMap): Section[] {
+  const older = previous.shardCount ?? previous.ownerOf.length;
+  const baseBefore = (count: number): number => {
+    if (previous.ownerOf.length === 0) return -1;
+    if (count === older) return 0;
+    return count === previous.ownerOf.length - older ? older : -1;
   };
-  for (const pair of candidates) {
-    seatPinnedBelow(pair.node);
-    const isOwner = before[from]?.node === pair.node;
-    assert(!(isOwner && request.pinned.has(from)), 'a node that may be given shards is not pinned');
-    seats.push({ pair, from: isOwner ? from : -1, isPinned: false });
-    if (isOwner) from += 1;
-  }
-  seatPinnedBelow(undefined);
-  return seats;
+  const sections = [{ count: shardCount, base: 0, baseBefore: baseBefore(shardCount) }];
+  if (nextShardCount !== undefined)
+    sections.push({ count: nextShardCount, base: shardCount, baseBefore: baseBefore(nextShardCount) });
+  assert(
+    previous.ownerOf.length === 0 || sections.some((section) => section.baseBefore >= 0),
+    'one numbering of the shards stays from map to map',
+  );
+  return sections;
 }
 
-/**
- * How many shards each seat gets. Pinned ones keep their load; the others share the rest evenly, and the odd ones stay with those that
- * have more than the even share already, so that they need not move.
- */
-function shareOut(seats: readonly Seat[], loads: Uint32Array, shardCount: number): number[] {
-  let rest = shardCount;
-  let takers = 0;
-  for (const seat of seats) {
-    if (seat.isPinned) rest -= loads[seat.from] as number;
-    else takers += 1;
-  }
-  const even = Math.floor(rest / takers);
-  let odd = rest - even * takers;
-  const quotas: number[] = new Array<number>(seats.length).fill(even);
-  for (let i = 0; i < seats.length; i++) {
-    const seat = seats[i] as Seat;
-    const load = seat.from < 0 ? 0 : (loads[seat.from] as number);
-    const isAbove = !seat.isPinned && odd > 0 && load > even;
-    if (isAbove) odd -= 1;
-    quotas[i] = seat.isPinned ? load : even + (isAbove ? 1 : 0);
-  }
-  for (let i = 0; i < seats.length && odd > 0; i++) {
-    if ((seats[i] as Seat).isPinned || (quotas[i] as number) > even) continue;
-    quotas[i] = even + 1;
-    odd -= 1;
-  }
-  return quotas;
-}
-
-/** Turns previous owners into seats where they may stay, and returns the shards that need a new owner, ascending. */
-function keepWhatMay(
-  ownerOf: Uint16Array,
-  loads: Uint32Array,
-  seats: readonly Seat[],
-  quotas: readonly number[],
-): number[] {
-  const seatOf: number[] = new Array<number>(loads.length).fill(NOWHERE);
-  const excess: number[] = [...loads];
-  for (let i = 0; i < seats.length; i++) {
-    const from = (seats[i] as Seat).from;
-    if (from < 0) continue;
-    seatOf[from] = i;
-    excess[from] = Math.max(0, (loads[from] as number) - (quotas[i] as number));
-  }
-  // While an owner has more than its quota it stays nowhere: one look tells what becomes of a shard.
-  const staysAt = Uint16Array.from(seatOf);
-  for (let from = 0; from < excess.length; from++) if ((excess[from] as number) > 0) staysAt[from] = NOWHERE;
-  return sortShards(ownerOf, { staysAt, seatOf, excess });
-}
-
-/**
- * The one pass over all shards. Maps are large and mostly stay as they are, so it works in place, and on two shards at a time as long
- * as both stay; which of them is the lower half of a number of 32 bits does not matter for that (bench/shards.ts).
- */
-function sortShards(
-  ownerOf: Uint16Array,
-  tables: { readonly staysAt: Uint16Array; readonly seatOf: readonly number[]; readonly excess: number[] },
-): number[] {
-  const { staysAt, seatOf, excess } = tables;
-  const surplus: number[] = [];
-  const count = ownerOf.length;
-  const pairCount = count >> 1;
-  const pairs = new Uint32Array(ownerOf.buffer, ownerOf.byteOffset, pairCount);
-  for (let i = 0; i <= pairCount; i++) {
-    if (i < pairCount) {
-      const both = pairs[i] as number;
-      const low = staysAt[both & 0xffff] as number;
-      const high = staysAt[both >>> 16] as number;
-      if (((low | high) & NOWHERE_BIT) === 0) {
-        pairs[i] = low | (high << 16);
-        continue;
-      }
-    }
-    for (let shard = 2 * i; shard < 2 * i + 2 && shard < count; shard++) {
-      const from = ownerOf[shard] as number;
-      const seat = staysAt[from] as number;
-      ownerOf[shard] = seat;
-      if (seat !== NOWHERE) continue;
-      surplus.push(shard);
-      const left = (excess[from] as number) - 1;
-      excess[from] = left;
-      if (left === 0) staysAt[from] = seatOf[from] as number;
+/** Everyone at the table, each with its worker id. */
+function setTheTable(
+  request: PlanRequest,
+  previous: PreviousMap,
+  settings: ShardSettings,
+): { readonly seats: Seat[]; readonly owners: Owner[] } {
+  const { promised, lastWorkerId: last, isResting } = request;
+  const excluded = new Set(settings.excluded);
+  const candidates = excluded.size === 0 ? request.candidates : request.candidates.filter((c) => !excluded.has(c.node));
+  const kept = new Map<number, 'pinned' | 'leaving'>();
+  for (const owner of request.pinned) kept.set(owner, 'pinned');
+  if (settings.moveCap > 0) {
+    for (const owner of request.leaving ?? NOBODY) kept.set(owner, 'leaving');
+    for (const { node, boot } of excluded.size === 0 ? [] : request.candidates) {
+      const owner = previous.owners.findIndex((other) => other.node === node && other.boot === boot);
+      if (excluded.has(node) && owner >= 0) kept.set(owner, 'leaving');
     }
   }
-  return surplus;
+  const traits = weighed(request.traits ?? NO_NODES, settings);
+  const seats = seatOwners({ candidates, kept, traits }, previous.owners);
+  return nameSeats(seats, { before: previous.owners, promised, last, isResting });
 }
 
-/** Gives the shards without an owner to the seats below their quota. Without `surplus` that is all shards. */
-function handOut(
-  ownerOf: Uint16Array,
+/** What is agreed on goes before what a node says itself. */
+function weighed(traits: ReadonlyMap<NodeId, NodeTraits>, { nodeWeights }: ShardSettings): typeof traits {
+  if (nodeWeights.size === 0) return traits;
+  const all = new Map(traits);
+  for (const [node, weight] of nodeWeights) all.set(node, { ...(all.get(node) ?? NO_TRAITS), weight });
+  return all;
+}
+
+interface SpreadContext {
+  readonly request: PlanRequest;
+  readonly previous: PreviousMap;
+  readonly settings: ShardSettings;
+  readonly seats: readonly Seat[];
+}
+
+function spreadSection(section: Section, context: SpreadContext): Uint16Array {
+  const { settings, request } = context;
+  // Costs and rules name shards of the older numbering.
+  const hasRules = settings.shardCosts.length + settings.pins.length + settings.avoided.length > 0;
+  const isRuled = hasRules && section.base === 0 && section.count === request.shardCount;
+  return isRuled ? spreadRuled(section, context) : spreadPlain(section, context);
+}
+
+function spreadPlain(section: Section, { request, previous, seats }: SpreadContext): Uint16Array {
+  const { count, baseBefore } = section;
+  const isWhole = baseBefore === 0 && previous.ownerOf.length === count;
+  const ownerOf = isWhole ? previous.ownerOf : previous.ownerOf.subarray(baseBefore, baseBefore + count);
+  const standbys = (previous.standbys ?? []).map((column) => column.subarray(baseBefore, baseBefore + count));
+  const ownerCount = baseBefore < 0 ? 0 : previous.owners.length;
+  const loads =
+    isWhole && request.loads !== undefined
+      ? request.loads
+      : countLoads(baseBefore < 0 ? new Uint16Array(0) : ownerOf, ownerCount);
+  const held = seats.map(({ from }) => (from < 0 ? 0 : (loads[from] ?? 0)));
+  const floors = seats.map(({ kind }, i) => (kind === 'pinned' ? (held[i] as number) : 0));
+  const shares = sharesOf({ weights: seats.map((seat) => seat.weight), floors, total: count });
+  const before = baseBefore < 0 ? undefined : { ownerOf, loads, standbys };
+  const wanted = before === undefined || standbys.length === 0 ? undefined : pullOf(seats, before);
+  const quotas = quotasOf({ shares, total: count, held, ...(wanted && { wanted }) });
+  return spreadEvenly({ seats, quotas, shardCount: count, before });
+}
+
+/** Per seat: of how many shards whose owner is gone it is the first standby. */
+function pullOf(
   seats: readonly Seat[],
-  loads: Uint32Array,
-  quotas: readonly number[],
-  surplus: readonly number[] | undefined,
-): void {
+  { ownerOf, loads, standbys }: { ownerOf: Uint16Array; loads: Uint32Array; standbys: readonly Uint16Array[] },
+): Uint32Array {
+  const seatOf = seatOfOwners(seats, loads.length);
+  const pull = new Uint32Array(seats.length);
+  const first = standbys[0] as Uint16Array;
+  for (let shard = 0; shard < ownerOf.length; shard++) {
+    if ((seatOf[ownerOf[shard] as number] as number) >= 0) continue;
+    const seat = seatOf[first[shard] as number] ?? -1;
+    if (seat >= 0) pull[seat] = (pull[seat] as number) + 1;
+  }
+  return pull;
+}
+
+function spreadRuled(section: Section, { previous, settings, seats }: SpreadContext): Uint16Array {
+  const { count, base } = section;
+  const costs = new Uint32Array(count).fill(1);
+  for (const { from, to, cost } of settings.shardCosts) costs.fill(cost, from, Math.min(to + 1, count));
+  const isForbidden = forbidding(seats, settings.avoided, count);
+  const pinnedTo = new Int32Array(count).fill(-1);
+  for (const { from, to, node } of settings.pins) {
+    const seat = seats.findIndex(({ pair, kind }) => pair.node === node && kind === 'candidate');
+    pinnedTo.fill(seat, from, Math.min(to + 1, count));
+  }
+  const { before, standbysOf } = formerCopies({ sections: [{ ...section, base: 0 }], seats, previous });
+  return spreadByWeight({
+    seats,
+    before: Int32Array.from({ length: count }, (_, shard) => before(base + shard)),
+    costs,
+    pinnedTo,
+    isForbidden,
+    standbysOf,
+  });
+}
+
+/** Whether no copy of a shard may be on a seat. */
+function forbidding(
+  seats: readonly Seat[],
+  avoided: readonly ShardRule[],
+  shardCount: number,
+): (slot: number, seat: number) => boolean {
+  if (avoided.length === 0) return () => false;
+  const bySeat = seats.map(({ pair }) => avoided.filter((rule) => rule.node === pair.node));
+  return (slot, seat) => slot < shardCount && (bySeat[seat] ?? []).some((rule) => rule.from <= slot && slot <= rule.to);
+}
+
+/** What the map before says of a shard of the new one, as seats. */
+function formerCopies({ sections, seats, previous }: Omit<MoveLimit, 'cap'>): {
+  readonly before: (slot: number) => number;
+  readonly standbysOf: (slot: number) => readonly number[];
+} {
+  const seatOf = seatOfOwners(seats, previous.owners.length);
+  const slotBefore = (slot: number): number => {
+    const section = sections.find(({ base, count }) => slot >= base && slot < base + count);
+    return section === undefined || section.baseBefore < 0 ? -1 : section.baseBefore + slot - section.base;
+  };
+  return {
+    before: (slot) => seatOf[previous.ownerOf[slotBefore(slot)] ?? NO_STANDBY] ?? -1,
+    standbysOf: (slot) => {
+      const at = slotBefore(slot);
+      const standing = (previous.standbys ?? []).map((column) => seatOf[column[at] ?? NO_STANDBY] ?? -1);
+      return standing.filter((seat) => seat >= 0);
+    },
+  };
+}
+
+interface MoveLimit {
+  readonly sections: readonly Section[];
+  readonly seats: readonly Seat[];
+  readonly previous: PreviousMap;
+  readonly cap: number;
+}
+
+/** Takes back what goes beyond the cap: those shards stay where they are, and the next map goes on. Shards of the dead always move. */
+function limitMoves(ownerOf: Uint16Array, limit: MoveLimit): void {
+  const { before } = formerCopies(limit);
+  let moves = 0;
+  for (let slot = 0; slot < ownerOf.length; slot++) {
+    const seat = before(slot);
+    if (seat < 0 || seat === ownerOf[slot]) continue;
+    moves += 1;
+    if (moves > limit.cap) ownerOf[slot] = seat;
+  }
+}
+
+/** Who was to leave and has nothing left is in the map no more. Changes seat numbers in place; undefined when all stay. */
+function dropEmptied(seats: readonly Seat[], ownerOf: Uint16Array): ((seat: number) => boolean) | undefined {
+  const loads = countLoads(ownerOf, seats.length);
+  const isEmptied = (seat: number): boolean => seats[seat]?.kind === 'leaving' && loads[seat] === 0;
   let next = 0;
-  for (let i = 0; i < seats.length; i++) {
-    const from = (seats[i] as Seat).from;
-    const lacks = (quotas[i] as number) - Math.min(quotas[i] as number, from < 0 ? 0 : (loads[from] as number));
-    const end = next + lacks;
-    if (surplus === undefined) ownerOf.fill(i, next, end);
-    else for (let at = next; at < end; at++) ownerOf[surplus[at] as number] = i;
-    next = end;
-  }
-  assert(next === (surplus?.length ?? ownerOf.length), 'every shard has found an owner');
+  const numbers = seats.map((_, i) => (isEmptied(i) ? NO_STANDBY : next++));
+  if (next === seats.length) return undefined;
+  for (let slot = 0; slot < ownerOf.length; slot++) ownerOf[slot] = numbers[ownerOf[slot] as number] as number;
+  return isEmptied;
 }
 
-/** A process keeps its worker id; new ones get the next, and an old id only when all have been used (clusterfunk's rule). */
-function nameOwners(seats: readonly Seat[], before: readonly Owner[], request: PlanRequest): Owner[] {
-  const owners = seats.map(({ pair, from }) => {
-    const same = before[from];
-    if (same?.boot === pair.boot) return same;
-    return request.promised[placeOf(request.promised, pair)];
-  });
-  if (!owners.includes(undefined)) return owners as Owner[];
-  const taken = new Set([...before, ...owners].map((owner) => owner?.workerId));
-  let last = request.lastWorkerId;
-  return seats.map(({ pair: { node, boot } }, i) => {
-    const named = owners[i];
-    if (named !== undefined) return named;
-    do last = last >= WORKER_ID_MAX ? WORKER_ID_MIN : last + 1;
-    while (taken.has(last));
-    taken.add(last);
-    return { node, boot, workerId: last };
-  });
+function concatColumns(columns: readonly Uint16Array[]): Uint16Array {
+  const all = new Uint16Array(columns.reduce((sum, column) => sum + column.length, 0));
+  let at = 0;
+  for (const column of columns) {
+    all.set(column, at);
+    at += column.length;
+  }
+  return all;
 }

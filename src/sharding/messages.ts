@@ -2,10 +2,13 @@
 import type { Boot, LogIndex, NodeId, ShardId, Term } from '../model/ids.ts';
 import type { FormerOwner, OwnerPair, ReleaseEnd, ShardMap } from '../model/shard-map.ts';
 import type { LeaseMessage, LeaseRefusalReason } from '../wire/sharding/lease.ts';
-import type { ShardCommand } from '../wire/sharding/map-entry.ts';
+import type { ShardCommand, WrittenShardCommand } from '../wire/sharding/map-entry.ts';
+import type { NodeTraits } from './seats.ts';
 
 export type { LeaseMessage, LeaseRefusalReason, LeaseRenew } from '../wire/sharding/lease.ts';
-export type { ShardCommand, ShardCommit } from '../wire/sharding/map-entry.ts';
+export type { ShardCommand, ShardCommit, WrittenShardCommand } from '../wire/sharding/map-entry.ts';
+
+export type { NodeTraits } from './seats.ts';
 
 export type ShardingInput =
   /** The Raft role changed. `ready`: own noop is applied. */
@@ -43,6 +46,8 @@ export type ShardingInput =
   | { readonly kind: 'votersChanged'; readonly nodes: readonly NodeId[] }
   /** Who is around and may come to hold a lease: once all of them do, a first map waits for nobody else. */
   | { readonly kind: 'expected'; readonly nodes: readonly NodeId[] }
+  /** What the nodes say of themselves: all that are known. Counts for the leader, and is told whenever it changes while leading. */
+  | { readonly kind: 'traits'; readonly nodes: ReadonlyMap<NodeId, NodeTraits> }
   /** The application has released what `release` of this version asked for. */
   | { readonly kind: 'released'; readonly version: LogIndex }
   /** The application is ready to serve these, which `start` named under this epoch. Counts with `startsLoading` only. */
@@ -63,7 +68,7 @@ export type ShardingEffect =
   /** To a holder. */
   | { readonly kind: 'sendToHolder'; readonly node: NodeId; readonly message: LeaseMessage }
   /** Leader only: put this in the log. It may be refused; the coordinator asks again by its own deadlines. */
-  | { readonly kind: 'append'; readonly command: ShardCommand }
+  | { readonly kind: 'append'; readonly command: WrittenShardCommand }
   /** New work on these shards has stopped; the application drains and `released{version}` comes back. */
   | {
       readonly kind: 'release';

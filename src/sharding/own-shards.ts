@@ -10,9 +10,17 @@
  */
 import { assert } from '../base/assert.ts';
 import type { LogIndex, ShardId } from '../model/ids.ts';
-import type { FormerOwner, Owner, ServingEdition, ShardMap } from '../model/shard-map.ts';
+import {
+  type FormerOwner,
+  type Owner,
+  type ServingEdition,
+  type ShardMap,
+  sharedShards,
+  slotCount,
+} from '../model/shard-map.ts';
 import type { PendingMap } from './map-state.ts';
 import type { ShardingEffect } from './messages.ts';
+import type { Numbering } from './resizing.ts';
 import type { OwnerPair, OwnershipRules } from './rules.ts';
 
 const NOT_MINE = 0;
@@ -43,6 +51,7 @@ export class OwnShards {
   readonly #startsLoading: boolean;
   #status: Uint8Array = new Uint8Array(0);
   #epochs: Float64Array = new Float64Array(0);
+  #numbering: Numbering = { shardCount: 0 };
   #servingCount = 0;
   #loadingCount = 0;
   #edition: ServingEdition = { shardCount: 0 };
@@ -85,11 +94,12 @@ export class OwnShards {
    */
   follow(maps: MapView, deadline: number, effects: ShardingEffect[]): boolean {
     const { active, pending } = maps;
-    const shardCount = (active ?? pending)?.shardCount ?? 0;
-    if (this.#status.length !== shardCount) this.#resize(shardCount);
-    this.#edition = { shardCount };
+    this.#renumber(active ?? pending ?? { shardCount: 0 });
+    const slots = this.#status.length;
+    const slotInPending = slotsIn(pending, this.#numbering);
+    this.#edition = { shardCount: slots };
     const started: Starting[] = [];
-    const formerOwner = formerOwners(maps.before);
+    const formerOwner = formerOwners(maps.before, slotsIn(maps.before, this.#numbering));
     const toRelease: ShardId[] = [];
     const mine = active === undefined ? -1 : this.#placeIn(active.owners);
     const mineNext = pending === undefined ? -1 : this.#placeIn(pending.owners);
@@ -98,9 +108,10 @@ export class OwnShards {
     let isLost = false;
     this.#servingCount = 0;
     this.#loadingCount = 0;
-    for (let shard = 0; shard < shardCount; shard++) {
+    for (let shard = 0; shard < slots; shard++) {
       const byActive = active !== undefined && active.ownerOf[shard] === mine;
-      const byPending = pending === undefined ? undefined : pending.ownerOf[shard] === mineNext;
+      // A shard that the pending map does not have is taken, as one that it gives to another is.
+      const byPending = pending === undefined ? undefined : pending.ownerOf[slotInPending(shard)] === mineNext;
       const before = this.#status[shard] as number;
       if (this.#rules.mayServe(byActive, byPending)) {
         const epoch = (byActive ? (active.epochs[shard] as number) : 0) as LogIndex;
@@ -120,7 +131,10 @@ export class OwnShards {
     }
     for (const group of started) effects.push({ kind: 'start', ...group });
     const request = { version, deadline };
-    return this.#ask(request, toRelease, pending ?? active, effects) && drainedCount > 0;
+    const next = pending ?? active;
+    const ownerNext = (shard: ShardId): OwnerPair | undefined =>
+      ownerIn(next, pending === undefined ? shard : slotInPending(shard));
+    return this.#ask(request, toRelease, ownerNext, effects) && drainedCount > 0;
   }
 
   /** The application is ready for these. One that was lost meanwhile, or is of another epoch now, is passed over. */
@@ -150,18 +164,19 @@ export class OwnShards {
 
   /** Nothing is served any more, whatever maps come (orderly stop). */
   stop(): void {
-    this.#resize(0);
+    this.#renumber({ shardCount: 0 });
   }
 
   /** Throws unless what is served agrees with the maps. */
   check(maps: MapView): void {
     const { active, pending } = maps;
+    const slotInPending = slotsIn(pending, this.#numbering);
     let count = 0;
     for (let shard = 0; shard < this.#status.length; shard++) {
       if (this.#status[shard] !== SERVING) continue;
       count += 1;
       const owner = active?.owners[active.ownerOf[shard] as number];
-      const next = pending?.owners[pending.ownerOf[shard] as number];
+      const next = pending?.owners[pending.ownerOf[slotInPending(shard)] as number];
       assert(owner !== undefined && this.#isSelf(owner), 'O-1: what is served is named by the active map');
       assert(
         pending === undefined || (next !== undefined && this.#isSelf(next)),
@@ -176,7 +191,7 @@ export class OwnShards {
   #ask(
     request: { readonly version: LogIndex; readonly deadline: number },
     shards: readonly ShardId[],
-    next: Pick<PendingMap, 'owners' | 'ownerOf'> | undefined,
+    ownerNext: (shard: ShardId) => OwnerPair | undefined,
     effects: ShardingEffect[],
   ): boolean {
     if (shards.length === 0) {
@@ -186,7 +201,7 @@ export class OwnShards {
     if (this.#releasing?.version === request.version) return false;
     this.#releasing = request;
     const epochs = shards.map((shard) => this.#epochs[shard] as LogIndex);
-    const to = shards.map((shard) => ownerIn(next, shard));
+    const to = shards.map(ownerNext);
     effects.push({ kind: 'release', shards, epochs, to, ...request });
     return false;
   }
@@ -224,12 +239,23 @@ export class OwnShards {
     return true;
   }
 
-  #resize(shardCount: number): void {
-    this.#status = new Uint8Array(shardCount);
-    this.#epochs = new Float64Array(shardCount);
-    this.#servingCount = 0;
-    this.#loadingCount = 0;
-    this.#edition = { shardCount };
+  /** Shards that the new numbering has too keep what they are, wherever they stand in it; the others are of no concern any more. */
+  #renumber(numbering: Numbering): void {
+    const { shardCount, nextShardCount } = numbering;
+    if (shardCount === this.#numbering.shardCount && nextShardCount === this.#numbering.nextShardCount) return;
+    const [status, epochs] = [this.#status, this.#epochs];
+    this.#status = new Uint8Array(slotCount(numbering));
+    this.#epochs = new Float64Array(slotCount(numbering));
+    for (const { count, before, after } of sharedShards(this.#numbering, numbering)) {
+      this.#status.set(status.subarray(before, before + count), after);
+      this.#epochs.set(epochs.subarray(before, before + count), after);
+      // The application is told anew, by the new number: its word would be of the old one.
+      if (before !== after) startAnew(this.#status.subarray(after, after + count));
+    }
+    this.#numbering = { shardCount, ...(nextShardCount !== undefined && { nextShardCount }) };
+    this.#servingCount = countOf(this.#status, SERVING);
+    this.#loadingCount = countOf(this.#status, LOADING);
+    this.#edition = { shardCount: slotCount(numbering) };
   }
 
   #isSelf(owner: OwnerPair): boolean {
@@ -239,6 +265,17 @@ export class OwnShards {
   #placeIn(owners: readonly Owner[]): number {
     return owners.findIndex((owner) => this.#isSelf(owner));
   }
+}
+
+/** Where a shard of the one numbering stands in the columns of a map; -1 when that has it not. */
+function slotsIn(map: Numbering | undefined, numbering: Numbering): (slot: number) => number {
+  if (map === undefined) return () => -1;
+  if (map.shardCount === numbering.shardCount && map.nextShardCount === numbering.nextShardCount) return (slot) => slot;
+  const shared = sharedShards(numbering, map);
+  return (slot) => {
+    const stretch = shared.find(({ before, count }) => slot >= before && slot < before + count);
+    return stretch === undefined ? -1 : stretch.after + slot - stretch.before;
+  };
 }
 
 /** What becomes of a shard that may not be served. `byActive`: the active map still names this process. */
@@ -260,12 +297,16 @@ function afterLoss(before: number, byActive: boolean): number {
 }
 
 /** Who had each shard by that map. One value for many shards: they cross threads, where what is shared goes once. */
-function formerOwners(map: ShardMap | undefined): (shard: ShardId) => FormerOwner | undefined {
+function formerOwners(
+  map: ShardMap | undefined,
+  slotIn: (slot: number) => number,
+): (shard: ShardId) => FormerOwner | undefined {
   const known = new Map<OwnerPair, Map<number, FormerOwner>>();
   return (shard) => {
-    const owner = ownerIn(map, shard);
+    const slot = slotIn(shard);
+    const owner = ownerIn(map, slot);
     if (map === undefined || owner === undefined) return undefined;
-    const epoch = map.epochs[shard] as LogIndex;
+    const epoch = map.epochs[slot] as LogIndex;
     const ofOwner = known.get(owner) ?? new Map<number, FormerOwner>();
     known.set(owner, ofOwner);
     const former = ofOwner.get(epoch) ?? { node: owner.node, boot: owner.boot, epoch };
@@ -274,6 +315,16 @@ function formerOwners(map: ShardMap | undefined): (shard: ShardId) => FormerOwne
   };
 }
 
-function ownerIn(map: Pick<PendingMap, 'owners' | 'ownerOf'> | undefined, shard: ShardId): OwnerPair | undefined {
+function ownerIn(map: Pick<PendingMap, 'owners' | 'ownerOf'> | undefined, shard: number): OwnerPair | undefined {
   return map?.owners[map.ownerOf[shard] as number];
+}
+
+function countOf(status: Uint8Array, wanted: number): number {
+  let count = 0;
+  for (const one of status) if (one === wanted) count += 1;
+  return count;
+}
+
+function startAnew(status: Uint8Array): void {
+  for (let slot = 0; slot < status.length; slot++) if (status[slot] === LOADING) status[slot] = NOT_MINE;
 }

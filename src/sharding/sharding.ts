@@ -12,17 +12,28 @@
 import { assert, unreachable } from '../base/assert.ts';
 import type { Machine, MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
-import type { Boot, LogIndex, NodeId, ShardId } from '../model/ids.ts';
+import type { Boot, LogIndex, NodeId, ShardId, Term } from '../model/ids.ts';
 import type { ShardingStats } from '../model/node-stats.ts';
 import type { ServingEdition, ShardMap } from '../model/shard-map.ts';
+import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../model/shard-plan.ts';
+import type { ShardSettings } from '../model/shard-settings.ts';
 import { leaseTiming, RELEASE_SHARE, type ShardingConfig } from './config.ts';
 import { Coordinator } from './coordinator.ts';
 import { Grants } from './grants.ts';
 import { HolderLease } from './lease.ts';
 import { type MapChange, MapState } from './map-state.ts';
-import type { LeaseMessage, ShardingEffect, ShardingEvent, ShardingInput } from './messages.ts';
+import type {
+  LeaseMessage,
+  NodeTraits,
+  ShardingEffect,
+  ShardingEvent,
+  ShardingInput,
+  WrittenShardCommand,
+} from './messages.ts';
 import { OwnShards } from './own-shards.ts';
 import { OWNERSHIP_RULES, type OwnershipRules } from './rules.ts';
+
+import { changedSettings, type SettingsProblem } from './settings-change.ts';
 
 export { countLoads, type Plan, planShards } from './distribution.ts';
 
@@ -31,9 +42,11 @@ export interface ShardingSelf {
   readonly boot: Boot;
   /** This process holds the lock of its data directory (O-13). */
   readonly dirLocked: boolean;
+  /** Wall clock minus monotonic clock as the process began, milliseconds; the maps of a leader without it bear no time. */
+  readonly wallOffsetMs?: number;
 }
 
-type Leading = { readonly term: number; readonly grants: Grants; readonly coordinator: Coordinator };
+type Leading = { readonly term: Term; readonly grants: Grants; readonly coordinator: Coordinator };
 
 /** Nodes whose liveness is remembered; more than may hold leases are of no use. */
 const CALLED_DEAD_MAX = 5_000;
@@ -54,6 +67,8 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
   #leading: Leading | undefined;
   #voters: ReadonlySet<NodeId> = new Set();
   #expected: readonly NodeId[] = [];
+  #traits: ReadonlyMap<NodeId, NodeTraits> = new Map();
+  #jumpedMs = 0;
   #isSettled = false;
   #leaderUntil: number = Number.NEGATIVE_INFINITY;
   #isTransferring = false;
@@ -117,6 +132,30 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
 
   get stats(): Readonly<ShardingStats> {
     return this.#stats;
+  }
+
+  /** What operators have agreed on. */
+  get settings(): ShardSettings {
+    return this.#maps.settings;
+  }
+
+  /** Leader only: what would be planned if, or why nobody can tell. Nothing changes. */
+  whatIf(question: ShardWhatIf, now: MonotonicMs): ShardPlanReport | SettingsProblem | undefined {
+    return this.#leading?.grants.isReady === true ? this.#leading.coordinator.whatIf(question, now) : undefined;
+  }
+
+  /** Leader only: the entry that changes the settings, for the log; or why it cannot be. */
+  configure(change: ShardSettingsChange): WrittenShardCommand | SettingsProblem | undefined {
+    if (this.#leading?.grants.isReady !== true) return undefined;
+    const { settings, active } = this.#maps;
+    const changed = changedSettings(settings, change, active);
+    if ('problem' in changed) return changed;
+    return {
+      kind: 'shardConfigure',
+      term: this.#leading.term,
+      expects: settings.version,
+      settings: changed,
+    };
   }
 
   /** The replicated part, for a snapshot at the applied index. */
@@ -202,6 +241,9 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
       case 'expected':
         this.#expected = input.nodes;
         return this.#leading?.coordinator.onExpected(input.nodes);
+      case 'traits':
+        this.#traits = input.nodes;
+        return this.#leading?.coordinator.onTraits(input.nodes);
       case 'released':
         if (this.#shards.onReleased(input.version, now)) this.#lease.renewNow(now);
         return;
@@ -210,6 +252,7 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
       case 'confirmed':
         return this.#leading?.grants.confirm(input.node, input.version);
       case 'clockJumped':
+        this.#jumpedMs += input.byMs;
         this.#lease.onJump(input.byMs);
         if (this.#hasLease && this.#lease.until <= now) this.#lease.renewNow(now);
         return;
@@ -253,9 +296,12 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     const active = this.#maps.active;
     if (active !== undefined) grants.onActive(active.version, active.owners);
     const own = { pair: this.#self, releasedVersion: () => this.#shards.releasedVersion };
-    const parts = { maps: this.#maps, grants, own, isSettled: this.#isSettled };
+    const { wallOffsetMs } = this.#self;
+    const wallMs = wallOffsetMs === undefined ? undefined : (now: number) => now + wallOffsetMs + this.#jumpedMs;
+    const parts = { maps: this.#maps, grants, own, isSettled: this.#isSettled, wallMs };
     const coordinator = new Coordinator(settings, { term, electedAt }, parts);
     coordinator.onExpected(this.#expected);
+    coordinator.onTraits(this.#traits);
     return { term, grants, coordinator };
   }
 
@@ -300,7 +346,7 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     now: number,
     effects: ShardingEffect[],
   ): void {
-    if (change === 'ignored') return;
+    if (change === 'ignored' || change === 'configured') return;
     if (!this.#isStopped) {
       const deadline = now + RELEASE_SHARE * this.#config.ackTimeoutMs;
       const maps = { active: this.#maps.active, pending: this.#maps.pending, before };

@@ -33,7 +33,7 @@ export async function watchNode(options: WatchOptions): Promise<void> {
 
 /** Ten thousand numbers a line are for those who ask for them. */
 function withoutShards(change: WatchChange, options: WatchOptions): object {
-  if (change.kind !== 'shardMap' || options.full === true) return change;
-  const { version, committedAt, shardCount, owners } = change.shardMap;
-  return { kind: change.kind, shardMap: { version, committedAt, shardCount, owners } };
+  if (change.kind !== 'shardMap') return change;
+  const { ownerOf, epochs, standbys, packed: _, ...rest } = change.shardMap;
+  return { kind: change.kind, shardMap: options.full === true ? { ...rest, ownerOf, epochs, standbys } : rest };
 }

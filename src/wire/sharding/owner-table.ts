@@ -4,13 +4,17 @@ import type { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DecodeError } from '../../base/errors.ts';
 import { isNodeId } from '../../model/ids.ts';
 import type { Boot } from '../../model/ids.ts';
-import { type Owner, SHARD_COUNT_MAX } from '../../model/shard-map.ts';
+import { NO_STANDBY, type Owner, SHARD_COUNT_MAX, type ShardMap, slotCount } from '../../model/shard-map.ts';
+import { REPLICAS_MAX } from '../../model/shard-settings.ts';
 
 /** Worker ids are clusterfunk's: below 2^14, and 0 and 1 are never handed out. */
 export const WORKER_ID_MIN = 2;
 export const WORKER_ID_MAX = 16_383;
 /** One worker id per owner. */
 export const OWNERS_MAX: number = WORKER_ID_MAX - WORKER_ID_MIN + 1;
+
+/** What a map says, but for when it came about. */
+export type MapColumns = Pick<ShardMap, 'shardCount' | 'nextShardCount' | 'owners' | 'ownerOf' | 'standbys'>;
 
 const NODE_ID_BYTES_MAX = 64;
 /** Append-only numbering of the forms of a column. */
@@ -47,6 +51,47 @@ export function readShardCount(reader: ByteReader): number {
   const count = reader.varint();
   if (count === 0 || count > SHARD_COUNT_MAX) throw new DecodeError(`a shard map of ${count} shards is out of bounds`);
   return count;
+}
+
+/** Everything a map says. */
+export function writeMap(writer: ByteWriter, map: MapColumns): void {
+  const { owners, ownerOf, standbys = [] } = map;
+  writer.varint(map.shardCount).varint(map.nextShardCount ?? 0);
+  writeOwners(writer, owners);
+  writeColumn(writer, ownerOf, owners.length);
+  writer.u8(standbys.length);
+  for (const column of standbys) writeColumn(writer, raised(column), owners.length + 1);
+}
+
+/** What comes out satisfies everything its type promises. */
+export function readMap(reader: ByteReader): MapColumns {
+  const shardCount = readShardCount(reader);
+  const nextShardCount = reader.varint();
+  const slots = slotCount({ shardCount, nextShardCount });
+  if (slots > SHARD_COUNT_MAX || nextShardCount === shardCount)
+    throw new DecodeError(`a change from ${shardCount} to ${nextShardCount} shards is out of bounds`);
+  const owners = readOwners(reader);
+  const ownerOf = readColumn(reader, slots, owners.length);
+  const replicas = reader.u8();
+  if (replicas > REPLICAS_MAX) throw new DecodeError(`${replicas} standbys of each shard are out of bounds`);
+  const standbys: Uint16Array[] = [];
+  for (let rank = 0; rank < replicas; rank++) standbys.push(lowered(readColumn(reader, slots, owners.length + 1)));
+  return {
+    shardCount,
+    ...(nextShardCount > 0 && { nextShardCount }),
+    owners,
+    ownerOf,
+    ...(replicas > 0 && { standbys }),
+  };
+}
+
+/** No standby is 0. */
+function raised(column: Uint16Array): Uint16Array {
+  return column.map((place) => (place === NO_STANDBY ? 0 : place + 1));
+}
+
+function lowered(column: Uint16Array): Uint16Array {
+  return column.map((value) => (value === 0 ? NO_STANDBY : value - 1));
 }
 
 /** Each value is below `bound`. Takes the shortest of: runs, one byte each, two bytes each. */

@@ -3,8 +3,10 @@
 
 export interface GetShardMapRequest {
   'ownersOnly'?: (boolean);
+  'packed'?: (boolean);
 }
 
 export interface GetShardMapRequest__Output {
   'ownersOnly': (boolean);
+  'packed': (boolean);
 }

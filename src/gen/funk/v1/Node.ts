@@ -5,10 +5,14 @@ import type { AddNodeRequest as _funk_v1_AddNodeRequest, AddNodeRequest__Output 
 import type { AddNodeResponse as _funk_v1_AddNodeResponse, AddNodeResponse__Output as _funk_v1_AddNodeResponse__Output } from '../../funk/v1/AddNodeResponse.ts';
 import type { BackupRequest as _funk_v1_BackupRequest, BackupRequest__Output as _funk_v1_BackupRequest__Output } from '../../funk/v1/BackupRequest.ts';
 import type { BackupResponse as _funk_v1_BackupResponse, BackupResponse__Output as _funk_v1_BackupResponse__Output } from '../../funk/v1/BackupResponse.ts';
+import type { ConfigureShardsRequest as _funk_v1_ConfigureShardsRequest, ConfigureShardsRequest__Output as _funk_v1_ConfigureShardsRequest__Output } from '../../funk/v1/ConfigureShardsRequest.ts';
+import type { ConfigureShardsResponse as _funk_v1_ConfigureShardsResponse, ConfigureShardsResponse__Output as _funk_v1_ConfigureShardsResponse__Output } from '../../funk/v1/ConfigureShardsResponse.ts';
 import type { DrainRequest as _funk_v1_DrainRequest, DrainRequest__Output as _funk_v1_DrainRequest__Output } from '../../funk/v1/DrainRequest.ts';
 import type { DrainResponse as _funk_v1_DrainResponse, DrainResponse__Output as _funk_v1_DrainResponse__Output } from '../../funk/v1/DrainResponse.ts';
 import type { ForceLeaveRequest as _funk_v1_ForceLeaveRequest, ForceLeaveRequest__Output as _funk_v1_ForceLeaveRequest__Output } from '../../funk/v1/ForceLeaveRequest.ts';
 import type { ForceLeaveResponse as _funk_v1_ForceLeaveResponse, ForceLeaveResponse__Output as _funk_v1_ForceLeaveResponse__Output } from '../../funk/v1/ForceLeaveResponse.ts';
+import type { GetShardDistributionRequest as _funk_v1_GetShardDistributionRequest, GetShardDistributionRequest__Output as _funk_v1_GetShardDistributionRequest__Output } from '../../funk/v1/GetShardDistributionRequest.ts';
+import type { GetShardDistributionResponse as _funk_v1_GetShardDistributionResponse, GetShardDistributionResponse__Output as _funk_v1_GetShardDistributionResponse__Output } from '../../funk/v1/GetShardDistributionResponse.ts';
 import type { GetShardMapRequest as _funk_v1_GetShardMapRequest, GetShardMapRequest__Output as _funk_v1_GetShardMapRequest__Output } from '../../funk/v1/GetShardMapRequest.ts';
 import type { GetShardMapResponse as _funk_v1_GetShardMapResponse, GetShardMapResponse__Output as _funk_v1_GetShardMapResponse__Output } from '../../funk/v1/GetShardMapResponse.ts';
 import type { GetStatusRequest as _funk_v1_GetStatusRequest, GetStatusRequest__Output as _funk_v1_GetStatusRequest__Output } from '../../funk/v1/GetStatusRequest.ts';
@@ -23,6 +27,8 @@ import type { ManageKeysRequest as _funk_v1_ManageKeysRequest, ManageKeysRequest
 import type { ManageKeysResponse as _funk_v1_ManageKeysResponse, ManageKeysResponse__Output as _funk_v1_ManageKeysResponse__Output } from '../../funk/v1/ManageKeysResponse.ts';
 import type { OwnsRequest as _funk_v1_OwnsRequest, OwnsRequest__Output as _funk_v1_OwnsRequest__Output } from '../../funk/v1/OwnsRequest.ts';
 import type { OwnsResponse as _funk_v1_OwnsResponse, OwnsResponse__Output as _funk_v1_OwnsResponse__Output } from '../../funk/v1/OwnsResponse.ts';
+import type { PlanShardsRequest as _funk_v1_PlanShardsRequest, PlanShardsRequest__Output as _funk_v1_PlanShardsRequest__Output } from '../../funk/v1/PlanShardsRequest.ts';
+import type { PlanShardsResponse as _funk_v1_PlanShardsResponse, PlanShardsResponse__Output as _funk_v1_PlanShardsResponse__Output } from '../../funk/v1/PlanShardsResponse.ts';
 import type { QueryRequest as _funk_v1_QueryRequest, QueryRequest__Output as _funk_v1_QueryRequest__Output } from '../../funk/v1/QueryRequest.ts';
 import type { QueryResponse as _funk_v1_QueryResponse, QueryResponse__Output as _funk_v1_QueryResponse__Output } from '../../funk/v1/QueryResponse.ts';
 import type { RemoveNodeRequest as _funk_v1_RemoveNodeRequest, RemoveNodeRequest__Output as _funk_v1_RemoveNodeRequest__Output } from '../../funk/v1/RemoveNodeRequest.ts';
@@ -39,8 +45,10 @@ import type { WatchResponse as _funk_v1_WatchResponse, WatchResponse__Output as 
 export interface NodeDefinition {
   AddNode: MethodDefinition<_funk_v1_AddNodeRequest, _funk_v1_AddNodeResponse, _funk_v1_AddNodeRequest__Output, _funk_v1_AddNodeResponse__Output>
   Backup: MethodDefinition<_funk_v1_BackupRequest, _funk_v1_BackupResponse, _funk_v1_BackupRequest__Output, _funk_v1_BackupResponse__Output>
+  ConfigureShards: MethodDefinition<_funk_v1_ConfigureShardsRequest, _funk_v1_ConfigureShardsResponse, _funk_v1_ConfigureShardsRequest__Output, _funk_v1_ConfigureShardsResponse__Output>
   Drain: MethodDefinition<_funk_v1_DrainRequest, _funk_v1_DrainResponse, _funk_v1_DrainRequest__Output, _funk_v1_DrainResponse__Output>
   ForceLeave: MethodDefinition<_funk_v1_ForceLeaveRequest, _funk_v1_ForceLeaveResponse, _funk_v1_ForceLeaveRequest__Output, _funk_v1_ForceLeaveResponse__Output>
+  GetShardDistribution: MethodDefinition<_funk_v1_GetShardDistributionRequest, _funk_v1_GetShardDistributionResponse, _funk_v1_GetShardDistributionRequest__Output, _funk_v1_GetShardDistributionResponse__Output>
   GetShardMap: MethodDefinition<_funk_v1_GetShardMapRequest, _funk_v1_GetShardMapResponse, _funk_v1_GetShardMapRequest__Output, _funk_v1_GetShardMapResponse__Output>
   GetStatus: MethodDefinition<_funk_v1_GetStatusRequest, _funk_v1_GetStatusResponse, _funk_v1_GetStatusRequest__Output, _funk_v1_GetStatusResponse__Output>
   Join: MethodDefinition<_funk_v1_JoinRequest, _funk_v1_JoinResponse, _funk_v1_JoinRequest__Output, _funk_v1_JoinResponse__Output>
@@ -48,6 +56,7 @@ export interface NodeDefinition {
   ListMembers: MethodDefinition<_funk_v1_ListMembersRequest, _funk_v1_ListMembersResponse, _funk_v1_ListMembersRequest__Output, _funk_v1_ListMembersResponse__Output>
   ManageKeys: MethodDefinition<_funk_v1_ManageKeysRequest, _funk_v1_ManageKeysResponse, _funk_v1_ManageKeysRequest__Output, _funk_v1_ManageKeysResponse__Output>
   Owns: MethodDefinition<_funk_v1_OwnsRequest, _funk_v1_OwnsResponse, _funk_v1_OwnsRequest__Output, _funk_v1_OwnsResponse__Output>
+  PlanShards: MethodDefinition<_funk_v1_PlanShardsRequest, _funk_v1_PlanShardsResponse, _funk_v1_PlanShardsRequest__Output, _funk_v1_PlanShardsResponse__Output>
   Query: MethodDefinition<_funk_v1_QueryRequest, _funk_v1_QueryResponse, _funk_v1_QueryRequest__Output, _funk_v1_QueryResponse__Output>
   RemoveNode: MethodDefinition<_funk_v1_RemoveNodeRequest, _funk_v1_RemoveNodeResponse, _funk_v1_RemoveNodeRequest__Output, _funk_v1_RemoveNodeResponse__Output>
   RoundTrip: MethodDefinition<_funk_v1_RoundTripRequest, _funk_v1_RoundTripResponse, _funk_v1_RoundTripRequest__Output, _funk_v1_RoundTripResponse__Output>

@@ -1,6 +1,7 @@
 // Original file: proto/funk/v1/node.proto
 
 import type { ShardOwner as _funk_v1_ShardOwner, ShardOwner__Output as _funk_v1_ShardOwner__Output } from '../../funk/v1/ShardOwner.ts';
+import type { ShardStandbys as _funk_v1_ShardStandbys, ShardStandbys__Output as _funk_v1_ShardStandbys__Output } from '../../funk/v1/ShardStandbys.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface ShardMap {
@@ -10,6 +11,9 @@ export interface ShardMap {
   'owners'?: (_funk_v1_ShardOwner)[];
   'ownerOf'?: (number)[];
   'epochs'?: (number | string | Long)[];
+  'nextShardCount'?: (number);
+  'standbys'?: (_funk_v1_ShardStandbys)[];
+  'packed'?: (Buffer | Uint8Array | string);
 }
 
 export interface ShardMap__Output {
@@ -19,4 +23,7 @@ export interface ShardMap__Output {
   'owners': (_funk_v1_ShardOwner__Output)[];
   'ownerOf': (number)[];
   'epochs': (number)[];
+  'nextShardCount': (number);
+  'standbys': (_funk_v1_ShardStandbys__Output)[];
+  'packed': (Buffer);
 }

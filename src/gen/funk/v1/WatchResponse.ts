@@ -6,6 +6,8 @@ import type { Member as _funk_v1_Member, Member__Output as _funk_v1_Member__Outp
 import type { ShardMap as _funk_v1_ShardMap, ShardMap__Output as _funk_v1_ShardMap__Output } from '../../funk/v1/ShardMap.ts';
 import type { Notice as _funk_v1_Notice, Notice__Output as _funk_v1_Notice__Output } from '../../funk/v1/Notice.ts';
 import type { Synced as _funk_v1_Synced, Synced__Output as _funk_v1_Synced__Output } from '../../funk/v1/Synced.ts';
+import type { ShardMapDelta as _funk_v1_ShardMapDelta, ShardMapDelta__Output as _funk_v1_ShardMapDelta__Output } from '../../funk/v1/ShardMapDelta.ts';
+import type { ShardSettings as _funk_v1_ShardSettings, ShardSettings__Output as _funk_v1_ShardSettings__Output } from '../../funk/v1/ShardSettings.ts';
 
 export interface WatchResponse {
   'status'?: (_funk_v1_Status | null);
@@ -15,7 +17,9 @@ export interface WatchResponse {
   'shardMap'?: (_funk_v1_ShardMap | null);
   'notice'?: (_funk_v1_Notice | null);
   'synced'?: (_funk_v1_Synced | null);
-  'change'?: "status"|"members"|"member"|"memberRemoved"|"shardMap"|"notice"|"synced";
+  'shardMapDelta'?: (_funk_v1_ShardMapDelta | null);
+  'shardSettings'?: (_funk_v1_ShardSettings | null);
+  'change'?: "status"|"members"|"member"|"memberRemoved"|"shardMap"|"notice"|"synced"|"shardMapDelta"|"shardSettings";
 }
 
 export interface WatchResponse__Output {
@@ -26,5 +30,7 @@ export interface WatchResponse__Output {
   'shardMap'?: (_funk_v1_ShardMap__Output | null);
   'notice'?: (_funk_v1_Notice__Output | null);
   'synced'?: (_funk_v1_Synced__Output | null);
-  'change'?: "status"|"members"|"member"|"memberRemoved"|"shardMap"|"notice"|"synced";
+  'shardMapDelta'?: (_funk_v1_ShardMapDelta__Output | null);
+  'shardSettings'?: (_funk_v1_ShardSettings__Output | null);
+  'change'?: "status"|"members"|"member"|"memberRemoved"|"shardMap"|"notice"|"synced"|"shardMapDelta"|"shardSettings";
 }

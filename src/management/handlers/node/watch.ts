@@ -11,7 +11,7 @@ import { StreamLimitError } from '../../errors.ts';
 import type { OpenStreams } from '../../open-streams.ts';
 import { type HandlerContext, reportUnforeseen } from '../../rpc.ts';
 import { statusResponse } from '../../status.ts';
-import { WatchPicture } from '../../watch-picture.ts';
+import { WatchPicture, type WatchWish } from '../../watch-picture.ts';
 
 const METHOD = 'funk.v1.Node/Watch';
 /** Some changes of a view come without an event; this often it is looked at anyhow. */
@@ -46,11 +46,18 @@ export function watch(
   };
 }
 
+/** A version is of one cluster: of another one it names another map. */
+function wishOf(context: HandlerContext, request: WatchRequest__Output): WatchWish {
+  const { deltas, packed, sinceVersion, clusterId } = request;
+  const isOurs = sinceVersion > 0 && clusterId === context.handle.view().clusterId;
+  return { deltas, packed, since: isOurs && deltas ? context.maps.ofVersion(sinceVersion) : undefined };
+}
+
 class Watcher {
   readonly #context: HandlerContext;
   readonly #call: WatchCall;
   readonly #stalledMsMax: number;
-  readonly #picture = new WatchPicture();
+  readonly #picture: WatchPicture;
   #shown: NodeView | undefined;
   #scheduled: NodeJS.Timeout | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
@@ -63,6 +70,7 @@ class Watcher {
     this.#context = context;
     this.#call = call;
     this.#stalledMsMax = stalledMsMax;
+    this.#picture = new WatchPicture(wishOf(context, call.request));
   }
 
   run(leave: () => void): void {

@@ -1,0 +1,11 @@
+// Original file: proto/funk/v1/node.proto
+
+import type { ShardSettingsChange as _funk_v1_ShardSettingsChange, ShardSettingsChange__Output as _funk_v1_ShardSettingsChange__Output } from '../../funk/v1/ShardSettingsChange.ts';
+
+export interface ConfigureShardsRequest {
+  'change'?: (_funk_v1_ShardSettingsChange | null);
+}
+
+export interface ConfigureShardsRequest__Output {
+  'change': (_funk_v1_ShardSettingsChange__Output | null);
+}

@@ -1,0 +1,10 @@
+// Original file: proto/funk/v1/node.proto
+
+
+export interface ShardStandbys {
+  'ownerOf'?: (number)[];
+}
+
+export interface ShardStandbys__Output {
+  'ownerOf': (number)[];
+}
