@@ -50,6 +50,9 @@ export class PaintedPicture {
       case 'synced':
         this.#isSynced = true;
         return;
+      // Nobody has asked for changes of maps, and what is agreed on shows in the maps.
+      case 'shardMapDelta':
+      case 'shardSettings':
       case 'notice':
         return;
     }
