@@ -217,14 +217,11 @@ export class FakeNodeHandle implements NodeHandle {
 
   planShards(question: ShardWhatIf): Promise<ShardPlanReport> {
     this.calls.push({ name: 'planShards', argument: question });
-    if (this.#view.role !== 'Leader') return Promise.reject(new NotLeaderError(this.#view.leader));
-    return this.answers.planShards?.(question) ?? Promise.reject(new RefusedError('there is no plan'));
+    return this.answers.planShards?.(question) ?? Promise.reject(new NotLeaderError(this.#view.leader));
   }
-
   configureShards(change: ShardSettingsChange): Promise<ShardSettings> {
     this.calls.push({ name: 'configureShards', argument: change });
-    if (this.#view.role !== 'Leader') return Promise.reject(new NotLeaderError(this.#view.leader));
-    return this.answers.configureShards?.(change) ?? Promise.reject(new RefusedError('nothing can be changed'));
+    return this.answers.configureShards?.(change) ?? Promise.reject(new NotLeaderError(this.#view.leader));
   }
 
   backup(): Promise<Backup> {
