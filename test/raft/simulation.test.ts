@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seedsFor } from '../sim/seeds-for.ts';
+import { playSchedule, SCHEDULES } from './schedules.ts';
 import { runSeed } from './simulation.ts';
 
 const isLong: boolean = process.env['FUNKNODE_LONG'] === '1';
@@ -36,6 +37,20 @@ describe('raft simulation', () => {
     assert.ok(leaders > runs, `${leaders} leaders were elected`);
     assert.ok(changes > runs / 2, `${changes} members were added`);
   });
+
+  it('keeps its invariants when all harm is about what leases rest on', (t) => {
+    const count = isLong ? 2_000 : 20;
+    let leaders = 0;
+    for (let seed = 1; seed <= count; seed++)
+      leaders += runSeed(seed, { faultMs: FAULT_MS, isAboutLeases: true }).leaders;
+    t.diagnostic(`${count} seeds, ${leaders} leaders`);
+    assert.ok(leaders > 2 * count);
+  });
+
+  for (const name of Object.keys(SCHEDULES))
+    it(`keeps its invariants in the schedule ${name}`, () => {
+      for (let seed = 1; seed <= (isLong ? 1_000 : 20); seed++) playSchedule(name, seed);
+    });
 
   it('I-32: gives the same run for the same seed', () => {
     for (const seed of [3, 7, 8, 12]) {

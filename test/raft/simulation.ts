@@ -11,6 +11,7 @@ import type { RaftConfig } from '../../src/raft/config.ts';
 import type { MembershipChange } from '../../src/raft/messages.ts';
 import type { Raft } from '../../src/raft/raft.ts';
 import { isJoint, isMember } from '../../src/raft/quorum.ts';
+import { LeaseNemesis } from './lease-nemesis.ts';
 import { CALM_WORLD, World, nameOf } from './world.ts';
 import type { Node, WorldOptions } from './world.ts';
 
@@ -25,6 +26,8 @@ export interface RunResult {
 export interface RunOptions {
   readonly faultMs: number;
   readonly raft?: typeof Raft;
+  /** All harm is about what leader leases rest on (lease-nemesis.ts), instead of what the seed draws. */
+  readonly isAboutLeases?: boolean;
 }
 
 type Fault =
@@ -76,14 +79,17 @@ class Run {
   readonly world: World;
   readonly faults: ReadonlySet<Fault>;
   readonly #faultMs: number;
+  readonly #isAboutLeases: boolean;
   #stamp = 1;
   #proposed = 0;
   #quietUntil = 0;
 
-  constructor(seed: number, { faultMs, raft }: RunOptions) {
+  constructor(seed: number, { faultMs, raft, isAboutLeases = false }: RunOptions) {
     const base: WorldOptions = { ...CALM_WORLD, seed, rateError: 0.02, ...(raft === undefined ? {} : { raft }) };
     const draw = new World(base).random;
-    this.faults = new Set(FAULTS.filter(() => draw.next() < 0.5));
+    const drawn = FAULTS.filter(() => draw.next() < 0.5);
+    this.faults = new Set(isAboutLeases ? [] : drawn);
+    this.#isAboutLeases = isAboutLeases;
     this.#faultMs = faultMs;
     const isSlow = this.faults.has('delay');
     this.world = new World({
@@ -95,7 +101,8 @@ class Run {
       lateFlush: draw.next() < 0.5 ? 0.3 : 0,
       ...(draw.next() < 0.5 ? { config: TIGHT_CONFIG } : {}),
     });
-    const voters = ['n1', 'n2', 'n3', 'n4', 'n5'].slice(0, [1, 2, 3, 3, 3, 3, 4, 5, 5][randomBelow(draw, 9)]);
+    const sizes = isAboutLeases ? [3, 3, 3, 4, 5] : [1, 2, 3, 3, 3, 3, 4, 5, 5];
+    const voters = ['n1', 'n2', 'n3', 'n4', 'n5'].slice(0, sizes[randomBelow(draw, sizes.length)]);
     this.world.found(voters);
   }
 
@@ -115,6 +122,7 @@ class Run {
     if (this.faults.has('members')) this.#every([50, 400], () => this.#changeMembers());
     if (this.faults.has('transfer')) this.#every([200, 1_500], () => this.#transfer());
     if (this.faults.has('compaction')) this.#every([50, 500], () => this.#compact());
+    if (this.#isAboutLeases) new LeaseNemesis(world, this.#faultMs).begin();
     world.advance(this.#faultMs);
     this.#heal();
     return {

@@ -18,7 +18,6 @@ import type { Machine, Simulation } from './simulation.ts';
 import { Violation } from './violation.ts';
 
 const THINK_MS = 90;
-const PATIENCE_MS = 1_500;
 /** A client that is told to look elsewhere does so so often, then lets it be. */
 const TRIES_MAX = 8;
 const KEYS = 5;
@@ -66,7 +65,10 @@ export class Clients {
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
     this.#chance = new Chance(simulation.options.seed, 'clients');
-    this.#service = new ShardService(this.#store, simulation, new Chance(simulation.options.seed, 'service'));
+    this.#service = new ShardService(this.#store, simulation, {
+      chance: new Chance(simulation.options.seed, 'service'),
+      lateness: simulation.options.storeLateness,
+    });
   }
 
   begin(): void {
@@ -75,6 +77,7 @@ export class Clients {
 
   /** No further calls; those under way end by themselves. */
   end(): void {
+    this.#service.calm();
     this.#isOver = true;
   }
 
@@ -126,7 +129,7 @@ export class Clients {
       const onEnd = (): void => this.#think(client);
       const call: Call = { client, shard, kind, onEnd, operation: undefined, tries: 0, isOver: false };
       this.#open.add(call);
-      this.#later(PATIENCE_MS, () => this.#giveUp(call));
+      this.#later(this.#simulation.options.patienceMs, () => this.#giveUp(call));
       this.#attempt(call);
     });
   }

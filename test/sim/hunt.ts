@@ -1,8 +1,12 @@
 /** Hunts a planted bug: runs seed after seed of one of the simulators until a promise is broken. */
 import type * as GossipSwarm from './gossip/swarm.ts';
+import { present } from '../../src/base/assert.ts';
+import type * as Schedules from '../raft/schedules.ts';
 import type * as RaftSimulation from '../raft/simulation.ts';
 import type { PlantedBug } from './planted-bugs.ts';
 import { plant, planted } from './planting.ts';
+import type * as Stories from './lease-stories.ts';
+import type * as Scenarios from './scenarios.ts';
 import type * as NodeSwarm from './swarm.ts';
 
 export interface Catch {
@@ -17,13 +21,24 @@ export type Trial = (seed: number) => string | undefined;
 /** The simulator that hunts `bug`, with the bug in it. */
 export async function trialOf(bug: PlantedBug): Promise<Trial> {
   const folder = plant(bug);
+  const isAboutLeases = bug.by === 'leases';
   if (bug.by === 'node') {
     const { runSeed } = await planted<typeof NodeSwarm>(folder, 'test/sim/swarm.js');
     return (seed) => runSeed(seed).failure;
   }
-  if (bug.by === 'raft') {
+  if (bug.by === 'story') {
+    const { playScenario } = await planted<typeof Scenarios>(folder, 'test/sim/scenarios.js');
+    const { LEASE_STORIES } = await planted<typeof Stories>(folder, 'test/sim/lease-stories.js');
+    const story = LEASE_STORIES.find(({ name }) => name.startsWith(bug.play ?? '?'));
+    return (seed) => messageOf(() => playScenario(present(story, `the story ${bug.play}`), seed));
+  }
+  if (bug.by === 'schedule') {
+    const { playSchedule } = await planted<typeof Schedules>(folder, 'test/raft/schedules.js');
+    return (seed) => messageOf(() => playSchedule(bug.play ?? '', seed));
+  }
+  if (bug.by === 'raft' || isAboutLeases) {
     const { runSeed } = await planted<typeof RaftSimulation>(folder, 'test/raft/simulation.js');
-    return (seed) => messageOf(() => runSeed(seed, { faultMs: 3_000 }));
+    return (seed) => messageOf(() => runSeed(seed, { faultMs: 3_000, isAboutLeases }));
   }
   const { runSwarm } = await planted<typeof GossipSwarm>(folder, 'test/sim/gossip/swarm.js');
   return (seed) => messageOf(() => runSwarm(seed, { nodesLeast: 4, nodesMost: 12, lossMost: 0.1 }));

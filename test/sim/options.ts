@@ -57,6 +57,10 @@ export interface SimulationOptions {
   /** Clients of the application on the shards. */
   readonly clients: number;
   readonly network: NetworkOptions;
+  /** Of what the application asks of its store, this part takes up to three seconds. */
+  readonly storeLateness: number;
+  /** Clients wait so long for an answer. */
+  readonly patienceMs: number;
   readonly diskMs: number;
   /** Largest error of a clock's rate, either way. */
   readonly clockDrift: number;
@@ -95,6 +99,8 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     leaseMs: 900,
     clients: 0,
     network: QUIET_NETWORK,
+    storeLateness: 0.05,
+    patienceMs: 1_500,
     diskMs: 1,
     clockDrift: 0.02,
     faults: [],

@@ -3,8 +3,13 @@ import type { Change } from './planting.ts';
 
 export interface PlantedBug extends Change {
   readonly name: string;
-  /** Which simulator hunts it: the Raft cores alone, whole nodes, or gossip alone. */
-  readonly by: 'raft' | 'node' | 'gossip';
+  /**
+   * Which simulator hunts it: the Raft cores alone, the same with all harm around leases, one of their directed schedules, whole nodes, one
+   * of their stories, or gossip alone.
+   */
+  readonly by: 'raft' | 'leases' | 'schedule' | 'node' | 'story' | 'gossip';
+  /** The schedule, or the beginning of the story's name. */
+  readonly play?: string;
   /** What the net says when it has caught the bug. */
   readonly foundBy: RegExp;
   /** It must be found within so many seeds. */
@@ -187,6 +192,36 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     seeds: 500,
   },
   {
+    name: 'P-71: a voter that has just started is not careful',
+    by: 'schedule',
+    play: 'forgottenLeader',
+    file: 'src/raft/state.js',
+    rule: 'heardAt = 0;',
+    broken: 'heardAt = Number.NEGATIVE_INFINITY;',
+    foundBy: /I-33/,
+    seeds: 20,
+  },
+  {
+    name: 'P-73: a transfer that was given up can still be obeyed',
+    by: 'leases',
+    file: 'src/raft/voting.js',
+    rule: 'return cancelledTransfer.term !== transfer.term || transfer.seq > cancelledTransfer.seq;',
+    broken: 'return true;',
+    foundBy: /I-33/,
+    seeds: 500,
+    isRare: true,
+  },
+  {
+    name: 'P-74: stickiness asked for a newer term alone',
+    by: 'schedule',
+    play: 'equalTerm',
+    file: 'src/raft/voting.js',
+    rule: 'if (!isLiveTransfer(state, message) && state.isBoundToLeader)',
+    broken: 'if (false)',
+    foundBy: /I-33/,
+    seeds: 200,
+  },
+  {
     name: 'an overwritten entry is not taken off the disk',
     by: 'raft',
     file: 'src/raft/follower.js',
@@ -256,6 +291,16 @@ const NODE_BUGS: readonly PlantedBug[] = [
     broken: 'const epochs = new Float64Array(shardCount).fill(this.#active === undefined ? index : 1);',
     foundBy: /SO-7|LIN/,
     seeds: 20,
+  },
+  {
+    name: 'O-9: a leader grants without its own lease',
+    by: 'story',
+    play: 'a leader that slept',
+    file: 'src/sharding/rules.js',
+    rule: ' && !leader.isTransferring && leader.holdsLease',
+    broken: ' && !leader.isTransferring',
+    foundBy: /SO-1/,
+    seeds: 100,
   },
   {
     name: 'a client takes a write that nobody answered for one that failed',

@@ -38,12 +38,12 @@ function startAll(simulation: Simulation): void {
   for (const machine of simulation.machines) if (machine.process === undefined) simulation.start(machine);
 }
 
-function whole(simulation: Simulation, what: string, withinMs: number): number {
+export function whole(simulation: Simulation, what: string, withinMs: number): number {
   return mustBecome(simulation, what, () => missing(simulation), withinMs);
 }
 
 /** Formed, and every voter in its place. */
-function form(simulation: Simulation): void {
+export function form(simulation: Simulation): void {
   startAll(simulation);
   whole(simulation, 'founding', 10_000);
   mustBecome(simulation, 'voters', () => missingVoters(simulation), 60_000);
@@ -52,13 +52,13 @@ function form(simulation: Simulation): void {
   whole(simulation, 'voters in place', 5_000);
 }
 
-function leaderOf(simulation: Simulation): Machine {
+export function leaderOf(simulation: Simulation): Machine {
   const leader = simulation.leader();
   if (leader === undefined) throw new Violation('nobody leads');
   return leader;
 }
 
-function followerOf(simulation: Simulation): Machine {
+export function followerOf(simulation: Simulation): Machine {
   const leader = leaderOf(simulation);
   const voters = simulation.view(leader)?.configuration.voters ?? [];
   const followers = simulation.running().filter(({ process }) => process && voters.includes(process.cluster.self));
@@ -77,7 +77,7 @@ function killAndReturn(simulation: Simulation, victim: Machine, withinMs: number
   return took;
 }
 
-function split(simulation: Simulation, group: readonly Machine[]): void {
+export function split(simulation: Simulation, group: readonly Machine[]): void {
   for (const a of simulation.machines)
     for (const b of simulation.machines)
       if (group.includes(a) !== group.includes(b)) simulation.network.cut(a.number, b.number, ['gossip', 'peer']);

@@ -33,12 +33,20 @@ export class ShardService {
   readonly #store: GuardedStore;
   readonly #host: NetworkHost;
   readonly #chance: Chance;
+  /** This part of what is asked of the store takes up to three seconds. */
+  #lateness: number;
   readonly #held: WeakMap<SimulatedProcess, Map<ShardId, Held>> = new WeakMap();
 
-  constructor(store: GuardedStore, host: NetworkHost, chance: Chance) {
+  constructor(store: GuardedStore, host: NetworkHost, way: { readonly chance: Chance; readonly lateness: number }) {
     this.#store = store;
     this.#host = host;
-    this.#chance = chance;
+    this.#chance = way.chance;
+    this.#lateness = way.lateness;
+  }
+
+  /** From now on the store answers at once. */
+  calm(): void {
+    this.#lateness = 0;
   }
 
   serve(
@@ -105,7 +113,7 @@ export class ShardService {
 
   /** Some of its work is still on the way when the node has long lost the shard. */
   #atStore(process: SimulatedProcess, act: () => void, then: () => void): void {
-    const delay = (): number => this.#chance.between(0.05, this.#chance.isHit(0.05) ? 3_000 : 2);
+    const delay = (): number => this.#chance.between(0.05, this.#chance.isHit(this.#lateness) ? 3_000 : 2);
     this.#host.at(this.#host.now + delay(), () => {
       act();
       this.#host.at(this.#host.now + delay(), () => process.whenRunning(then));

@@ -25,7 +25,7 @@ const VOTERS_MS = 400_000;
 /** Operators that took voters out let them in again. */
 const ADMITTED_MS = 60_000;
 /** Every register of every client is read once more. */
-const READ_MS = 5_000;
+const READ_MS = 10_000;
 const ALONE_MS = 10_000;
 const AGAIN_MS = 20_000;
 
