@@ -10,6 +10,7 @@ export type { Member, MemberStatus } from './model/member.ts';
 export type { NodeEvent } from './model/node-event.ts';
 export type { NodeKind, NodeRole, NodeState } from './model/node-state.ts';
 export type { NodeStats } from './model/node-stats.ts';
+export type { RestartPermit } from './model/restart-permit.ts';
 export type { MemberView, NodeView, Waiting } from './model/node-view.ts';
 export type { FormerOwner, Owner, OwnerPair, Ownership, ReleaseEnd, ShardMap } from './model/shard-map.ts';
 export { FunkNode, type FunkNodeHooks } from './node.ts';
@@ -37,7 +38,7 @@ export {
 } from './runtime/handle-errors.ts';
 export { LivenessChecker, type LivenessCheckerOptions } from './runtime/liveness-checker.ts';
 export { LivenessEndpoint } from './runtime/liveness-endpoint.ts';
-export type { NodeHandle } from './runtime/node-handle.ts';
+export type { NodeHandle, PermitRequest } from './runtime/node-handle.ts';
 export {
   type KvBytes,
   type KvCallOptions,

@@ -33,7 +33,8 @@ import {
   UnknownNodeError,
 } from '../src/runtime/handle-errors.ts';
 import { doneOrError, type KvDone } from '../src/runtime/kv-errors.ts';
-import type { CallOptions, Discovered, NodeHandle } from '../src/runtime/node-handle.ts';
+import type { CallOptions, Discovered, NodeHandle, PermitRequest } from '../src/runtime/node-handle.ts';
+import { zeroStats } from './fake-node-stats.ts';
 
 export interface FakeCall {
   readonly name:
@@ -44,6 +45,9 @@ export interface FakeCall {
     | 'removeNode'
     | 'stepDown'
     | 'drain'
+    | 'undrain'
+    | 'takeRestartPermit'
+    | 'giveRestartPermit'
     | 'backup'
     | 'kv'
     | 'planShards'
@@ -199,6 +203,33 @@ export class FakeNodeHandle implements NodeHandle {
     this.calls.push({ name: 'drain', argument: undefined });
     if (this.answers.drain !== undefined) return this.answers.drain(options);
     this.enter('Draining');
+    return Promise.resolve();
+  }
+
+  undrain(): Promise<void> {
+    this.calls.push({ name: 'undrain', argument: undefined });
+    this.enter('Operational');
+    return Promise.resolve();
+  }
+
+  takeRestartPermit(asked: PermitRequest): Promise<void> {
+    this.calls.push({ name: 'takeRestartPermit', argument: asked });
+    const held = this.#view.restartPermit;
+    if (this.#view.role !== 'Leader') return Promise.reject(new NotLeaderError(this.#view.leader));
+    if (held !== undefined && held.holder !== asked.holder)
+      return Promise.reject(new RefusedError(`${held.holder} has the permit`));
+    this.#lastIndex += 1;
+    this.change({ restartPermit: { ...asked, boot: 0 as Boot, index: this.#lastIndex as LogIndex } });
+    return Promise.resolve();
+  }
+
+  giveRestartPermit(holder: string): Promise<void> {
+    this.calls.push({ name: 'giveRestartPermit', argument: holder });
+    const held = this.#view.restartPermit;
+    if (this.#view.role !== 'Leader') return Promise.reject(new NotLeaderError(this.#view.leader));
+    if (held !== undefined && held.holder !== holder)
+      return Promise.reject(new RefusedError(`${held.holder} has the permit`));
+    this.change({ restartPermit: undefined });
     return Promise.resolve();
   }
 
@@ -368,133 +399,11 @@ export function fakeView(options: FakeViewOptions): NodeView {
     appliedIndex: 42 as LogIndex,
     shardMap: owners.length === 0 ? undefined : fakeShardMap(owners, options.shardCount ?? 100),
     pendingVersion: undefined,
+    restartPermit: undefined,
     holdsLease: true,
     waiting: undefined,
     room: 'enough',
     ailment: undefined,
     endpoints,
-  };
-}
-
-/** Every number of every room at zero. */
-export function zeroStats(): NodeStats {
-  return {
-    swim: {
-      membersAlive: 0,
-      membersSuspect: 0,
-      membersDead: 0,
-      membersLeft: 0,
-      healthScore: 0,
-      incarnation: 0,
-      probes: 0,
-      probesFailed: 0,
-      indirectProbes: 0,
-      suspicions: 0,
-      refutations: 0,
-      pushPulls: 0,
-      pushPullsFailed: 0,
-      packetsSent: 0,
-      packetsReceived: 0,
-      bytesSent: 0,
-      bytesReceived: 0,
-      streamsOpened: 0,
-      dropped: {},
-      broadcastsQueued: 0,
-      encryptionKeys: 0,
-      roundTrips: { sum: 0, count: 0, buckets: [] },
-    },
-    serf: {
-      membersFailed: 0,
-      membersLeft: 0,
-      memberClock: 0,
-      eventClock: 0,
-      queryClock: 0,
-      intentsQueued: 0,
-      eventsQueued: 0,
-      queriesQueued: 0,
-      broadcastsPruned: 0,
-      coordinate: undefined,
-      tags: { sets: 0, setBytes: 0, fetched: 0, failed: 0, refused: 0, answered: 0 },
-    },
-    raft: {
-      term: 0,
-      isLeader: false,
-      commitIndex: 0,
-      appliedIndex: 0,
-      lastIndex: 0,
-      durableIndex: 0,
-      snapshotIndex: 0,
-      voters: 0,
-      learners: 0,
-      electionsStarted: 0,
-      electionsWon: 0,
-      stepDowns: 0,
-      messagesSent: 0,
-      messagesReceived: 0,
-      messagesDropped: 0,
-      proposals: 0,
-      proposalsRefused: 0,
-      logBytes: 0,
-      lag: {},
-    },
-    kv: {
-      revision: 1,
-      keys: 0,
-      bytes: 0,
-      sessions: 0,
-      waiting: 0,
-      proposed: 0,
-      batches: 0,
-      quorumReads: 0,
-      leaseReads: 0,
-      staleReads: 0,
-      forwarded: 0,
-      refused: 0,
-      unknown: 0,
-    },
-    sharding: {
-      shardCount: 0,
-      shardsOwned: 0,
-      mapVersion: 0,
-      mapCommittedAt: 0,
-      proposals: 0,
-      commits: 0,
-      proposalsVoided: 0,
-      shardsMoved: 0,
-      grantsGiven: 0,
-      grantsRefused: 0,
-      renewalsSent: 0,
-      leaseLosses: 0,
-      holdersGone: 0,
-      acknowledgementsOverdue: 0,
-      shardsLoading: 0,
-      statesSent: 0,
-      statesArrived: 0,
-      statesDelivered: 0,
-      statesDropped: 0,
-    },
-    liveness: { watched: 0, alive: 0, checksSent: 0, echoesReceived: 0, deaths: 0, dropped: 0 },
-    storage: { batches: 0, bytesWritten: 0, syncMsSum: 0, syncCount: 0, snapshots: 0, syncBuckets: [] },
-    peers: {
-      links: 0,
-      messagesSent: 0,
-      messagesReceived: 0,
-      messagesDropped: 0,
-      bytesSent: 0,
-      bytesReceived: 0,
-      reconnects: 0,
-      connectionsAccepted: 0,
-      connectionsRefused: 0,
-      connectionsMalformed: 0,
-    },
-    loop: { turns: 0, inputs: 0, delayP99Ms: 0, inboxDropped: 0 },
-    routing: {
-      requests: [],
-      refusals: [],
-      retries: 0,
-      waiting: 0,
-      connections: 0,
-      waits: { sum: 0, count: 0, buckets: [] },
-    },
   };
 }

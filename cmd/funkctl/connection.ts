@@ -25,15 +25,6 @@ export async function withNode<T>(options: GlobalOptions, work: (client: Managem
   }
 }
 
-/** With an endpoint of its own, in place of that which `options` say. */
-export function withNodeAt<T>(
-  endpoint: string,
-  options: GlobalOptions,
-  work: (client: ManagementClient) => Promise<T>,
-): Promise<T> {
-  return withNode({ ...options, endpoint }, work);
-}
-
 async function connect(options: GlobalOptions): Promise<ManagementClient> {
   const { timeoutMs } = options;
   if (options.endpoint !== undefined) return connectManagement(options.endpoint, { timeoutMs });

@@ -199,12 +199,21 @@ function addSteeringVerbs(funkctl: Command): void {
     const { stepDown } = await import('./commands/step-down.ts');
     await stepDown(globals(command));
   });
-  verb(funkctl, 'drain', "move a node's shards away")
+  verb(funkctl, 'drain', "move a node's shards away; it gets none until undrain, or its next start")
+    .argument('[id]', 'the node; the one that is asked unless given')
+    .option('--cancel', 'take it back, as undrain does')
+    .action(async (id: string | undefined, { cancel }: { cancel?: boolean }, command) => {
+      const { drainNode, undrainNode } = await import('./commands/drain.ts');
+      if (cancel === true) await undrainNode(id, globals(command));
+      else await drainNode(id, globals(command, DRAIN_TIMEOUT_MS));
+    });
+  verb(funkctl, 'undrain', 'give a drained node shards again')
     .argument('[id]', 'the node; the one that is asked unless given')
     .action(async (id: string | undefined, _options, command) => {
-      const { drainNode } = await import('./commands/drain.ts');
-      await drainNode(id, globals(command, DRAIN_TIMEOUT_MS));
+      const { undrainNode } = await import('./commands/drain.ts');
+      await undrainNode(id, globals(command));
     });
+  addPermitVerbs(funkctl);
   verb(funkctl, 'join', 'make a node gossip with these addresses')
     .addArgument(new Argument('<addresses...>', 'host:port, or a host alone for port 7946'))
     .action(async (addresses: string[], _options, command) => {
@@ -271,6 +280,33 @@ function addKvVerbs(funkctl: Command): void {
       const { compareAndSet } = await import('./commands/kv.ts');
       await compareAndSet(key, value, flags, globals(command));
     });
+}
+
+function addPermitVerbs(funkctl: Command): void {
+  const permit = verb(funkctl, 'restart-permit', 'who may restart a node: one at a time, while all is well');
+  verb(permit, 'acquire', 'take it; it ends when the node is back, by release, or when its time is up')
+    .option('--holder <name>', 'in whose name (the node id)')
+    .option('--node <id>', 'the node that is to be restarted (the one that is asked)')
+    .addOption(new Option('--lease <duration>', 'when it ends by itself (5m)').argParser(parseTimeout))
+    .addOption(new Option('--wait [duration]', 'wait until it can be had (10m)').preset('10m').argParser(parseTimeout))
+    .action(async ({ lease, wait, ...names }: PermitVerbFlags, command) => {
+      const { takePermit } = await import('./commands/restart-permit.ts');
+      const times = { ...(lease !== undefined && { leaseMs: lease }), ...(wait !== undefined && { waitMs: wait }) };
+      await takePermit({ ...names, ...times }, globals(command));
+    });
+  verb(permit, 'release', 'give it back before its time')
+    .option('--holder <name>', 'whose it is (the id of the node that is asked)')
+    .action(async ({ holder }: PermitVerbFlags, command) => {
+      const { givePermit } = await import('./commands/restart-permit.ts');
+      await givePermit(holder, globals(command));
+    });
+}
+
+interface PermitVerbFlags {
+  readonly holder?: string;
+  readonly node?: string;
+  readonly lease?: number;
+  readonly wait?: number;
 }
 
 function addGossipVerbs(funkctl: Command): void {

@@ -7,11 +7,12 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { DecodeError } from '../base/errors.ts';
 import { checkKvImage, Kv } from '../kv/kv.ts';
-import type { ClusterId, LogIndex, MemberId, Term } from '../model/ids.ts';
-import { isMemberId, NO_INDEX, NO_TERM } from '../model/ids.ts';
+import type { Boot, ClusterId, LogIndex, MemberId, Term } from '../model/ids.ts';
+import { isMemberId, isNodeId, NO_INDEX, NO_TERM } from '../model/ids.ts';
 import type { KvReply } from '../model/kv.ts';
 import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
 import { EMPTY_CONFIGURATION } from '../model/log.ts';
+import { PERMIT_HOLDER_BYTES_MAX, type RestartPermit } from '../model/restart-permit.ts';
 import type { Timing } from '../model/timing.ts';
 import type { Command } from '../wire/command/command.ts';
 import { decodeCommand, readTiming, writeTiming } from '../wire/command/command.ts';
@@ -23,6 +24,7 @@ const IMAGE_PLAIN = 1;
 /** The same, and then sections to the end: a number and a blob each. Numbers are append-only. */
 const IMAGE_WITH_SECTIONS = 2;
 const SECTION_KV = 1;
+const SECTION_PERMIT = 10;
 /** Burned names are few: one per removed machine. The oldest goes first. */
 const EXCLUDED_MAX = 1024;
 
@@ -42,7 +44,9 @@ export type Applied =
   | { readonly kind: 'kv'; readonly replies: readonly KvReply[] }
   | { readonly kind: 'founded' }
   | { readonly kind: 'configured' }
-  | { readonly kind: 'exclusions' };
+  | { readonly kind: 'exclusions' }
+  /** It was taken, taken again, or has ended. */
+  | { readonly kind: 'permit' };
 
 export class AgreedState {
   readonly kv: Kv = new Kv();
@@ -52,6 +56,7 @@ export class AgreedState {
   #configuration: Configuration = EMPTY_CONFIGURATION;
   #configurationIndex: LogIndex = NO_INDEX;
   readonly #excluded: Set<MemberId> = new Set();
+  #permit: RestartPermit | undefined;
 
   get appliedIndex(): LogIndex {
     return this.#appliedIndex;
@@ -79,6 +84,10 @@ export class AgreedState {
     return { clusterId, lastLog, configuration: this.#configuration, configurationIndex: this.#configurationIndex };
   }
 
+  get permit(): RestartPermit | undefined {
+    return this.#permit;
+  }
+
   isExcluded(member: MemberId): boolean {
     return this.#excluded.has(member);
   }
@@ -96,6 +105,7 @@ export class AgreedState {
   image(shardImage: Uint8Array): Uint8Array {
     const out = new ByteWriter(shardImage.length + this.kv.stats.bytes + 1_024);
     this.#writeBase(out, shardImage);
+    this.#writePermit(out);
     if (!this.kv.isUntouched) out.u8(SECTION_KV).section((section) => this.kv.writeImage(section));
     return out.finish();
   }
@@ -104,21 +114,32 @@ export class AgreedState {
   digest(shardImage: Uint8Array): number {
     const base = new ByteWriter(shardImage.length + 1_024);
     this.#writeBase(base, shardImage);
+    this.#writePermit(base);
     const digest = crc32c(base.finish());
     return this.kv.isUntouched ? digest : crc32c(new ByteWriter(4).u32(this.kv.digest()).finish(), digest);
   }
 
   #writeBase(out: ByteWriter, shardImage: Uint8Array): void {
-    out.u8(this.kv.isUntouched ? IMAGE_PLAIN : IMAGE_WITH_SECTIONS);
+    const isPlain = this.kv.isUntouched && this.#permit === undefined;
+    out.u8(isPlain ? IMAGE_PLAIN : IMAGE_WITH_SECTIONS);
     writeFounding(out, this.#founding);
     out.varint(this.#excluded.size);
     for (const member of this.#excluded) out.text(member);
     out.blob(shardImage);
   }
 
+  #writePermit(out: ByteWriter): void {
+    const permit = this.#permit;
+    if (permit === undefined) return;
+    out.u8(SECTION_PERMIT).section((section) => {
+      section.text(permit.holder).text(permit.node).varint(permit.boot).varint(permit.leaseMs).varint(permit.index);
+    });
+  }
+
   /** Replaces everything by an image; returns the map's part. Throws {@link DecodeError}, and then nothing has changed. */
   restore(meta: SnapshotMeta, bytes: Uint8Array): Uint8Array {
-    const { founding, excluded, shardImage, kv } = decodeImage(bytes);
+    const { founding, excluded, shardImage, kv, permit } = decodeImage(bytes);
+    this.#permit = permit;
     if (kv === undefined) this.kv.clear();
     else this.kv.restore(kv);
     this.#appliedIndex = meta.lastLog.index;
@@ -161,6 +182,20 @@ export class AgreedState {
       case 'include':
         this.#excluded.delete(command.member);
         return { kind: 'exclusions' };
+      case 'takePermit': {
+        const before = this.#permit;
+        // Of two that ask at once the first gets it; whoever has it may have it anew.
+        if (before !== undefined && before.holder !== command.holder) return { kind: 'nothing' };
+        const { holder, node, boot, leaseMs } = command;
+        this.#permit = { holder, node, boot, leaseMs, index: entry.index };
+        return { kind: 'permit' };
+      }
+      case 'givePermit': {
+        const before = this.#permit;
+        if (before?.index !== command.index) return { kind: 'nothing' };
+        this.#permit = undefined;
+        return { kind: 'permit' };
+      }
     }
   }
 
@@ -190,6 +225,7 @@ function decodeImage(bytes: Uint8Array): {
   excluded: MemberId[];
   shardImage: Uint8Array;
   kv: Uint8Array | undefined;
+  permit: RestartPermit | undefined;
 } {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
@@ -206,14 +242,32 @@ function decodeImage(bytes: Uint8Array): {
   }
   const shardImage = reader.blob();
   let kv: Uint8Array | undefined;
+  let permit: RestartPermit | undefined;
   while (version === IMAGE_WITH_SECTIONS && reader.left > 0) {
     const section = reader.u8();
+    if (section === SECTION_KV) kv = reader.section();
+    else if (section === SECTION_PERMIT) permit = readPermit(reader.section());
     // What another version keeps there cannot be left out: this replica would go another way than the rest.
-    if (section !== SECTION_KV) throw new DecodeError(`section ${section} of a state image is unknown`);
-    kv = reader.section();
+    else throw new DecodeError(`section ${section} of a state image is unknown`);
   }
   reader.end();
-  return { founding, excluded, shardImage, kv };
+  return { founding, excluded, shardImage, kv, permit };
+}
+
+function readPermit(bytes: Uint8Array): RestartPermit {
+  const reader = new ByteReader(bytes);
+  const holder = reader.text(PERMIT_HOLDER_BYTES_MAX);
+  const node = reader.text(64);
+  if (!isNodeId(node)) throw new DecodeError('a node id in a state image is malformed');
+  const permit = {
+    holder,
+    node,
+    boot: reader.varint() as Boot,
+    leaseMs: reader.varint(),
+    index: reader.varint() as LogIndex,
+  };
+  reader.end();
+  return permit;
 }
 
 function foundingOf({ clusterName, createdMs, shardCount, timing }: Extract<Command, { kind: 'found' }>): Founding {

@@ -144,7 +144,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
 
   nextDeadline(): MonotonicMs {
     if (!this.#isStarted) return Number.POSITIVE_INFINITY;
-    const { replica, holding, steward, kv } = this.#core;
+    const { replica, holding, steward, permits, kv } = this.#core;
     return Math.min(
       kv.nextDeadline(),
       this.#serf.nextDeadline(),
@@ -153,6 +153,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       this.#follows ? replica.nextFollowDeadline() : Number.POSITIVE_INFINITY,
       holding.nextDeadline(),
       steward.nextDeadline(),
+      permits.nextDeadline(),
       this.#leaveTaking.phase === undefined ? this.#affiliation.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.phase === undefined ? this.#neighbourhood.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.nextDeadline(),
@@ -306,7 +307,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       this.#joinNext(now, effects);
       this.#binding.evaluate(now, effects);
     }
-    const { replica, holding, steward, self } = this.#core;
+    const { replica, holding, steward, permits, self } = this.#core;
     if (this.#follows) {
       const { voters } = replica.state.configuration;
       const choice = {
@@ -317,6 +318,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     }
     this.#selfWatch.evaluate(this.#leaveTaking.phase !== undefined, now, effects);
     steward.tick(now, effects);
+    permits.tick(now, effects);
     holding.refresh(this.#neighbourhood, now, effects);
     if (replica.stopReason !== undefined) effects.push({ kind: 'stop', reason: replica.stopReason, exitCode: 70 });
     this.#leaveTaking.evaluate(now, effects);
@@ -425,6 +427,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       core: () => this.#core,
       neighbourhood: this.#neighbourhood,
       isAutoJoin: this.#config.isAutoJoin,
+      ackTimeoutMs: this.#config.sharding.ackTimeoutMs,
       send: (to, message, effects) => this.#post.send(to, message, effects),
       leaveGossip: (now, effects) => {
         this.#gossip.leave(this.#nextRequestId(), now, effects);
@@ -433,12 +436,13 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   }
 
   #onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void {
-    const { holding, steward } = this.#core;
+    const { holding, steward, permits } = this.#core;
     holding.onRaftEvent(event, now, effects);
     this.#livenessWatch.refreshSoon();
-    if (event.kind === 'becameLeader') steward.onRoleChanged(true, now, effects);
-    else if (event.kind === 'steppedDown') steward.onRoleChanged(false, now, effects);
-    else if (event.kind === 'learnerCaughtUp') steward.onLearnerCaughtUp(event.member, now);
+    if (event.kind === 'becameLeader' || event.kind === 'steppedDown') {
+      steward.onRoleChanged(event.kind === 'becameLeader', now, effects);
+      permits.onRoleChanged(event.kind === 'becameLeader', now, effects);
+    } else if (event.kind === 'learnerCaughtUp') steward.onLearnerCaughtUp(event.member, now);
     else if (event.kind === 'dataLost') effects.push({ kind: 'stop', reason: event.reason, exitCode: 65 });
     else if (event.kind === 'configurationChanged') steward.onConfiguration(event, now, effects);
   }

@@ -11,6 +11,7 @@ import { Holding } from './holding.ts';
 import { KvDesk } from './kv-desk.ts';
 import type { ClusterEffect } from './messages.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
+import { PermitDesk } from './permit-desk.ts';
 import { Replica } from './replica.ts';
 import { DEFAULT_SNAPSHOT_POLICY } from './snapshot-schedule.ts';
 import { Steward } from './steward.ts';
@@ -66,7 +67,13 @@ export function makeCore(host: CoreHost, self: MemberId, boot: Boot, now: Monoto
     wallMs: (at) => host.wallMs(at),
     nextRequestId,
   });
-  const core: Core = { self, replica, holding, steward, kv };
+  const permits = new PermitDesk({
+    replica,
+    holding,
+    unsteady: (at) => steward.unsteady(at),
+    nextRequestId,
+  });
+  const core: Core = { self, replica, holding, steward, permits, kv };
   return core;
 }
 
@@ -84,9 +91,10 @@ function makeReplica(host: CoreHost, core: () => Core): Replica {
         host.onRaftReply(requestId, outcome, effects);
       },
       onCommand: (entry, applied, now, effects) => {
-        const { holding, kv } = core();
+        const { holding, permits, kv } = core();
         if (applied.kind === 'shard') holding.onShardCommand(entry, applied.bytes, now, effects);
         else if (applied.kind === 'kv') kv.onReplies(entry, applied.replies);
+        else if (applied.kind === 'permit') permits.onApplied(now, effects);
       },
       onApplied: (index, now, effects) => {
         const { holding, kv } = core();

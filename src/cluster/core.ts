@@ -5,6 +5,7 @@ import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import type { Holding } from './holding.ts';
 import type { KvDesk } from './kv-desk.ts';
 import type { ClusterEffect } from './messages.ts';
+import type { PermitDesk } from './permit-desk.ts';
 import type { Replica } from './replica.ts';
 import type { Steward } from './steward.ts';
 
@@ -13,6 +14,7 @@ export interface Core {
   readonly replica: Replica;
   readonly holding: Holding;
   readonly steward: Steward;
+  readonly permits: PermitDesk;
   readonly kv: KvDesk;
 }
 

@@ -5,7 +5,9 @@
 import type { MonotonicMs } from '../base/machine.ts';
 import type { RequestId } from '../model/ids.ts';
 
-const DRAIN_MS = 1_500;
+/** Shards move away in two acknowledgements at most (a plan may be superseded once), and a round of the log each. */
+const DRAIN_MS = 500;
+const DRAIN_ACK_TIMEOUTS = 2;
 const RETIRE_MS = 4_000;
 const ASK_EVERY_MS = 250;
 /** Serf's own leave is bounded by 5 s of broadcast and 1 s of propagation. */
@@ -30,9 +32,9 @@ export class Departure {
   #askAt: MonotonicMs = 0;
   #hasBegun = false;
 
-  constructor(requestId: RequestId, now: MonotonicMs) {
+  constructor(requestId: RequestId, now: MonotonicMs, ackTimeoutMs: MonotonicMs) {
     this.requestId = requestId;
-    this.#until = now + DRAIN_MS;
+    this.#until = now + DRAIN_MS + DRAIN_ACK_TIMEOUTS * ackTimeoutMs;
   }
 
   get phase(): DeparturePhase {

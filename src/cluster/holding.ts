@@ -136,6 +136,11 @@ export class Holding {
     this.#settleHandOver(now, effects);
   }
 
+  undrain(now: MonotonicMs, effects: ClusterEffect[]): void {
+    this.isDrained = false;
+    this.step({ kind: 'undrain' }, now, effects);
+  }
+
   #settleHandOver(now: MonotonicMs, effects: ClusterEffect[]): void {
     const version = this.#handOver.tick(now, effects);
     if (version !== undefined) this.step({ kind: 'released', version }, now, effects);

@@ -13,6 +13,8 @@ export interface LeaveTakingHost {
   core(): Core;
   readonly neighbourhood: Neighbourhood;
   readonly isAutoJoin: boolean;
+  /** What the application may take to release (O-20). */
+  readonly ackTimeoutMs: number;
   send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
   leaveGossip(now: MonotonicMs, effects: ClusterEffect[]): void;
 }
@@ -57,7 +59,7 @@ export class LeaveTaking {
   }
 
   leave(requestId: RequestId, now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (this.#departure === undefined) this.#departure = new Departure(requestId, now);
+    if (this.#departure === undefined) this.#departure = new Departure(requestId, now, this.#host.ackTimeoutMs);
     else effects.push({ kind: 'reply', requestId, outcome: refusal('REFUSED', 'the node is leaving already') });
   }
 
@@ -73,6 +75,22 @@ export class LeaveTaking {
     this.#isDraining = true;
     this.#drains.add(requestId);
     this.#host.core().holding.step({ kind: 'drain' }, now, effects);
+  }
+
+  /** Takes a drain back: this node is given shards again. Done, too, when nobody had asked for one. */
+  undrain(requestId: RequestId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#departure !== undefined) {
+      effects.push({ kind: 'reply', requestId, outcome: refusal('REFUSED', 'the node is leaving') });
+      return;
+    }
+    this.#isDraining = false;
+    for (const waiting of this.#drains) {
+      const outcome = refusal('REFUSED', 'the drain was taken back');
+      effects.push({ kind: 'reply', requestId: waiting, outcome });
+    }
+    this.#drains.clear();
+    this.#host.core().holding.undrain(now, effects);
+    effects.push({ kind: 'reply', requestId, outcome: { kind: 'done', count: 1 } });
   }
 
   /** The leader has taken this member out of the group. */

@@ -87,11 +87,14 @@ export type ClusterRequest =
   | { readonly kind: 'addNode'; readonly node: NodeId }
   | { readonly kind: 'removeNode'; readonly node: NodeId }
   | { readonly kind: 'stepDown' }
-  | { readonly kind: 'drain' }
   /** What the leader would plan if. Nothing changes. */
   | { readonly kind: 'planShards'; readonly question: ShardWhatIf }
   /** Agree on other settings of the spread of shards. The leader does it. */
   | { readonly kind: 'configureShards'; readonly change: ShardSettingsChange }
+  | { readonly kind: 'drain' | 'undrain' }
+  /** The leader's. `leaseMs`: when it ends by itself. */
+  | { readonly kind: 'takePermit'; readonly holder: string; readonly node: NodeId; readonly leaseMs: number }
+  | { readonly kind: 'givePermit'; readonly holder: string }
   /** The agreed state as this node has it. */
   | { readonly kind: 'copy' }
   | { readonly kind: 'gossip'; readonly request: GossipRequest }

@@ -72,6 +72,7 @@ export function makeView({ config, endpoints, parts, standing }: ViewSource, now
     pendingVersion: sharding.pendingVersion,
     shardSettings: sharding.settings,
     holdsLease: now < holding.leaseUntil,
+    restartPermit: replica.state.permit,
     waiting: standing.waiting,
     room: parts.room,
     ailment: parts.ailment,

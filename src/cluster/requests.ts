@@ -18,7 +18,14 @@ const NOT_READY = 'this node has just begun to lead: ask again in a second';
 /** As long as an id is. */
 const NO_CLUSTER_ID: string = '0'.repeat(22);
 
-type LeaderRequest = 'addNode' | 'removeNode' | 'stepDown' | 'planShards' | 'configureShards';
+type LeaderRequest =
+  | 'addNode'
+  | 'removeNode'
+  | 'stepDown'
+  | 'planShards'
+  | 'configureShards'
+  | 'takePermit'
+  | 'givePermit';
 
 export interface RequestsHost {
   core(): Core;
@@ -52,6 +59,8 @@ export class Requests {
       case 'stepDown':
       case 'planShards':
       case 'configureShards':
+      case 'takePermit':
+      case 'givePermit':
         this.#onLeaderRequest(requestId, request, now, effects);
         return;
       case 'gossip':
@@ -59,6 +68,9 @@ export class Requests {
         return;
       case 'drain':
         leaveTaking.drain(requestId, now, effects);
+        return;
+      case 'undrain':
+        leaveTaking.undrain(requestId, now, effects);
         return;
       case 'copy':
         effects.push({ kind: 'reply', requestId, outcome: this.#copy(now) });
@@ -91,7 +103,7 @@ export class Requests {
     now: MonotonicMs,
     effects: ClusterEffect[],
   ): void {
-    const { self, replica, steward } = this.#host.core();
+    const { self, replica, steward, permits } = this.#host.core();
     const done = (outcome: ClusterOutcome, _now: MonotonicMs, out: ClusterEffect[]): void => {
       out.push({ kind: 'reply', requestId, outcome });
     };
@@ -109,6 +121,8 @@ export class Requests {
     } else if (request.kind === 'addNode') steward.addNode(request.node, done, now, effects);
     else if (request.kind === 'removeNode') steward.removeNode(request.node, done, now, effects);
     else if (request.kind === 'configureShards') this.#configure(requestId, request.change, now, effects);
+    else if (request.kind === 'takePermit') permits.take(request, done, now, effects);
+    else if (request.kind === 'givePermit') permits.give(request.holder, done, now, effects);
     else {
       this.#transfers.add(requestId);
       const avoid = this.#host.neighbourhood.unfit();

@@ -24,6 +24,8 @@ const REQUEST_MS = 10_000;
  */
 const PARKED_MS = 2_500;
 const REQUESTS_MAX = 256;
+/** A voter that lacks more entries would not be of help at once. */
+const LAG_MAX = 1_000;
 /** A leader that leaves waits so long for the stop notices of the others: a node repeats its own every 250 ms. */
 const HEAR_OTHERS_MS = 350;
 
@@ -180,6 +182,24 @@ export class Steward {
     if (replica.configuration.voters.some((voter) => voter !== self)) return false;
     const { candidates, retiring } = this.#facts(now);
     return !candidates.some(({ member }) => member !== self && !retiring.has(member));
+  }
+
+  /** Why members may change soon, in words; undefined when every voter is there and nothing is to be done. */
+  unsteady(now: MonotonicMs): string | undefined {
+    const { replica, neighbourhood } = this.#host;
+    if (!this.#leadsForSure(now)) return 'this node is not sure that it still leads';
+    const { voters, votersOutgoing } = replica.configuration;
+    for (const voter of [...voters, ...votersOutgoing]) {
+      if (voter === this.#host.self) continue;
+      const peer = neighbourhood.peer(nodeIdOf(voter));
+      if (peer === undefined || peer.member !== voter || !peer.isAlive) return `voter ${nodeIdOf(voter)} is not there`;
+      if (neighbourhood.isLeaving(peer.node)) return `voter ${nodeIdOf(voter)} is leaving`;
+      const lag = replica.raft?.stats.lag[nodeIdOf(voter)] ?? 0;
+      if (lag > LAG_MAX) return `voter ${nodeIdOf(voter)} lacks ${lag} entries of the log`;
+    }
+    const isChanging = this.#changing !== undefined || this.#waits.length > 0 || votersOutgoing.length > 0;
+    if (isChanging || nextChange(this.#facts(now)) !== undefined) return 'voters are changing';
+    return undefined;
   }
 
   /** True when the reply was to one of our own requests. */

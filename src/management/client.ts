@@ -3,6 +3,7 @@ import { Client, credentials, Metadata, type ServiceError, status as grpcStatus 
 import type { GetShardMapResponse__Output } from '../gen/funk/v1/GetShardMapResponse.ts';
 import type { ListEndpointsResponse__Output } from '../gen/funk/v1/ListEndpointsResponse.ts';
 import type { StepDownResponse__Output } from '../gen/funk/v1/StepDownResponse.ts';
+import type { TakeRestartPermitResponse__Output } from '../gen/funk/v1/TakeRestartPermitResponse.ts';
 import type { ListNodesResponse__Output } from '../gen/managepb/ListNodesResponse.ts';
 import type { KeyOperation } from '../model/gossip-request.ts';
 import { EMPTY_BYTES } from '../base/bytes.ts';
@@ -213,9 +214,35 @@ export class ManagementClient implements Disposable {
     return this.#call(this.#node.StepDown, {}, options);
   }
 
-  /** Moves the shards of this node away. Resolves with its id when they are gone; give it time (`timeoutMs`). Only a restart takes it back. */
-  async drain(options?: ManagementCallOptions): Promise<string> {
-    return (await this.#call(this.#node.Drain, {}, options)).nodeId;
+  /**
+   * Moves the shards of this node, or of the one that is named, away. Resolves with its id when they are gone; give it time (`timeoutMs`). It is
+   * given none until `undrain` or its next start, also when the call is aborted or times out.
+   */
+  async drain(options: ManagementCallOptions & { readonly node?: string } = {}): Promise<string> {
+    return (await this.#call(this.#node.Drain, { nodeId: options.node ?? '' }, options)).nodeId;
+  }
+
+  /** Takes a drain back. Resolves with the id of the node. */
+  async undrain(options: ManagementCallOptions & { readonly node?: string } = {}): Promise<string> {
+    return (await this.#call(this.#node.Undrain, { nodeId: options.node ?? '' }, options)).nodeId;
+  }
+
+  /**
+   * Takes the permit to restart a node, of which the cluster has one; asked for again by its holder, its time begins anew. Refused with reason
+   * FUNK_REFUSED, and says why: another holds it, a voter is not there, shards are moving. Then it may be had later. It ends by itself
+   * when the node is back and all is well, or its time (`leaseMs`, 300,000 unless given) is up.
+   */
+  takeRestartPermit(
+    permit: { readonly holder?: string; readonly node?: string; readonly leaseMs?: number } = {},
+    options?: ManagementCallOptions,
+  ): Promise<TakeRestartPermitResponse__Output> {
+    const { holder = '', node = '', leaseMs = 0 } = permit;
+    return this.#call(this.#node.TakeRestartPermit, { holder, nodeId: node, leaseMs }, options);
+  }
+
+  /** Gives the permit back before its time; nothing happens when nobody has it. Refused when it is another's. Resolves with the leader. */
+  async giveRestartPermit(holder = '', options?: ManagementCallOptions): Promise<string> {
+    return (await this.#call(this.#node.GiveRestartPermit, { holder }, options)).leaderId;
   }
 
   /**

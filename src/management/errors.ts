@@ -44,6 +44,14 @@ export class LeaderUnreachableError extends FunkError {
   }
 }
 
+/** The node that is meant is known but its management endpoint does not answer. Nothing changed. */
+export class NodeUnreachableError extends FunkError {
+  readonly code = 'FUNK_NODE_UNREACHABLE';
+  constructor(node: NodeId, why: string, options?: ErrorOptions) {
+    super(`node ${node}: ${why}`, options);
+  }
+}
+
 /** The leader refused what was forwarded to it; `status` and `funkCode` are the leader's. */
 export class ForwardedRefusal extends FunkError {
   readonly code = 'FUNK_FORWARDED_REFUSAL';

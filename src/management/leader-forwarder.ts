@@ -3,13 +3,14 @@
  * forwarded already is never forwarded again. One channel, to one leader; it is closed when another leads.
  */
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
 import type { NodeId } from '../model/ids.ts';
 import { TAG_EP_MANAGEMENT } from '../model/tags.ts';
-import { NotLeaderError, OutcomeUnknownError, StoppedError } from '../runtime/handle-errors.ts';
+import { NotLeaderError, OutcomeUnknownError, StoppedError, UnknownNodeError } from '../runtime/handle-errors.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
+import { requireNodeId } from './arguments.ts';
 import { connected } from './channel-ready.ts';
-import { CallerGoneError, ForwardedRefusal, LeaderUnreachableError } from './errors.ts';
+import { CallerGoneError, ForwardedRefusal, LeaderUnreachableError, NodeUnreachableError } from './errors.ts';
 import { CHANNEL_OPTIONS, deadlineIn, earlierDeadline } from './grpc-options.ts';
 import { type HandlerContext, HOPS_KEY, type UnaryCall } from './rpc.ts';
 import { FUNK_CODE_KEY } from './status.ts';
@@ -77,6 +78,38 @@ export class LeaderForwarder implements Disposable {
     return send({ client, method, request, deadline, hops: call.hops + 1, signal: call.signal });
   }
 
+  /**
+   * What `node` answers, whoever it is, over a connection for this call alone. Rejects as `forward` does, with UnknownNodeError and
+   * NodeUnreachableError (nothing changed) in place of the leader's.
+   */
+  async forwardTo<Request, Response>(
+    call: UnaryCall<unknown>,
+    to: { readonly node: NodeId; readonly boundMs: number },
+    method: CallableMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const { node } = to;
+    if (call.hops > 0) throw new UnknownNodeError(node, 'the call was forwarded to another node');
+    if (this.#closed) throw new StoppedError('the management server is stopping');
+    const member = this.#handle.view().members.find(({ name }) => name === node);
+    if (member === undefined) throw new UnknownNodeError(node, 'gossip does not know it');
+    const endpoint = managementOf(member.tags);
+    if (endpoint === undefined) throw new NodeUnreachableError(node, 'gossip knows no management endpoint of it');
+    const address = formatEndpoint(endpoint);
+    const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+    try {
+      const deadline = earlierDeadline(call.deadline, deadlineIn(to.boundMs));
+      await connected(client, earlierDeadline(deadline, deadlineIn(CONNECT_BOUND_MS))).catch((error: unknown) => {
+        throw new NodeUnreachableError(node, `its management endpoint ${address} does not answer`, { cause: error });
+      });
+      if (call.signal.aborted) throw call.signal.reason as Error;
+      this.#forwarded += 1;
+      return await send({ client, method, request, deadline, hops: call.hops + 1, signal: call.signal });
+    } finally {
+      client.close();
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#unsubscribe?.();
@@ -88,8 +121,7 @@ export class LeaderForwarder implements Disposable {
     const view = this.#handle.view();
     if (leader === undefined || leader === view.id) throw new NotLeaderError(undefined);
     const tags = view.members.find((member) => member.name === leader)?.tags;
-    const published = tags?.get(TAG_EP_MANAGEMENT) ?? tags?.get(TAG_EP_MANAGEMENT_OLD);
-    const endpoint = published === undefined ? undefined : parseEndpoint(published);
+    const endpoint = tags === undefined ? undefined : managementOf(tags);
     if (endpoint === undefined) throw new LeaderUnreachableError(leader, 'gossip knows no management endpoint of it');
     const address = formatEndpoint(endpoint);
     const held = this.#channel;
@@ -109,6 +141,29 @@ export class LeaderForwarder implements Disposable {
     this.#channel?.client.close();
     this.#channel = undefined;
   }
+}
+
+function managementOf(tags: ReadonlyMap<string, string>): Endpoint | undefined {
+  const published = tags.get(TAG_EP_MANAGEMENT) ?? tags.get(TAG_EP_MANAGEMENT_OLD);
+  return published === undefined ? undefined : parseEndpoint(published);
+}
+
+/** Does what only the node of that id can: here if it is this one or none is named, else where it is. */
+export async function atNode<Request, Response>(
+  context: HandlerContext,
+  call: UnaryCall<Request>,
+  way: {
+    /** Empty: this one. */
+    readonly nodeId: string;
+    readonly here: () => Promise<Response>;
+    readonly method: CallableMethod<Request, Response>;
+    /** How long the other may take. */
+    readonly boundMs: number;
+  },
+): Promise<Response> {
+  const { nodeId, boundMs } = way;
+  if (nodeId === '' || nodeId === context.handle.view().id) return await way.here();
+  return await context.forwarder.forwardTo(call, { node: requireNodeId(nodeId), boundMs }, way.method, call.request);
 }
 
 /** Does what only a leader can: here if this node leads, else where the leader is. */
@@ -174,7 +229,7 @@ function refusalOf(error: ServiceError): Error {
     if (error.code === status.CANCELLED) return new CallerGoneError('the caller has gone');
     if (error.code === status.DEADLINE_EXCEEDED || error.code === status.UNAVAILABLE) {
       return new OutcomeUnknownError(
-        `the leader did not answer (${error.details}); what was asked for may still happen`,
+        `the node it was forwarded to did not answer (${error.details}); what was asked for may still happen`,
       );
     }
   }

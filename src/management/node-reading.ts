@@ -1,11 +1,13 @@
 /** What a view says, as messages of `funk.v1`. Pure functions; instants become ages, since clocks do not travel. */
 import type { Member } from '../gen/funk/v1/Member.ts';
+import type { RestartPermit as RestartPermitMessage } from '../gen/funk/v1/RestartPermit.ts';
 import type { ShardMap as ShardMapMessage } from '../gen/funk/v1/ShardMap.ts';
 import type { Status } from '../gen/funk/v1/Status.ts';
 import type { Waiting as WaitingMessage } from '../gen/funk/v1/Waiting.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
 import type { NodeRole } from '../model/node-state.ts';
 import type { MemberView, NodeView, Waiting } from '../model/node-view.ts';
+import type { RestartPermit } from '../model/restart-permit.ts';
 import { NO_STANDBY, type ShardMap } from '../model/shard-map.ts';
 import { TAG_EP_MANAGEMENT, TAG_EP_RAFT, TAG_ROLE } from '../model/tags.ts';
 import { aliveCount, raftStates, shardCounts } from './cluster-reading.ts';
@@ -43,6 +45,7 @@ export function statusMessage(view: NodeView, now: number): Status {
     shardsOwned: map === undefined || own < 0 ? 0 : (shardCounts(map)[own] ?? 0),
     holdsLease: view.holdsLease,
     room: view.room,
+    restartPermit: view.restartPermit === undefined ? null : permitMessage(view.restartPermit),
     ailment: view.ailment ?? '',
     waiting: view.waiting === undefined ? null : waitingMessage(view.waiting, now),
     endpoints: [...view.endpoints].map(([name, endpoint]) => ({ name, value: formatEndpoint(endpoint) })),
@@ -115,6 +118,10 @@ export function shardMapMessage(map: ShardMap, { parts }: ShardMapParts): ShardM
 
 function standbysMessage(column: Uint16Array): { ownerOf: number[] } {
   return { ownerOf: Array.from(column, (place) => (place === NO_STANDBY ? 0 : place + 1)) };
+}
+
+function permitMessage({ holder, node, leaseMs, index }: RestartPermit): RestartPermitMessage {
+  return { holder, nodeId: node, leaseMs, index };
 }
 
 function waitingMessage(waiting: Waiting, now: number): WaitingMessage {

@@ -12,7 +12,7 @@ import { stepDown } from './handlers/clusterfunk/step-down.ts';
 import { addNodeAsVoter } from './handlers/node/add-node.ts';
 import { backup } from './handlers/node/backup.ts';
 import { configureShards } from './handlers/node/configure-shards.ts';
-import { DRAIN_BOUND_MS, drain } from './handlers/node/drain.ts';
+import { DRAIN_BOUND_MS, drain, undrain } from './handlers/node/drain.ts';
 import { forceLeave } from './handlers/node/force-leave.ts';
 import { getShardDistribution } from './handlers/node/get-shard-distribution.ts';
 import { getShardMap } from './handlers/node/get-shard-map.ts';
@@ -25,6 +25,7 @@ import { owns } from './handlers/node/owns.ts';
 import { planShards } from './handlers/node/plan-shards.ts';
 import { query } from './handlers/node/query.ts';
 import { removeNodeFromCluster } from './handlers/node/remove-node.ts';
+import { giveRestartPermit, takeRestartPermit } from './handlers/node/restart-permit.ts';
 import { roundTrip } from './handlers/node/round-trip.ts';
 import { sendEvent } from './handlers/node/send-event.ts';
 import { stepDownFromLeading } from './handlers/node/step-down.ts';
@@ -76,6 +77,9 @@ export function nodeService(
     ...rpc('RemoveNode', removeNodeFromCluster),
     ...rpc('StepDown', stepDownFromLeading),
     ...rpc('Drain', drain, DRAIN_BOUND_MS),
+    ...rpc('Undrain', undrain),
+    ...rpc('TakeRestartPermit', takeRestartPermit),
+    ...rpc('GiveRestartPermit', giveRestartPermit),
     ...rpc('Join', join),
     ...rpc('RoundTrip', roundTrip),
     ...rpc('SendEvent', sendEvent),

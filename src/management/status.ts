@@ -19,6 +19,7 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   FUNK_NOT_LEADER: { status: status.FAILED_PRECONDITION, managepb: 'NO_LEADER' },
   FUNK_NOT_OPERATIONAL: { status: status.FAILED_PRECONDITION, managepb: 'NO_LEADER' },
   FUNK_LEADER_UNREACHABLE: { status: status.UNAVAILABLE, managepb: 'NO_LEADER' },
+  FUNK_NODE_UNREACHABLE: { status: status.UNAVAILABLE, managepb: 'GENERIC' },
   FUNK_UNKNOWN_NODE: { status: status.NOT_FOUND, managepb: 'UNKNOWN_ID' },
   FUNK_ALREADY_MEMBER: { status: status.ALREADY_EXISTS, managepb: 'INVALID' },
   FUNK_INVALID_REQUEST: { status: status.INVALID_ARGUMENT, managepb: 'INVALID' },

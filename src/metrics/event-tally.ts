@@ -108,6 +108,7 @@ function perEvent(): Record<NodeEvent['kind'], number> {
     shardMapProposed: 0,
     shardMapChanged: 0,
     shardsReleasing: 0,
+    restartPermitChanged: 0,
     shardsReleaseOver: 0,
     shardsStarted: 0,
     leaseGained: 0,

@@ -5,6 +5,7 @@ import type { GossipEvent } from './gossip-request.ts';
 import type { ClusterId, LogIndex, NodeId, ShardId, Term } from './ids.ts';
 import type { Member } from './member.ts';
 import type { NodeRole, NodeState } from './node-state.ts';
+import type { RestartPermit } from './restart-permit.ts';
 import type { FormerOwner, OwnerPair, ReleaseEnd, ShardMap } from './shard-map.ts';
 import type { StorageRoom } from './storage-room.ts';
 
@@ -62,6 +63,8 @@ export type NodeEvent =
     }
   /** Without a lease no shard is served, whatever the map says. */
   | { readonly kind: 'leaseGained' | 'leaseLost' }
+  /** Somebody may restart a node now, or nobody any more. */
+  | { readonly kind: 'restartPermitChanged'; readonly permit: RestartPermit | undefined }
   | { readonly kind: 'livenessChanged'; readonly node: NodeId; readonly alive: boolean }
   /** The gossip keyring was changed from anywhere in the cluster; so many keys are in it now. */
   | { readonly kind: 'keysChanged'; readonly operation: 'install' | 'use' | 'remove'; readonly keys: number }

@@ -5,6 +5,7 @@ import type { Boot, ClusterId, LogIndex, MemberId, NodeId, Stamp, Term } from '.
 import type { Configuration } from './log.ts';
 import type { Member } from './member.ts';
 import type { NodeKind, NodeRole, NodeState } from './node-state.ts';
+import type { RestartPermit } from './restart-permit.ts';
 import type { ShardMap } from './shard-map.ts';
 import type { ShardSettings } from './shard-settings.ts';
 import type { StorageRoom } from './storage-room.ts';
@@ -40,6 +41,8 @@ export interface NodeView {
   readonly shardSettings?: ShardSettings;
   /** Whether this node now holds a lease to serve its shards. */
   readonly holdsLease: boolean;
+  /** Who may restart which node at present, as far as this node has applied the log; undefined: nobody. */
+  readonly restartPermit: RestartPermit | undefined;
   /** What the node waits for, when it cannot go on by itself. */
   readonly waiting: Waiting | undefined;
   /** Of the disk that the log is on; `enough` on a node that keeps none. */

@@ -25,7 +25,7 @@ import {
   UnknownNodeError,
 } from './handle-errors.ts';
 import { doneOrError, type KvDone } from './kv-errors.ts';
-import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
+import type { CallOptions, Discovered, JoinOptions, NodeHandle, PermitRequest } from './node-handle.ts';
 import type { NodeLoop } from './node-loop.ts';
 import { RoutingTally } from './routing-tally.ts';
 import type { SystemClock } from './system-clock.ts';
@@ -124,6 +124,18 @@ export class LocalNodeHandle implements NodeHandle {
 
   async drain(options?: CallOptions): Promise<void> {
     await this.#ask({ kind: 'drain' }, undefined, options);
+  }
+
+  async undrain(options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'undrain' }, undefined, options);
+  }
+
+  async takeRestartPermit({ holder, node, leaseMs }: PermitRequest, options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'takePermit', holder, node, leaseMs }, node, options);
+  }
+
+  async giveRestartPermit(holder: string, options?: CallOptions): Promise<void> {
+    await this.#ask({ kind: 'givePermit', holder }, undefined, options);
   }
 
   kv(request: KvRequest, options?: CallOptions): Promise<KvDone> {

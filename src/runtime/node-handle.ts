@@ -23,6 +23,15 @@ export interface JoinOptions extends CallOptions {
   readonly replay?: boolean;
 }
 
+export interface PermitRequest {
+  /** Any name of 1 to 64 bytes, the same to give it back. */
+  readonly holder: string;
+  /** The node that is to be restarted. The permit ends by itself when it is back as a new process and all is well. */
+  readonly node: NodeId;
+  /** When it ends if nobody ends it before: 1 s to 24 h, in milliseconds. A new leader counts it anew. */
+  readonly leaseMs: number;
+}
+
 export interface NodeHandle {
   /** The newest view. Cheap; the same object until something changes. */
   view(): NodeView;
@@ -52,8 +61,20 @@ export interface NodeHandle {
   removeNode(node: NodeId, options?: CallOptions): Promise<void>;
   /** Hands leadership to another voter. Leader only. Resolves when the other leads. */
   stepDown(options?: CallOptions): Promise<void>;
-  /** Moves this node's shards away, then resolves. */
+  /**
+   * Moves this node's shards away, then resolves; it is given none until `undrain` or a restart. Rejects with {@link RefusedError}: nobody is there
+   * to take them, or the drain was taken back. Aborting the call does not take it back.
+   */
   drain(options?: CallOptions): Promise<void>;
+  /** Takes a drain back. Resolves when this node may be given shards again, at once when it was not drained. Rejects with {@link RefusedError} when it is leaving. */
+  undrain(options?: CallOptions): Promise<void>;
+  /**
+   * Takes the permit to restart a node, of which the cluster has one. Leader only. Resolves when it is agreed on; asked for again by its holder, its time begins anew. Rejects:
+   * NotLeaderError; RefusedError, and says why: another holds it, or not every voter is there, or shards are moving. After OutcomeUnknownError ask again.
+   */
+  takeRestartPermit(permit: PermitRequest, options?: CallOptions): Promise<void>;
+  /** Gives it back before its time. Leader only. Resolves, too, when nobody has it. Rejects: NotLeaderError, RefusedError (it is another's). */
+  giveRestartPermit(holder: string, options?: CallOptions): Promise<void>;
   /**
    * Asks something of the coordination state, whoever can do it. Resolves with what was done, by which revision. Rejects with the errors
    * of `kv-errors.ts`, each of which says whether anything changed, with OutcomeUnknownError when nobody can say, with StoppedError,

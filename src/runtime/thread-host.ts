@@ -210,8 +210,15 @@ async function perform(handle: NodeHandle, call: HandleCall, options: CallOption
     case 'removeNode':
       await handle[call.name](call.node, options);
       return undefined;
+    case 'takeRestartPermit':
+      await handle.takeRestartPermit(call.permit, options);
+      return undefined;
+    case 'giveRestartPermit':
+      await handle.giveRestartPermit(call.holder, options);
+      return undefined;
     case 'stepDown':
     case 'drain':
+    case 'undrain':
       await handle[call.name](options);
       return undefined;
   }

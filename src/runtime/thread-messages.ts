@@ -12,7 +12,7 @@ import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../model
 import type { ShardSettings } from '../model/shard-settings.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { KvDone } from './kv-errors.ts';
-import type { Discovered } from './node-handle.ts';
+import type { Discovered, PermitRequest } from './node-handle.ts';
 import type { AcquireCall, HookEnd, ReleaseCall } from '../ports/shard-hooks.ts';
 import type { ThreadFailure } from './thread-failures.ts';
 import type { ViewAnswer } from './thread-view.ts';
@@ -44,7 +44,9 @@ export type HandleCall =
   | { readonly name: 'addNode' | 'removeNode'; readonly node: NodeId }
   | { readonly name: 'planShards'; readonly question: ShardWhatIf }
   | { readonly name: 'configureShards'; readonly change: ShardSettingsChange }
-  | { readonly name: 'stepDown' | 'drain' | 'backup' };
+  | { readonly name: 'takeRestartPermit'; readonly permit: PermitRequest }
+  | { readonly name: 'giveRestartPermit'; readonly holder: string }
+  | { readonly name: 'stepDown' | 'drain' | 'undrain' | 'backup' };
 
 /** Of `join`, `gossip`, `kv`, `backup`, `planShards`, `configureShards`; undefined of all others. */
 export type CallValue = number | GossipOutcome | KvDone | Backup | ShardPlanReport | ShardSettings | undefined;

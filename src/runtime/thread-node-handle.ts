@@ -13,7 +13,7 @@ import type { Ownership, ShardState } from '../model/shard-map.ts';
 import type { ShardPlanReport, ShardSettingsChange, ShardWhatIf } from '../model/shard-plan.ts';
 import type { ShardSettings } from '../model/shard-settings.ts';
 import { OutcomeUnknownError, StoppedError } from './handle-errors.ts';
-import type { CallOptions, Discovered, JoinOptions, NodeHandle } from './node-handle.ts';
+import type { CallOptions, Discovered, JoinOptions, NodeHandle, PermitRequest } from './node-handle.ts';
 import type { KvDone } from './kv-errors.ts';
 import { callListener, callListenerSoon } from './node-loop.ts';
 import { OwnershipReader } from './shared-ownership.ts';
@@ -134,6 +134,18 @@ export class ThreadNodeHandle implements NodeHandle {
 
   async drain(options?: CallOptions): Promise<void> {
     await this.#call({ name: 'drain' }, options);
+  }
+
+  async undrain(options?: CallOptions): Promise<void> {
+    await this.#call({ name: 'undrain' }, options);
+  }
+
+  async takeRestartPermit(permit: PermitRequest, options?: CallOptions): Promise<void> {
+    await this.#call({ name: 'takeRestartPermit', permit }, options);
+  }
+
+  async giveRestartPermit(holder: string, options?: CallOptions): Promise<void> {
+    await this.#call({ name: 'giveRestartPermit', holder }, options);
   }
 
   async kv(request: KvRequest, options?: CallOptions): Promise<KvDone> {

@@ -145,6 +145,7 @@ function narrated(event: NodeEvent): readonly [RpcLogLevel, string, string] | un
     case 'shardMapProposed':
     case 'shardMapChanged':
     case 'shardsReleasing':
+    case 'restartPermitChanged':
     case 'shardsReleaseOver':
     case 'shardsStarted':
     case 'leaseGained':

@@ -70,6 +70,8 @@ export class Coordinator {
   #tokens: { left: number; at: number };
   #wakeAt = NEVER;
   #hasNobody = false;
+  /** The last look found nothing to do. */
+  #isPlanDone = false;
 
   constructor(
     settings: { readonly config: ShardingConfig; readonly rules: OwnershipRules; readonly stats: ShardingStats },
@@ -182,7 +184,16 @@ export class Coordinator {
     this.#roster = roster;
     this.#rosterChangesAt = roster.nextChangeAt;
     this.#wake(roster.nextChangeAt);
-    if (!this.#plan(roster, now, effects)) this.#grants.noteChange();
+    this.#isPlanDone = this.#plan(roster, now, effects);
+    if (!this.#isPlanDone) this.#grants.noteChange();
+  }
+
+  /** Why shards may move soon, in words; undefined when nothing is known that would move any. */
+  unsettled(now: number): string | undefined {
+    if (this.#maps.pending !== undefined || this.#inFlight !== undefined) return 'shards are moving';
+    const silent = this.#grants.silentOwner(this.#maps.active?.owners ?? [], now);
+    if (silent !== undefined) return `node ${silent} owns shards and is silent`;
+    return this.#isPlanDone && !this.#grants.hasChanged ? undefined : 'shards are about to move';
   }
 
   /** Every loser of the pending map has let go, or is certainly done serving (O-17, SO-5). */

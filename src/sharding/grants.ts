@@ -3,7 +3,7 @@
  * waits for may end late and never early, so everything counts from answering. docs/ownership.md section 4.
  */
 import { assert } from '../base/assert.ts';
-import type { LogIndex, NodeId, Term } from '../model/ids.ts';
+import type { Boot, LogIndex, NodeId, Term } from '../model/ids.ts';
 import type { Owner } from '../model/shard-map.ts';
 import type { ShardingStats } from '../model/node-stats.ts';
 import type { LeaseRefusalReason, LeaseRelease, LeaseRenew } from '../wire/sharding/lease.ts';
@@ -83,6 +83,10 @@ export class Grants {
   /** O-11. Never falls within a term (SO-8). */
   get floor(): LogIndex {
     return this.#rules.floor({ active: this.#activeVersion, appended: this.#appendedVersion });
+  }
+
+  get hasChanged(): boolean {
+    return this.#hasChanged;
   }
 
   /** Whether a plan made before would come out differently now, time aside. Reading it clears it. */
@@ -174,6 +178,17 @@ export class Grants {
   /** The newest version this process says it has released to this leader; 0 for none. */
   releasedBy(pair: OwnerPair): LogIndex {
     return this.#holders.find(pair)?.releasedVersion ?? (0 as LogIndex);
+  }
+
+  /** The boot of a node that renews. */
+  liveBoot(node: NodeId, now: number): Boot | undefined {
+    const holder = this.#holders.get(node);
+    return holder === undefined || this.#isSilent(holder, now) ? undefined : holder.boot;
+  }
+
+  /** An owner that does not renew, or has not let go of what it should; undefined when all is well. */
+  silentOwner(owners: readonly Owner[], now: number): NodeId | undefined {
+    return owners.find((owner) => this.#isSilent(owner, now) || this.#leftOut.has(keyOf(owner)))?.node;
   }
 
   /** clusterfunk's acknowledgement, which names no boot: the one that this leader accepts is meant. */

@@ -57,8 +57,8 @@ export type ShardingInput =
   | { readonly kind: 'clockJumped'; readonly byMs: number }
   /** The cluster's lease and clock rate error, which go before the node's own. */
   | { readonly kind: 'timing'; readonly leaseMs: number; readonly clockDrift: number }
-  /** Give this node's shards away (O-23). */
-  | { readonly kind: 'drain' }
+  /** Give this node's shards away (O-23), or take that back. */
+  | { readonly kind: 'drain' | 'undrain' }
   /** Orderly stop: send `release` after the last request; serve nothing from now on. */
   | { readonly kind: 'stopping' };
 

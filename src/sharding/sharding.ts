@@ -97,6 +97,19 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
     this.#stats = emptyStats();
   }
 
+  /** The process of `node` that this leader accepts as its holder and has heard lately; undefined elsewhere. */
+  holderBoot(node: NodeId): Boot | undefined {
+    return node === this.#self.node ? this.#self.boot : this.#leading?.grants.liveBoot(node, this.#now);
+  }
+
+  /** Why the shards are not settled for this leader; undefined when they are: the plan is the map, and every owner renews. */
+  unsettled(now: MonotonicMs): string | undefined {
+    const leading = this.#leading;
+    if (leading === undefined || !leading.grants.isReady) return 'this node does not lead';
+    if (this.#maps.active === undefined) return 'there is no shard map yet';
+    return leading.coordinator.unsettled(now);
+  }
+
   /** O-1 without the lease: the epoch under which the maps let this process serve `shard`. */
   serving(shard: ShardId): LogIndex | undefined {
     return this.#isStopped ? undefined : this.#shards.epochOf(shard);
@@ -263,6 +276,10 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
         this.#drain ??= { sinceSeq: this.#lease.lastSeq, isTold: false };
         this.#lease.renewNow(now);
         return this.#leading?.grants.onOwnWish(false);
+      case 'undrain':
+        this.#drain = undefined;
+        this.#lease.renewNow(now);
+        return this.#leading?.grants.onOwnWish(this.#wantsShards());
       case 'stopping':
         return this.#onStopping(now, effects);
       default:

@@ -14,7 +14,7 @@ import {
   SnapshotSender,
   type TransferEvent,
 } from '../../src/cluster/snapshot-transfer.ts';
-import type { ClusterId, LogIndex, MemberId, Term } from '../../src/model/ids.ts';
+import type { Boot, ClusterId, LogIndex, MemberId, NodeId, Term } from '../../src/model/ids.ts';
 import { EMPTY_CONFIGURATION, EMPTY_RECOVERED_LOG, type Entry, type SnapshotMeta } from '../../src/model/log.ts';
 import { type Command, encodeCommand, encodeKvCommand } from '../../src/wire/command/command.ts';
 import { encodeKvItem } from '../../src/wire/kv/batch.ts';
@@ -63,6 +63,24 @@ describe('the agreed state', () => {
     assert.deepEqual(timingOf({ ...EMPTY_RECOVERED_LOG, snapshot: { meta: metaOf(2), bytes } }), timing);
     assert.deepEqual(timingOf(foundingLog(A, founding)), timing);
     assert.equal(timingOf(EMPTY_RECOVERED_LOG), undefined);
+  });
+
+  it('keeps the restart permit through an image, and its first holder against others', () => {
+    const before = filled();
+    const plain = before.image(new Uint8Array());
+    const taken = { kind: 'takePermit', node: 'a' as NodeId, boot: 7 as Boot, leaseMs: 60_000 } as const;
+    assert.deepEqual(before.apply(entry(4, { ...taken, holder: 'first' })), { kind: 'permit' });
+    assert.deepEqual(before.apply(entry(5, { ...taken, holder: 'second' })), { kind: 'nothing' });
+    const after = new AgreedState();
+    after.restore(metaOf(5), before.image(new Uint8Array()));
+    assert.deepEqual(after.permit, { holder: 'first', node: 'a', boot: 7, leaseMs: 60_000, index: 4 });
+    assert.equal(after.digest(new Uint8Array()), before.digest(new Uint8Array()));
+    assert.deepEqual(after.apply(entry(6, { kind: 'givePermit', index: 3 as LogIndex })), { kind: 'nothing' });
+    assert.deepEqual(after.apply(entry(7, { ...taken, holder: 'first', leaseMs: 5_000 })), { kind: 'permit' });
+    assert.deepEqual(after.apply(entry(8, { kind: 'givePermit', index: 4 as LogIndex })), { kind: 'nothing' });
+    assert.equal(after.permit?.leaseMs, 5_000, 'the end of an older term is not the end of this one');
+    assert.deepEqual(after.apply(entry(9, { kind: 'givePermit', index: 7 as LogIndex })), { kind: 'permit' });
+    assert.deepEqual(after.image(new Uint8Array()), plain, 'without one the image is as it always was');
   });
 
   it('comes back from its image as it was', () => {

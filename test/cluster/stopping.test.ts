@@ -12,7 +12,7 @@ const BUSY: DepartureFacts = { hasCompany: true, isDrained: false, mustRetire: t
 const FREE: DepartureFacts = { hasCompany: false, isDrained: false, mustRetire: false };
 
 function departure(): Departure {
-  return new Departure(1 as RequestId, 0);
+  return new Departure(1 as RequestId, 0, 500);
 }
 
 describe('an orderly stop', () => {
@@ -58,6 +58,13 @@ describe('an orderly stop', () => {
       ),
     );
     assert.ok(steps.includes('askToRetire@1500'));
+  });
+
+  it('O-23: waits for shards as long as an application may take to release them, twice', () => {
+    const leaving = new Departure(1 as RequestId, 0, 30_000);
+    leaving.evaluate(BUSY, 0);
+    assert.deepEqual(leaving.evaluate(BUSY, 60_499), []);
+    assert.deepEqual(leaving.evaluate(BUSY, 60_500), ['askToRetire']);
   });
 });
 

@@ -250,13 +250,6 @@ describe('funk.v1.Node: changes', () => {
     client.close();
   });
 
-  it('drains the node that is asked, never another', async () => {
-    await using cluster = await clusterOfTwo();
-    assert.equal(await connected(cluster.follower, (client) => client.drain()), 'n2');
-    assert.equal(cluster.follower.handle.view().state, 'Draining');
-    assert.equal(cluster.leader.handle.view().state, 'Operational');
-  });
-
   it('joins addresses with and without a port, and refuses what is none', async () => {
     const node = await serve(new FakeNodeHandle(fakeView({ id: 'n1' })));
     await connected(node, async (client) => {

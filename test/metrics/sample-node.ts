@@ -4,7 +4,8 @@ import type { NodeStats } from '../../src/model/node-stats.ts';
 import { NodeMetrics } from '../../src/metrics/node-metrics.ts';
 import type { OuterReadings } from '../../src/metrics/outer-readings.ts';
 import type { LogLevel, Logger } from '../../src/ports/logger.ts';
-import { FakeNodeHandle, fakeView, zeroStats } from '../fake-node-handle.ts';
+import { FakeNodeHandle, fakeView } from '../fake-node-handle.ts';
+import { zeroStats } from '../fake-node-stats.ts';
 
 /** Unix milliseconds of every reading; the fake cluster was founded 90 s before. */
 export const WALL_MS = 1_700_000_090_000;

@@ -204,9 +204,15 @@ export class Nemesis {
   #drain(machine: Machine, chance: Chance): void {
     if (machine.process !== undefined) this.#drained.add(machine.process);
     this.#simulation.request(machine, { kind: 'drain' });
-    // A drained node stays without shards until it is started again.
-    this.#after(chance.between(1_000, 4_000), () => {
-      if (machine.process !== undefined && !machine.hasLeft) this.#crash(machine, 'killed', chance);
+    // A drained node stays without shards until that is taken back, or it is started again.
+    const isTakenBack = chance.isHit(0.5);
+    this.#after(chance.between(100, 4_000), () => {
+      if (machine.process === undefined || machine.hasLeft) return;
+      if (!isTakenBack) this.#crash(machine, 'killed', chance);
+      else {
+        this.#drained.delete(machine.process);
+        this.#simulation.request(machine, { kind: 'undrain' });
+      }
     });
   }
 

@@ -402,6 +402,7 @@ function textOf(event: NodeEvent): string | undefined {
     case 'eventsForgotten':
     case 'memberUpdated':
     case 'endpointChanged':
+    case 'restartPermitChanged':
     case 'shardsReleasing':
     case 'shardsReleaseOver':
     case 'shardsStarted':

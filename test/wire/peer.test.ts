@@ -129,6 +129,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   record({ kind: fc.constant('shard' as const), bytes }),
   record({ kind: fc.constant('exclude' as const), member }),
   record({ kind: fc.constant('include' as const), member }),
+  record({
+    kind: fc.constant('takePermit' as const),
+    holder: fc.stringMatching(/^[a-z -]{1,64}$/),
+    node,
+    boot,
+    leaseMs: fc.nat({ max: 86_400_000 }),
+  }),
+  record({ kind: fc.constant('givePermit' as const), index }),
 );
 
 /** One to four bytes changed, cut off, or added. */

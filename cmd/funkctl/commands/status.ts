@@ -42,6 +42,9 @@ function pairsOf(status: NodeStatus): [string, string][] {
     ...(AILMENT_WORDS[status.ailment] === undefined
       ? []
       : ([['Ailing', AILMENT_WORDS[status.ailment] ?? '']] satisfies [string, string][])),
+    ...(status.restartPermit === null
+      ? []
+      : ([['Restart permit', permitText(status.restartPermit)]] satisfies [string, string][])),
     ...(waiting === null ? [] : ([['Waiting for', waitingText(waiting)]] satisfies [string, string][])),
   ];
 }
@@ -62,6 +65,10 @@ function shardsText(status: NodeStatus): string {
   if (status.shardCount === 0) return 'no shard map yet';
   const lease = status.holdsLease ? '' : ', served by nobody: this node holds no lease';
   return `${status.shardCount}, ${status.shardsOwned} here${status.shardsOwned === 0 ? '' : lease}`;
+}
+
+function permitText({ holder, nodeId }: NonNullable<NodeStatus['restartPermit']>): string {
+  return `node ${printable(nodeId)}${holder === nodeId ? '' : `, by ${printable(holder)}`}`;
 }
 
 function waitingText(waiting: NonNullable<NodeStatus['waiting']>): string {

@@ -1,8 +1,9 @@
 /** The commands of the agreed log: one type byte, then the body. Numbers are append-only; an old log is read for ever. */
 import { ByteReader, ByteWriter, concatBytes } from '../../base/bytes.ts';
 import { DecodeError } from '../../base/errors.ts';
-import type { MemberId } from '../../model/ids.ts';
-import { isMemberId } from '../../model/ids.ts';
+import type { Boot, LogIndex, MemberId, NodeId } from '../../model/ids.ts';
+import { isMemberId, isNodeId } from '../../model/ids.ts';
+import { PERMIT_HOLDER_BYTES_MAX } from '../../model/restart-permit.ts';
 import type { Timing } from '../../model/timing.ts';
 import { writeKvBatch } from '../kv/batch.ts';
 
@@ -11,6 +12,8 @@ const FOUND = 1;
 const SHARD = 2;
 const EXCLUDE = 3;
 const INCLUDE = 4;
+const TAKE_PERMIT = 10;
+const GIVE_PERMIT = 11;
 /** Body: wire/kv/batch.ts. 17 to 31 are kept for the key-value store. */
 const KV = 16;
 /** As 1, with the times that the cluster is to agree on. */
@@ -29,7 +32,17 @@ export type Command =
   /** An operator removed this member: nobody brings it back by itself. */
   | { readonly kind: 'exclude'; readonly member: MemberId }
   /** An operator wants it again. */
-  | { readonly kind: 'include'; readonly member: MemberId };
+  | { readonly kind: 'include'; readonly member: MemberId }
+  /** `boot`: the process of `node` that is to be restarted; 0 when none is known. */
+  | {
+      readonly kind: 'takePermit';
+      readonly holder: string;
+      readonly node: NodeId;
+      readonly boot: Boot;
+      readonly leaseMs: number;
+    }
+  /** The permit that was taken at `index` ends. */
+  | { readonly kind: 'givePermit'; readonly index: LogIndex };
 
 export function encodeCommand(command: Command): Uint8Array {
   switch (command.kind) {
@@ -48,6 +61,16 @@ export function encodeCommand(command: Command): Uint8Array {
       return new ByteWriter(64).u8(EXCLUDE).text(command.member).finish();
     case 'include':
       return new ByteWriter(64).u8(INCLUDE).text(command.member).finish();
+    case 'takePermit':
+      return new ByteWriter(128)
+        .u8(TAKE_PERMIT)
+        .text(command.holder)
+        .text(command.node)
+        .varint(command.boot)
+        .varint(command.leaseMs)
+        .finish();
+    case 'givePermit':
+      return new ByteWriter(16).u8(GIVE_PERMIT).varint(command.index).finish();
   }
 }
 
@@ -83,6 +106,16 @@ export function decodeCommand(bytes: Uint8Array): Command {
       return { kind: 'exclude', member: readMember(reader) };
     case INCLUDE:
       return { kind: 'include', member: readMember(reader) };
+    case TAKE_PERMIT:
+      return {
+        kind: 'takePermit',
+        holder: reader.text(PERMIT_HOLDER_BYTES_MAX),
+        node: readNode(reader),
+        boot: reader.varint() as Boot,
+        leaseMs: reader.varint(),
+      };
+    case GIVE_PERMIT:
+      return { kind: 'givePermit', index: reader.varint() as LogIndex };
     default:
       throw new DecodeError(`command type ${type} is unknown`);
   }
@@ -111,6 +144,12 @@ export function readTiming(reader: ByteReader): Timing {
     millionths < MILLIONTHS / 2;
   if (!isUsable) throw new DecodeError('a timing is out of range');
   return { leaseMs, clockDrift: millionths / MILLIONTHS, heartbeatMs, electionMs };
+}
+
+function readNode(reader: ByteReader): NodeId {
+  const text = reader.text(64);
+  if (!isNodeId(text)) throw new DecodeError('a node id is malformed');
+  return text;
 }
 
 function readMember(reader: ByteReader): MemberId {

@@ -343,8 +343,14 @@ export class Cluster implements Surroundings {
     if (member.isDraining) return;
     member.isDraining = true;
     member.run(() => member.feed({ kind: 'drain' }));
+    const isTakenBack = this.timeline.random.next() < 0.3;
     this.timeline.after(randomBetween(this.timeline.random, 300, 1_500), () => {
       if (!this.#isStormy) return;
+      if (isTakenBack) {
+        member.isDraining = false;
+        member.run(() => member.feed({ kind: 'undrain' }));
+        return;
+      }
       member.run(() => {
         member.feed({ kind: 'stopping' });
         this.timeline.after(5, () => {

@@ -2,7 +2,9 @@
 
 
 export interface DrainRequest {
+  'nodeId'?: (string);
 }
 
 export interface DrainRequest__Output {
+  'nodeId': (string);
 }

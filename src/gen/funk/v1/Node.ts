@@ -17,6 +17,8 @@ import type { GetShardMapRequest as _funk_v1_GetShardMapRequest, GetShardMapRequ
 import type { GetShardMapResponse as _funk_v1_GetShardMapResponse, GetShardMapResponse__Output as _funk_v1_GetShardMapResponse__Output } from '../../funk/v1/GetShardMapResponse.ts';
 import type { GetStatusRequest as _funk_v1_GetStatusRequest, GetStatusRequest__Output as _funk_v1_GetStatusRequest__Output } from '../../funk/v1/GetStatusRequest.ts';
 import type { GetStatusResponse as _funk_v1_GetStatusResponse, GetStatusResponse__Output as _funk_v1_GetStatusResponse__Output } from '../../funk/v1/GetStatusResponse.ts';
+import type { GiveRestartPermitRequest as _funk_v1_GiveRestartPermitRequest, GiveRestartPermitRequest__Output as _funk_v1_GiveRestartPermitRequest__Output } from '../../funk/v1/GiveRestartPermitRequest.ts';
+import type { GiveRestartPermitResponse as _funk_v1_GiveRestartPermitResponse, GiveRestartPermitResponse__Output as _funk_v1_GiveRestartPermitResponse__Output } from '../../funk/v1/GiveRestartPermitResponse.ts';
 import type { JoinRequest as _funk_v1_JoinRequest, JoinRequest__Output as _funk_v1_JoinRequest__Output } from '../../funk/v1/JoinRequest.ts';
 import type { JoinResponse as _funk_v1_JoinResponse, JoinResponse__Output as _funk_v1_JoinResponse__Output } from '../../funk/v1/JoinResponse.ts';
 import type { ListEndpointsRequest as _funk_v1_ListEndpointsRequest, ListEndpointsRequest__Output as _funk_v1_ListEndpointsRequest__Output } from '../../funk/v1/ListEndpointsRequest.ts';
@@ -39,6 +41,10 @@ import type { SendEventRequest as _funk_v1_SendEventRequest, SendEventRequest__O
 import type { SendEventResponse as _funk_v1_SendEventResponse, SendEventResponse__Output as _funk_v1_SendEventResponse__Output } from '../../funk/v1/SendEventResponse.ts';
 import type { StepDownRequest as _funk_v1_StepDownRequest, StepDownRequest__Output as _funk_v1_StepDownRequest__Output } from '../../funk/v1/StepDownRequest.ts';
 import type { StepDownResponse as _funk_v1_StepDownResponse, StepDownResponse__Output as _funk_v1_StepDownResponse__Output } from '../../funk/v1/StepDownResponse.ts';
+import type { TakeRestartPermitRequest as _funk_v1_TakeRestartPermitRequest, TakeRestartPermitRequest__Output as _funk_v1_TakeRestartPermitRequest__Output } from '../../funk/v1/TakeRestartPermitRequest.ts';
+import type { TakeRestartPermitResponse as _funk_v1_TakeRestartPermitResponse, TakeRestartPermitResponse__Output as _funk_v1_TakeRestartPermitResponse__Output } from '../../funk/v1/TakeRestartPermitResponse.ts';
+import type { UndrainRequest as _funk_v1_UndrainRequest, UndrainRequest__Output as _funk_v1_UndrainRequest__Output } from '../../funk/v1/UndrainRequest.ts';
+import type { UndrainResponse as _funk_v1_UndrainResponse, UndrainResponse__Output as _funk_v1_UndrainResponse__Output } from '../../funk/v1/UndrainResponse.ts';
 import type { WatchRequest as _funk_v1_WatchRequest, WatchRequest__Output as _funk_v1_WatchRequest__Output } from '../../funk/v1/WatchRequest.ts';
 import type { WatchResponse as _funk_v1_WatchResponse, WatchResponse__Output as _funk_v1_WatchResponse__Output } from '../../funk/v1/WatchResponse.ts';
 
@@ -51,6 +57,7 @@ export interface NodeDefinition {
   GetShardDistribution: MethodDefinition<_funk_v1_GetShardDistributionRequest, _funk_v1_GetShardDistributionResponse, _funk_v1_GetShardDistributionRequest__Output, _funk_v1_GetShardDistributionResponse__Output>
   GetShardMap: MethodDefinition<_funk_v1_GetShardMapRequest, _funk_v1_GetShardMapResponse, _funk_v1_GetShardMapRequest__Output, _funk_v1_GetShardMapResponse__Output>
   GetStatus: MethodDefinition<_funk_v1_GetStatusRequest, _funk_v1_GetStatusResponse, _funk_v1_GetStatusRequest__Output, _funk_v1_GetStatusResponse__Output>
+  GiveRestartPermit: MethodDefinition<_funk_v1_GiveRestartPermitRequest, _funk_v1_GiveRestartPermitResponse, _funk_v1_GiveRestartPermitRequest__Output, _funk_v1_GiveRestartPermitResponse__Output>
   Join: MethodDefinition<_funk_v1_JoinRequest, _funk_v1_JoinResponse, _funk_v1_JoinRequest__Output, _funk_v1_JoinResponse__Output>
   ListEndpoints: MethodDefinition<_funk_v1_ListEndpointsRequest, _funk_v1_ListEndpointsResponse, _funk_v1_ListEndpointsRequest__Output, _funk_v1_ListEndpointsResponse__Output>
   ListMembers: MethodDefinition<_funk_v1_ListMembersRequest, _funk_v1_ListMembersResponse, _funk_v1_ListMembersRequest__Output, _funk_v1_ListMembersResponse__Output>
@@ -62,5 +69,7 @@ export interface NodeDefinition {
   RoundTrip: MethodDefinition<_funk_v1_RoundTripRequest, _funk_v1_RoundTripResponse, _funk_v1_RoundTripRequest__Output, _funk_v1_RoundTripResponse__Output>
   SendEvent: MethodDefinition<_funk_v1_SendEventRequest, _funk_v1_SendEventResponse, _funk_v1_SendEventRequest__Output, _funk_v1_SendEventResponse__Output>
   StepDown: MethodDefinition<_funk_v1_StepDownRequest, _funk_v1_StepDownResponse, _funk_v1_StepDownRequest__Output, _funk_v1_StepDownResponse__Output>
+  TakeRestartPermit: MethodDefinition<_funk_v1_TakeRestartPermitRequest, _funk_v1_TakeRestartPermitResponse, _funk_v1_TakeRestartPermitRequest__Output, _funk_v1_TakeRestartPermitResponse__Output>
+  Undrain: MethodDefinition<_funk_v1_UndrainRequest, _funk_v1_UndrainResponse, _funk_v1_UndrainRequest__Output, _funk_v1_UndrainResponse__Output>
   Watch: MethodDefinition<_funk_v1_WatchRequest, _funk_v1_WatchResponse, _funk_v1_WatchRequest__Output, _funk_v1_WatchResponse__Output>
 }

@@ -2,6 +2,7 @@
 
 import type { Waiting as _funk_v1_Waiting, Waiting__Output as _funk_v1_Waiting__Output } from '../../funk/v1/Waiting.ts';
 import type { Tag as _funk_v1_Tag, Tag__Output as _funk_v1_Tag__Output } from '../../funk/v1/Tag.ts';
+import type { RestartPermit as _funk_v1_RestartPermit, RestartPermit__Output as _funk_v1_RestartPermit__Output } from '../../funk/v1/RestartPermit.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Status {
@@ -31,6 +32,7 @@ export interface Status {
   'endpoints'?: (_funk_v1_Tag)[];
   'room'?: (string);
   'ailment'?: (string);
+  'restartPermit'?: (_funk_v1_RestartPermit | null);
 }
 
 export interface Status__Output {
@@ -60,4 +62,5 @@ export interface Status__Output {
   'endpoints': (_funk_v1_Tag__Output)[];
   'room': (string);
   'ailment': (string);
+  'restartPermit': (_funk_v1_RestartPermit__Output | null);
 }
