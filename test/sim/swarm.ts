@@ -4,6 +4,7 @@
  */
 import { type ClientFigures, Clients } from './clients.ts';
 import { claimsVote, missing, missingVoters, standings } from './health.ts';
+import { type LogClientFigures, LogClients, NO_LOG_CLIENTS } from './log-clients.ts';
 import { type FaultDone, Nemesis } from './nemesis.ts';
 import { drawOptions, type SimulationOptions } from './options.ts';
 import { type Machine, Simulation } from './simulation.ts';
@@ -26,6 +27,8 @@ const VOTERS_MS = 400_000;
 const ADMITTED_MS = 60_000;
 /** Every register of every client is read once more. */
 const READ_MS = 10_000;
+/** Calls that are open end first. */
+const LOG_READ_MS = 20_000;
 const ALONE_MS = 10_000;
 const AGAIN_MS = 20_000;
 
@@ -42,6 +45,7 @@ export interface RunReport {
   readonly formedMs: number | undefined;
   readonly healedMs: number | undefined;
   readonly clients: ClientFigures;
+  readonly logClients: LogClientFigures;
   readonly failure: string | undefined;
   /** Of a failed run: the newest lines. */
   readonly story: readonly string[];
@@ -79,6 +83,7 @@ export function runSeed(seed: number, settings: RunSettings = {}): RunReport {
     formedMs: times.formedMs,
     healedMs: times.healedMs,
     clients: times.clients ?? NO_CLIENTS,
+    logClients: times.logClients ?? NO_LOG_CLIENTS,
     failure,
     story: failure === undefined ? [] : [...trace.recent],
     standings: standings(simulation),
@@ -101,6 +106,7 @@ interface Times {
   formedMs?: number;
   healedMs?: number;
   clients?: ClientFigures;
+  logClients?: LogClientFigures;
   nemesis?: Nemesis;
 }
 
@@ -117,6 +123,8 @@ function live(simulation: Simulation, times: Times): void {
     times.formedMs = mustBecome(simulation, 'founding', () => missing(simulation), FORMED_MS);
   const clients = new Clients(simulation);
   clients.begin();
+  const logClients = new LogClients(simulation);
+  if (!options.isFoundingDisturbed) logClients.begin();
   nemesis.begin();
   simulation.run(options.faultsForMs);
   nemesis.end();
@@ -131,6 +139,13 @@ function live(simulation: Simulation, times: Times): void {
   });
   mustBecome(simulation, 'clients', () => (isAllRead ? undefined : 'some register has no owner'), READ_MS);
   times.clients = clients.judge();
+  logClients.end();
+  let isLogRead = false;
+  logClients.readAll(() => {
+    isLogRead = true;
+  });
+  mustBecome(simulation, 'log clients', () => (isLogRead ? undefined : 'some key is not read'), LOG_READ_MS);
+  times.logClients = logClients.judge();
   mustBecome(simulation, 'gossip', () => missing(simulation), GOSSIP_MS);
   mustBecome(simulation, 'voters', () => missingVoters(simulation), VOTERS_MS);
   stopAndStart(simulation);

@@ -17,8 +17,8 @@ export class Tally {
     this.simulatedMs += report.simulatedMs;
     this.cpuSeconds += report.cpuMs / 1_000;
     this.events += report.events;
-    this.operations += report.clients.operations;
-    this.#undecided += report.clients.undecided;
+    this.operations += report.clients.operations + report.logClients.operations;
+    this.#undecided += report.clients.undecided + report.logClients.undecided;
     for (const [kind, count] of report.faults) this.faults.set(kind, (this.faults.get(kind) ?? 0) + count);
     if (report.failure === undefined) return;
     this.#failed.push(report.seed);
