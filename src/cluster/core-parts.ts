@@ -87,7 +87,7 @@ function makeReplica(host: CoreHost, core: () => Core): Replica {
       onRaftEvent: (event, now, effects) => host.onRaftEvent(event, now, effects),
       onRaftReply: (requestId, outcome, now, effects) => {
         const { steward, kv } = core();
-        if (kv.onRaftReply(requestId, outcome, now) || steward.onRaftReply(requestId, outcome, now)) return;
+        if (kv.onRaftReply(requestId, outcome, now) || steward.onRaftReply(requestId, outcome, now, effects)) return;
         host.onRaftReply(requestId, outcome, effects);
       },
       onCommand: (entry, applied, now, effects) => {

@@ -56,6 +56,8 @@ export class Steward {
   readonly #parkedUntil: Map<MemberId, MonotonicMs> = new Map();
   #waits: Wait[] = [];
   #changing: RequestId | undefined;
+  /** What is true if this node still leads: each waits for a read index. */
+  readonly #confirming: Map<RequestId, { readonly outcome: ClusterOutcome; readonly done: Done }> = new Map();
   #lastChangeAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   #evenSince: MonotonicMs | undefined;
   #resigningSince: MonotonicMs | undefined;
@@ -108,8 +110,8 @@ export class Steward {
     const peer = neighbourhood.peer(node);
     const isVoter = replica.configuration.voters.some((voter) => nodeIdOf(voter) === node && peer?.member === voter);
     // One whose removal was asked for and could not be had yet is a voter still: asking for it takes the removal back.
-    if (isVoter && !(peer !== undefined && replica.state.isExcluded(peer.member)) && this.#leadsForSure(now)) {
-      done(refusal('ALREADY_MEMBER', `node ${node} is a voter already`), now, effects);
+    if (isVoter && !(peer !== undefined && replica.state.isExcluded(peer.member))) {
+      this.#confirm(refusal('ALREADY_MEMBER', `node ${node} is a voter already`), done, now, effects);
       return;
     }
     if (peer === undefined || !peer.isAlive) {
@@ -203,7 +205,15 @@ export class Steward {
   }
 
   /** True when the reply was to one of our own requests. */
-  onRaftReply(requestId: RequestId, outcome: RaftOutcome, now: MonotonicMs): boolean {
+  onRaftReply(requestId: RequestId, outcome: RaftOutcome, now: MonotonicMs, effects: ClusterEffect[]): boolean {
+    const confirming = this.#confirming.get(requestId);
+    if (confirming !== undefined) {
+      this.#confirming.delete(requestId);
+      const isConfirmed = outcome.kind === 'readReady';
+      const other = refusal('OUTCOME_UNKNOWN', 'this node could not make sure that it still leads');
+      confirming.done(isConfirmed ? confirming.outcome : other, now, effects);
+      return true;
+    }
     if (requestId !== this.#changing) return false;
     this.#changing = undefined;
     if (outcome.kind === 'changed') {
@@ -263,8 +273,9 @@ export class Steward {
         wait.kind === 'add'
           ? voters.some((voter) => nodeIdOf(voter) === wait.node && !replica.state.isExcluded(voter))
           : !members.includes(wait.member) && (wait.kind === 'retire' || replica.state.isExcluded(wait.member));
-      const isCertain = isCommitted && (wait.kind !== 'add' || this.#leadsForSure(now));
-      if (isDone && isCertain) wait.done({ kind: 'done', count: 1 }, now, effects);
+      if (isDone && isCommitted && wait.kind === 'add')
+        this.#confirm({ kind: 'done', count: 1 }, wait.done, now, effects);
+      else if (isDone && isCommitted) wait.done({ kind: 'done', count: 1 }, now, effects);
       else if (now >= wait.deadline)
         wait.done(refusal('OUTCOME_UNKNOWN', 'not finished in time; it may still happen'), now, effects);
       else left.push(wait);
@@ -272,10 +283,14 @@ export class Steward {
     this.#waits = left;
   }
 
-  /** What is configured here is what the cluster has agreed on: a leader that was cut off may have a successor that changed it. */
-  #leadsForSure(now: MonotonicMs): boolean {
-    const { raft } = this.#host.replica;
-    return raft?.isReady === true && now < raft.leaderLeaseUntil;
+  /**
+   * What is configured here is what the cluster has agreed on only while this node leads: a leader that was cut off may have a successor
+   * that changed it. So a quorum is asked first (raft.md 7.1).
+   */
+  #confirm(outcome: ClusterOutcome, done: Done, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const requestId = this.#host.nextRequestId();
+    this.#confirming.set(requestId, { outcome, done });
+    this.#host.replica.step({ kind: 'readIndex', requestId }, now, effects);
   }
 
   #refuseAll(code: ClusterRefusal, reason: string, now: MonotonicMs, effects: ClusterEffect[]): void {
