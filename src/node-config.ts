@@ -66,6 +66,10 @@ export interface NodeOptions extends TuningOptions {
   readonly voters?: number | undefined;
   /** Heartbeats and elections of the cluster that this node founds. Default `fast`. */
   readonly raftProfile?: 'fast' | 'steady' | undefined;
+  /** A leader answers reads while its lease runs. Only together with `hostsNeverSuspend`. */
+  readonly leaseReads?: boolean | undefined;
+  /** No machine of the cluster is ever suspended. */
+  readonly hostsNeverSuspend?: boolean | undefined;
   /** How much this node is wanted to lead, -100 to 100; a healthy leader hands over to a voter of higher priority. Default 0. */
   readonly leaderPriority?: number | undefined;
   /** Number of shards, 1 to 65535. Default 10000. */
@@ -178,6 +182,7 @@ export interface NodeConfig {
   readonly voters: number;
   readonly leaderPriority: number;
   readonly raftProfile: RaftProfile;
+  readonly leaseReads: boolean;
   readonly shards: number;
   readonly wantsShards: boolean;
   /** Its share of the shards beside the other nodes'; what is agreed on goes before it. */
@@ -323,6 +328,7 @@ function complete(
     voters: values.voters,
     leaderPriority: values.leaderPriority,
     raftProfile: values.raftProfile,
+    leaseReads: values.leaseReads,
     shards: values.shards,
     wantsShards: !values.noShards && kind !== 'non-member',
     shardWeight: values.shardWeight,
@@ -413,6 +419,12 @@ function crossProblems(
     problems.push(
       `${placeOf('clusterName')} "${config.clusterName}" and ${id} have ${names} bytes together; ` +
         `at most ${NAMES_BYTES_MAX} fit into one mDNS name`,
+    );
+  }
+  if (values.leaseReads && !values.hostsNeverSuspend) {
+    problems.push(
+      `${placeOf('leaseReads')}: state with ${placeOf('hostsNeverSuspend')} that no machine is ever suspended; ` +
+        'one that wakes up believes in a lease that is over, and answers what is old',
     );
   }
   if (config.inMemory && config.dataDir !== undefined) {

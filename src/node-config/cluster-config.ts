@@ -38,6 +38,7 @@ export function clusterConfigOf(
     isAutoJoin: config.autoJoin,
     votersWanted: config.voters,
     leaderPriority: config.leaderPriority,
+    hasLeaseReads: config.leaseReads,
     ownsShards: config.wantsShards,
     isDirectoryLocked: !config.inMemory && config.kind === 'voter',
     serf: serfConfig(

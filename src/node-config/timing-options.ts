@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { RaftProfile } from '../raft/config.ts';
 import type { OptionMeta } from './option-table.ts';
-import { choice, duration, ratio, whole } from './option-values.ts';
+import { choice, duration, ratio, toggle, whole } from './option-values.ts';
 
 export interface TimingValues {
   readonly leaderPriority: number;
@@ -11,6 +11,8 @@ export interface TimingValues {
   readonly lease: number | undefined;
   readonly clockDrift: number;
   readonly ackTimeout: number;
+  readonly leaseReads: boolean;
+  readonly hostsNeverSuspend: boolean;
 }
 
 type TimingOptions = {
@@ -70,6 +72,26 @@ export function timingOptions(): TimingOptions {
         expected: 'a duration from 50ms to 1m',
         valueName: 'duration',
         fallback: '500ms',
+      },
+    },
+    leaseReads: {
+      schema: toggle().default(false),
+      meta: {
+        group: 'Cluster',
+        text: 'a leader answers reads of keys without asking the others, while its lease runs; needs --hosts-never-suspend',
+        expected: 'true or false',
+        valueName: undefined,
+        fallback: 'false',
+      },
+    },
+    hostsNeverSuspend: {
+      schema: toggle().default(false),
+      meta: {
+        group: 'Cluster',
+        text: 'you state that no machine of the cluster is ever suspended, as a virtual one may be: its clock would not count that time',
+        expected: 'true or false',
+        valueName: undefined,
+        fallback: 'false',
       },
     },
   };

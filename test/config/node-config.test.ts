@@ -56,6 +56,14 @@ function problemsOf(options: Readonly<Record<string, unknown>>): readonly string
   return [];
 }
 
+describe('reads under the leader lease', () => {
+  it('are refused unless it is stated that no machine is ever suspended', () => {
+    assert.match(problemsOf({ leaseReads: true }).join(), /^leaseReads: state with hostsNeverSuspend/);
+    assert.equal(resolve({ leaseReads: true, hostsNeverSuspend: true }).leaseReads, true);
+    assert.equal(resolve({ hostsNeverSuspend: true }).leaseReads, false);
+  });
+});
+
 describe('settings', () => {
   it('are complete when nothing is said', () => {
     const config = resolve({});
