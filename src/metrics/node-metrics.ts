@@ -5,6 +5,7 @@ import type { NodeHandle } from '../runtime/node-handle.ts';
 import { registerClusterfunk } from './clusterfunk.ts';
 import { EventTally } from './event-tally.ts';
 import { Families, type Reading } from './families.ts';
+import { registerKv } from './kv.ts';
 import { registerLiveness } from './liveness.ts';
 import { registerLoop } from './loop.ts';
 import type { MetricsFormat, MetricsSource, RenderedMetrics } from './metrics-source.ts';
@@ -93,6 +94,7 @@ export class NodeMetrics implements MetricsSource {
       registerSwim,
       registerSerf,
       registerRaft,
+      registerKv,
       registerSharding,
       registerLiveness,
       registerStorage,

@@ -16,6 +16,7 @@ const ROOMS: readonly (readonly [string, string])[] = [
   ['swim', 'Gossip: SWIM'],
   ['serf', 'Gossip: Serf'],
   ['raft', 'Consensus'],
+  ['kv', 'Keys and values'],
   ['sharding', 'Shards and leases'],
   ['liveness', 'Liveness'],
   ['storage', 'Storage'],
