@@ -272,7 +272,7 @@ describe('metrics: names and formats', () => {
     const metrics = sampleMetrics();
     const families = await metrics.describe();
     metrics.close();
-    const rooms = 'build|node|swim|serf|raft|sharding|liveness|storage|peers|loop|management|discovery|http|routing';
+    const rooms = 'build|node|swim|serf|raft|kv|sharding|liveness|storage|peers|loop|management|discovery|http|routing';
     const name = new RegExp(`^funknode_(${rooms})_[a-z0-9_]+$`);
     const ours = families.filter((family) => !/^(process|nodejs)_/.test(family.name));
     assert.ok(ours.length > 90, `${ours.length} families`);
