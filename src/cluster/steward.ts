@@ -293,6 +293,12 @@ export class Steward {
     this.#host.replica.step({ kind: 'readIndex', requestId }, now, effects);
   }
 
+  /** What is configured here is what the cluster has agreed on, as long as all clocks keep their rate. */
+  #leadsForSure(now: MonotonicMs): boolean {
+    const { raft } = this.#host.replica;
+    return raft?.isReady === true && now < raft.leaderLeaseUntil;
+  }
+
   #refuseAll(code: ClusterRefusal, reason: string, now: MonotonicMs, effects: ClusterEffect[]): void {
     const waits = this.#waits;
     this.#waits = [];

@@ -59,7 +59,7 @@ async function kill(): Promise<void> {
   const second = pick(ALL.filter((at) => at !== first));
   const victims = Math.random() < 0.15 ? [first, second] : [first];
   for (const at of victims) nodes.get(at)?.signal('SIGKILL');
-  await Promise.all(victims.map((at) => nodes.get(at)?.ended));
+  await Promise.all(victims.map(async (at) => await nodes.get(at)?.ended));
   await sleep(300 + Math.random() * 1_200);
   for (const at of victims) nodes.set(at, start(at));
   await sleep(1_500 + Math.random() * 2_000);
