@@ -15,6 +15,9 @@ interface ShownMember {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** A start takes a second of processor time, which a busy machine may give in a minute. */
+const START_MS = 60_000;
+
 export class FunknodeProgram {
   readonly name: string;
   readonly gossip: Endpoint;
@@ -38,7 +41,7 @@ export class FunknodeProgram {
       ...args,
     ]);
     const program = new FunknodeProgram(name, gossip, management, child);
-    await until(`${name} answers`, async () => program.#isReady(), 20_000);
+    await until(`${name} answers`, async () => program.#isReady(), START_MS);
     return program;
   }
 
