@@ -10,7 +10,6 @@ import { endAll } from './lib/program.ts';
 import { load, print, printHead, printSpread, spreadOf } from './lib/report.ts';
 import { wordsOf } from './lib/words.ts';
 
-const FORM_MS = 60_000;
 const FAIL_MS = 60_000;
 const QUIET_MS = 5_000;
 const HOUR_MS = 3_600_000;
@@ -32,6 +31,9 @@ const words = wordsOf({
   pauses: { fallback: 3, least: 0, most: 100 },
   lossSeconds: { fallback: 60, least: 0, most: 3_600 },
 });
+
+/** A Node process takes a second of processor time to start. */
+const FORM_MS = Math.max(60_000, 4_000 * words.nodes);
 
 const FIGURES = {
   joined: 'last started -> all see all (ms)',
