@@ -5,7 +5,7 @@
  * versions, the one that runs this among them, must also tell the same histories: the simulator's seeds end with equal trace hashes.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const words = process.argv.slice(2);
 const isVersion = (word) => /^\d+$/.test(word);
-const isPath = (word) => word.includes('/') && existsSync(word);
+const isPath = (word) => word.includes('/') && statSync(word, { throwIfNoEntry: false })?.isFile() === true;
 const wanted = words.filter((word) => isVersion(word) || isPath(word));
 const parts = words.filter((word) => !isVersion(word) && !isPath(word));
 const scratch = mkdtempSync(join(tmpdir(), 'funknode-matrix-'));
