@@ -47,6 +47,8 @@ export class FunkNode implements AsyncDisposable {
   #opening: Promise<NodeRunner> | undefined;
   #runner: NodeRunner | undefined;
   #streams: NodeStreams | undefined;
+  /** It never changes, and asking the node's thread would take a while. */
+  #id: NodeId | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -104,8 +106,10 @@ export class FunkNode implements AsyncDisposable {
     return this.handle.now();
   }
 
+  /** @throws {NotRunningError} before `start`. */
   get id(): NodeId {
-    return this.view().id;
+    this.#id ??= this.view().id;
+    return this.#id;
   }
 
   get clusterName(): string {

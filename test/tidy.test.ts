@@ -102,6 +102,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'pino-pretty': ['cmd'],
   picocolors: ['cmd', 'examples', 'bench'],
   'cli-table3': ['cmd', 'examples'],
+  'cli-progress': ['examples'],
 };
 
 /** Names by which a floor that must stand still would reach the outside. */

@@ -78,6 +78,8 @@ export class OwnerSessions implements Disposable {
       let cause: Error | undefined;
       session.once('connect', () => {
         clearTimeout(limit);
+        // Given up in the same moment: `close` follows, and settings cannot be changed any more.
+        if (session.destroyed) return;
         session.setLocalWindowSize(SESSION_WINDOW_BYTES);
         link.isReady = true;
         this.#failures.delete(address);
