@@ -89,6 +89,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     'src/coordination',
     'src/client.ts',
     'src/gen',
+    'examples',
   ],
   '@grpc/reflection': ['src/management'],
   'grpc-health-check': ['src/management'],
