@@ -125,7 +125,7 @@ export class Load {
 }
 
 function counterClient(options: ClientOptions): CounterClient {
-  const proto = fileURLToPath(new URL('../../../proto/demo/counter.proto', import.meta.url));
+  const proto = fileURLToPath(new URL('../../../examples/demo/counter.proto', import.meta.url));
   const { demo } = loadPackageDefinition(loadSync(proto, { longs: Number, keepCase: true })) as unknown as {
     demo: { Counter: new (address: string, by: unknown, options: ClientOptions) => CounterClient };
   };

@@ -78,7 +78,7 @@ http.listen(0, host);
 await once(http, 'listening');
 
 /** gRPC: `demo.Counter/Add`. */
-const proto = fileURLToPath(new URL('../../../proto/demo/counter.proto', import.meta.url));
+const proto = fileURLToPath(new URL('../../../examples/demo/counter.proto', import.meta.url));
 const loaded = loadPackageDefinition(loadSync(proto, { longs: Number, keepCase: true })) as unknown as {
   demo: { Counter: { service: ServiceDefinition } };
 };

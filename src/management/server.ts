@@ -93,6 +93,8 @@ export async function createManagementServer(options: ManagementServerOptions): 
     logger,
   }).catch((error: unknown) => {
     endHealth();
+    forwarder[Symbol.dispose]();
+    maps[Symbol.dispose]();
     throw error;
   });
   const graceMs = options.stopGraceMs ?? STOP_GRACE_MS;

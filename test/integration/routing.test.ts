@@ -70,18 +70,24 @@ describe('routing on real nodes', { timeout: 120_000 }, () => {
   for (const thread of ['own', 'caller'] as const) {
     // Three nodes, their servers and the load in one thread want a machine of their own.
     const skip = thread === 'caller' && process.env['FUNKNODE_LONG'] !== '1';
-    it(`loses no call while nodes come and leave in order (thread: ${thread})`, { skip }, async () => {
+    it(`loses no call while nodes come and leave in order (thread: ${thread})`, { skip }, async (context) => {
+      const started: RoutedWordNode[] = [];
+      context.after(() => Promise.all(started.map((node) => node.stop())));
       const a = new RoutedWordNode({ nodeId: 'a', bootstrap: true, thread });
+      started.push(a);
       await a.start(1);
       const through = a.server as WordServer;
       const calls = load(through);
       const join = formatEndpoint(a.node.view().endpoints.get('ep.serf') as { host: string; port: number });
       const b = new RoutedWordNode({ nodeId: 'b', join, thread });
+      started.push(b);
       await b.start(2);
       const c = new RoutedWordNode({ nodeId: 'c', join, thread });
+      started.push(c);
       await c.start(3);
       await a.settled(3);
-      const connectionsBusy = through.routing.connections;
+      // Calls for the shards that have moved come by in their turn.
+      while (through.routing.connections < 2) await new Promise((resolve) => setTimeout(resolve, 10));
       await b.stop();
       await a.settled(2);
       await c.stop();
@@ -90,7 +96,6 @@ describe('routing on real nodes', { timeout: 120_000 }, () => {
       assert.deepEqual(errors, []);
       assert.ok(made > 100, `${made} calls`);
       assert.deepEqual([...nodes].sort(), ['a', 'b', 'c']);
-      assert.equal(connectionsBusy, 2);
       assert.equal(through.routing.connections, 0);
       // What the router reported has reached the node, in whichever thread it is.
       through.router.close();

@@ -164,6 +164,7 @@ describe('funkctl: showing', () => {
     assert.deepEqual(await keys('members'), ['leaderId', 'members', 'nodeId']);
     assert.deepEqual(await keys('shards'), [
       'committedAt',
+      'nextShardCount',
       'nodeId',
       'owners',
       'pendingVersion',
@@ -277,7 +278,7 @@ describe('funkctl: exit codes', () => {
     node.handle.answers.drain = () => new Promise(() => undefined);
     const { code, err } = await run(['-e', node.address, '--timeout', '300ms', 'drain']);
     assert.equal(code, 4);
-    oneLine(err);
+    assert.match(err, /^n1: 34 shards left\nfunkctl: [^\n]+ did not answer in time\n$/);
     await node.server.close();
   });
 

@@ -65,6 +65,10 @@ class Shop {
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 
+  get isListening(): boolean {
+    return this.#server.listening;
+  }
+
   kill(): void {
     this.#server.close();
     this.#server.closeAllConnections();
@@ -445,7 +449,7 @@ describe('routing of upgrades', () => {
       const closed = once(socket, 'close');
       end();
       await closed;
-      await n2.restart().catch(() => undefined);
+      if (!n2.isListening) await n2.restart();
     }
   });
 
