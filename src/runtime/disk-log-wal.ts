@@ -196,8 +196,6 @@ export class Wal {
     if (newest !== undefined && lastLog.index < newest.lastLog.index) {
       throw new StoreRefusedError(`a snapshot at ${lastLog.index} is older than the one at ${newest.lastLog.index}`);
     }
-    if (lastLog.term > this.#hardState.term)
-      throw new StoreRefusedError(`a snapshot of term ${lastLog.term} is beyond our own term`);
     let reference: SnapshotReference;
     if (newest !== undefined && newest.lastLog.index === lastLog.index && newest.lastLog.term === lastLog.term)
       reference = newest;
@@ -206,6 +204,8 @@ export class Wal {
     this.#writeRecord({ kind: 'segmentEnd' });
     const keepFrom = (lastLog.index + 1) as LogIndex;
     this.#shape = new LogShape(keepFrom, lastLog);
+    // What others agreed on while this member was out of touch: it never heard of that term, so it has no vote in it.
+    if (lastLog.term > this.#hardState.term) this.#hardState = { term: lastLog.term, vote: null };
     this.#commitHint = Math.max(this.#commitHint, lastLog.index) as LogIndex;
     this.#retention = { snapshots: [reference], keepFrom, oldestSegment: this.#files.segment + 1 };
     this.#publishSpare();

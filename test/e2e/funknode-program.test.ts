@@ -30,9 +30,9 @@ class Program {
     started.push(this);
   }
 
-  /** Resolves when stderr holds `pattern`; fails when the program ends or ten seconds pass before. */
+  /** Resolves when stderr holds `pattern`; fails when the program ends or half a minute passes before. */
   async says(pattern: RegExp): Promise<void> {
-    const timeout = AbortSignal.timeout(10_000);
+    const timeout = AbortSignal.timeout(30_000);
     while (!pattern.test(this.text)) {
       const isOver = this.child.exitCode !== null || timeout.aborted;
       assert.ok(!isOver, `never said ${String(pattern)}:\n${this.text}`);
@@ -42,7 +42,7 @@ class Program {
 
   /** The exit code. */
   async ends(): Promise<number> {
-    const late = AbortSignal.timeout(20_000);
+    const late = AbortSignal.timeout(40_000);
     const code = await Promise.race([this.#ended, once(late, 'abort').then(() => 'late')]);
     assert.notEqual(code, 'late', `did not end:\n${this.text}`);
     return code as number;

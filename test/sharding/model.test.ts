@@ -15,7 +15,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   'O-7: winners start on the proposal': 10,
   'O-9: granting without a leader lease': 10,
   'O-13: a new boot is trusted without a lock': 30,
-  'O-13: a lock is trusted from a boot that may be the older one': 120,
+  'O-13: a lock is trusted from a boot that may be the older one': 200,
   'O-14: a new leader waits for nobody': 30,
   'O-17: any acknowledgement will do': 10,
   'section 1: an owner is known by its id alone': 30,

@@ -69,6 +69,9 @@ export class LogImage {
     } else if (effect.kind === 'installSnapshot') {
       this.snapshot = { meta: effect.meta, bytes: effect.bytes };
       this.entries = [];
+      const { term } = effect.meta.lastLog;
+      // As in runtime/disk-log-wal.ts: who never heard of a term has no vote in it.
+      if (term > this.hardState.term) this.hardState = { term, vote: null };
     } else {
       if (effect.dissolved !== undefined) this.dissolutions = [...this.dissolutions, effect.dissolved];
       this.#reset(freshStamp);

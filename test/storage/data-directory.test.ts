@@ -163,7 +163,12 @@ describe('a data directory', () => {
       [901],
     );
     assert.deepEqual(third.log.recovered.snapshot?.meta, snapshotMeta(900, 1));
+    // What was agreed in a term that this member never heard of: it has no vote in it.
+    await third.log.installSnapshot(snapshotMeta(1_000, 7), state);
     await third.release();
+    const fourth = await openDataDirectory(path);
+    assert.deepEqual(fourth.log.recovered.hardState, { term: 7, vote: null });
+    await fourth.release();
   });
 
   it('belongs to one cluster for good', async () => {
