@@ -88,7 +88,9 @@ function draw(rows: readonly Step[]): string {
     const cells = Array.from({ length: SHARDS }, (_, shard) => {
       const x = LEFT + shard * CELL;
       const { node } = ownerOf(plan, shard);
-      const mark = moved.has(shard) ? `<rect x="${x}" y="${top + 20}" width="${CELL - 1}" height="3" fill="#222"/>` : '';
+      const mark = moved.has(shard)
+        ? `<rect x="${x}" y="${top + 20}" width="${CELL - 1}" height="3" fill="#222"/>`
+        : '';
       return `${mark}<rect x="${x}" y="${top + 24}" width="${CELL - 1}" height="12" fill="${COLOURS[node]}"/>`;
     });
     return `${text}${cells.join('')}`;
