@@ -14,6 +14,8 @@ import type { Replica } from './replica.ts';
 
 /** A second cluster must be seen this long before anything is concluded: tags of a node that changes sides arrive late. */
 const CONFLICT_PATIENCE_MS = 1_000;
+/** Who was taken in has the log by then, if its leader lives. */
+const EMPTY_HANDED_PATIENCE_MS = 5_000;
 const DESCRIBE_EVERY_MS = 500;
 const REMIND_MS = 60_000;
 const EVALUATE_MS = 100;
@@ -209,6 +211,10 @@ export class Affiliation {
     // A configuration that has not been committed may name others beside the only voter there was.
     if (this.#givenUpBy !== undefined && named.includes(this.#givenUpBy)) return { kind: 'dissolve', into: theirs };
     if (!voters.includes(self) && hasDissolved(voters, neighbourhood, this.#clusterId))
+      return { kind: 'dissolve', into: theirs };
+    // Taken in, and never given an entry: it has promised nothing, and whoever took it in may have dissolved the cluster since.
+    const isEmptyHanded = replica.raft?.lastIndex === 0;
+    if (isEmptyHanded && now - this.#conflictSince >= EMPTY_HANDED_PATIENCE_MS)
       return { kind: 'dissolve', into: theirs };
     if (!isOnlyVoter(replica.configuration, self))
       return this.#askFormer(named, neighbourhood, now) ?? this.#remind(theirs, stranger.node, now);

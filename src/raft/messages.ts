@@ -130,6 +130,8 @@ export interface RaftReadings {
   readonly configuration: Configuration;
   readonly commitIndex: LogIndex;
   readonly lastIndex: LogIndex;
+  /** The log through here, as it is now, is on this node's disk. */
+  readonly durableIndex: LogIndex;
   /** Own noop of this term is committed. */
   readonly isReady: boolean;
   /** Monotonic ms until which this node is certainly the only leader; -Infinity when it is none (raft.md 7.4). */

@@ -92,7 +92,9 @@ class Bench {
   peers: readonly Peer[] = [];
   voters: readonly MemberId[] = [];
   isUntouched = true;
-  unread = 0;
+  /** Of the log, and so much of it is applied. */
+  lastIndex = 9;
+  appliedIndex = 9;
   votersOutgoing: readonly MemberId[] = [];
   now = 0;
 
@@ -110,8 +112,8 @@ class Bench {
     };
     const replica = {
       configuration: { voters, votersOutgoing },
-      raft: { lastIndex: this.unread },
-      state: { kv: { isUntouched: this.isUntouched }, appliedIndex: 0 },
+      raft: { lastIndex: this.lastIndex },
+      state: { kv: { isUntouched: this.isUntouched }, appliedIndex: this.appliedIndex },
     };
     const steps: AffiliationStep[] = [];
     for (const end = this.now + forMs; this.now <= end; this.now += 50) {
@@ -241,9 +243,9 @@ describe('two clusters of one name that meet', () => {
   it('a single voter that has not read all of its log may hold keys, and dissolves when it knows', () => {
     const bench = bound();
     bench.peers = [peer('n', LARGER)];
-    bench.unread = 7;
+    bench.appliedIndex = 2;
     assert.ok(!bench.look(5_000).some(({ kind }) => kind === 'ask' || kind === 'dissolve'));
-    bench.unread = 0;
+    bench.appliedIndex = 9;
     assert.equal(bench.look(1_000)[0]?.kind, 'ask');
   });
 
@@ -282,6 +284,15 @@ describe('two clusters of one name that meet', () => {
     assert.equal(nodeIdOf(voter), 'a');
     const last = bench.look(2_000).at(-1);
     assert.deepEqual(last, { kind: 'dissolve', into: SMALLER });
+  });
+
+  it('a learner that never had an entry goes, whether or not anybody remembers its cluster', () => {
+    const bench = bound([]);
+    bench.lastIndex = 0;
+    bench.appliedIndex = 0;
+    bench.peers = [peer('a', SMALLER, '1'), peer('b', OURS)];
+    assert.ok(!bench.look(4_900).some(({ kind }) => kind === 'dissolve'), 'its leader may only be slow');
+    assert.deepEqual(bench.look(500)[0], { kind: 'dissolve', into: SMALLER });
   });
 
   describe('what is left over of a cluster whose only voter gave it up', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../peers/peer.ts';
-import { freshClusterName, type NodeProcess, Scratch, settled } from './node-process.ts';
+import { freshClusterName, type LogLine, type NodeProcess, Scratch, settled } from './node-process.ts';
 
 const IDS: readonly string[] = ['n1', 'n2', 'n3'];
 
@@ -131,8 +131,8 @@ describe('three voters with their data', () => {
     await settled(pair, { voters: 3 });
     assert.deepEqual(await three.voters(), voters, 'a stop is only a stop');
     await stop(three.node('n2'));
-    const waiting = await three.node('n1').waitFor('waiting for a quorum', ({ event }) => event === 'waiting', 20_000);
-    assert.match(String(waiting.fields['msg']), /n2/);
+    const namesN2 = ({ event, fields }: LogLine): boolean => event === 'waiting' && /n2/.test(String(fields['msg']));
+    await three.node('n1').waitFor('waiting for a quorum', namesN2, 20_000);
     await stop(three.node('n1'));
     for (const id of IDS) three.start(id);
     assert.equal((await three.settle()).clusterId, clusterId);

@@ -69,9 +69,11 @@ export class SerfAgent {
     this.#quietFrom = this.#process.lines.length;
   }
 
-  /** Warnings and errors since {@link beginQuiet}. */
+  /** Warnings and errors since {@link beginQuiet}; not that a `serf` of ours had ended before the agent told it all. */
   trouble(): readonly string[] {
-    return this.#process.lines.slice(this.#quietFrom).filter((line) => /\[(?:WARN|ERR)\]/.test(line));
+    return this.#process.lines
+      .slice(this.#quietFrom)
+      .filter((line) => /\[(?:WARN|ERR)\]/.test(line) && !/agent\.ipc: Failed to stream/.test(line));
   }
 
   get log(): string {

@@ -15,14 +15,17 @@ export interface FaultDone {
   readonly machine: string;
 }
 
+/** A removal may be on its way for so long, or for as long as there are faults: until it has come, the member is one still. */
+const REMOVAL_MS = 5_000;
+
 export class Nemesis {
   readonly #simulation: Simulation;
   readonly #chance: Chance;
   readonly #leftOut: ReadonlySet<number>;
   readonly #partitions: PartitionNemesis;
   readonly #drained: WeakSet<SimulatedProcess> = new WeakSet();
-  /** Removed by an operator, and not let in again yet. */
-  readonly #removed: Set<Machine> = new Set();
+  /** Removed by an operator, last at that time, and not let in again yet. */
+  readonly #removed: Map<Machine, number> = new Map();
   /** In the order in which they were done. */
   readonly done: FaultDone[] = [];
   #number = 0;
@@ -220,7 +223,7 @@ export class Nemesis {
   #churn(machine: Machine, chance: Chance): void {
     const leader = this.#simulation.leader();
     if (leader === undefined || leader === machine || machine.kind !== 'voter') return;
-    this.#removed.add(machine);
+    this.#removed.set(machine, this.#simulation.now);
     this.#simulation.request(leader, { kind: 'removeNode', node: machine.nodeId });
     this.#after(chance.between(500, 5_000), () => this.#letIn(machine));
   }
@@ -229,16 +232,16 @@ export class Nemesis {
     const leader = this.#simulation.leader();
     if (leader === undefined) return;
     this.#simulation.request(leader, { kind: 'addNode', node: machine.nodeId }, (outcome) => {
-      // A removal of unknown outcome may still be on its way as long as there are faults.
       const isIn = outcome.kind === 'done' || (outcome.kind === 'refused' && outcome.code === 'ALREADY_MEMBER');
-      if (isIn && this.#isOver) this.#removed.delete(machine);
+      const sinceMs = this.#simulation.now - (this.#removed.get(machine) ?? 0);
+      if (isIn && this.#isOver && sinceMs > REMOVAL_MS) this.#removed.delete(machine);
     });
   }
 
   /** Until everybody is in; what was asked of a leader that fell is asked of the next. */
   #letAllIn(): void {
     if (this.#removed.size === 0) return;
-    for (const machine of this.#removed) this.#letIn(machine);
+    for (const machine of this.#removed.keys()) this.#letIn(machine);
     this.#simulation.at(this.#simulation.now + 1_500, () => this.#letAllIn());
   }
 

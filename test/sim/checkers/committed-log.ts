@@ -35,7 +35,8 @@ export class CommittedLog implements Checker {
     }
     const looked = this.#looked.get(process);
     const from = looked?.clusterId === clusterId ? looked.through : 0;
-    const through = Math.min(standing.commitIndex, written.lastIndex);
+    // What is committed may take the place of an old tail that the disk has not been told to cut yet.
+    const through = Math.min(standing.commitIndex, standing.durableIndex, written.lastIndex);
     if (through <= from) return;
     for (let index = Math.max(from + 1, written.firstIndex); index <= through; index++)
       this.#compare(process, log, { index, term: standing.term });
