@@ -35,7 +35,7 @@ import type { NodeStorage } from './runtime/node-storage.ts';
 import { OpenedStorage } from './runtime/opened-storage.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { PeerLinks } from './runtime/peer-links.ts';
-import { readPeers, ShellPerformer } from './runtime/shell-performer.ts';
+import { readFollowed, readPeers, ShellPerformer } from './runtime/shell-performer.ts';
 import { ShardHookCalls } from './runtime/shard-hook-calls.ts';
 import { settledWithin } from './runtime/settled-within.ts';
 import { SystemClock } from './runtime/system-clock.ts';
@@ -136,6 +136,7 @@ export class LocalNode implements NodeRunner {
     const { gossip, liveness, raftAt } = sockets;
     const cluster = new Cluster(
       clusterConfigOf(config, storage, this.#advertised('serf', gossip.udp.local), {
+        followed: await readFollowed(this.dataDir),
         startedAt: clock.monotonic(),
         startedWallMs: clock.wall(),
         hasReleaseHook: this.#hooks.onRelease !== undefined,

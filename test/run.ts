@@ -32,6 +32,7 @@ const files: string[] = testFiles(here)
 /** A file that hangs fails; most take a minute or two, many seeds all the time there is. In the long form half an hour and more. */
 const FILE_TIMEOUT_MS: number = (process.env['FUNKNODE_LONG'] === '1' ? 180 : 18) * 60_000;
 
+if (files.length > 1) process.stderr.write('The longest files come first: the first results take some minutes.\n');
 run({ files, concurrency: 4, timeout: FILE_TIMEOUT_MS })
   .on('test:fail', () => {
     process.exitCode = 1;

@@ -8,6 +8,7 @@ import type { ClusterId, MemberId, NodeId } from '../model/ids.ts';
 import { nodeIdOf } from '../model/ids.ts';
 import type { Configuration } from '../model/log.ts';
 import type { NodeKind } from '../model/node-state.ts';
+import type { ClusterConfig } from './config.ts';
 import type { Founding } from './founding.ts';
 import type { Neighbourhood, Peer } from './neighbourhood.ts';
 import type { Replica } from './replica.ts';
@@ -61,16 +62,23 @@ export class Affiliation {
   #abandoned: ClusterId | undefined;
   /** By members that this node was. */
   readonly #dissolutions: Dissolution[];
+  /** What this node followed when it ran last. Its voters may only be late: nobody founds a second one beside it. */
+  readonly #followed: ClusterId | undefined;
   /** The only voter of our cluster, by its own word: it has given it up. */
   #givenUpBy: MemberId | undefined;
   #askFormerAt: MonotonicMs = 0;
   #askedFormer: MemberId | undefined;
   #nextAt: MonotonicMs = 0;
 
-  constructor(founding: Founding, kind: NodeKind, dissolutions: readonly Dissolution[] = []) {
+  constructor(
+    founding: Founding,
+    kind: NodeKind,
+    { dissolutions = [], followed }: Pick<ClusterConfig, 'dissolutions' | 'followed'> = {},
+  ) {
     this.#founding = founding;
     this.#kind = kind;
     this.#dissolutions = [...dissolutions];
+    this.#followed = followed;
   }
 
   get clusterId(): ClusterId | undefined {
@@ -83,6 +91,13 @@ export class Affiliation {
 
   get isBound(): boolean {
     return this.#isBound;
+  }
+
+  /** The cluster that an earlier run followed, and whose return this node awaits instead of founding another. */
+  get awaited(): ClusterId | undefined {
+    const followed = this.#followed;
+    const isMoot = this.#clusterId !== undefined || this.#founding.isBootstrap;
+    return isMoot || followed === undefined || this.#isBehindUs(followed) ? undefined : followed;
   }
 
   nextDeadline(): MonotonicMs {
@@ -174,7 +189,7 @@ export class Affiliation {
     );
     if (decided !== undefined) return { kind: 'follow', clusterId: decided };
     if (others.some(({ clusterId }) => clusterId !== undefined)) return undefined;
-    if (this.#kind !== 'voter' || !this.#founding.mayFound) return undefined;
+    if (this.#kind !== 'voter' || !this.#founding.mayFound || this.awaited !== undefined) return undefined;
     const undecided = others.filter((peer) => peer.kind === 'voter').map((peer) => peer.node);
     const facts = {
       self: nodeIdOf(self),

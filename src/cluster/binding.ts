@@ -59,6 +59,7 @@ export class Binding {
         return;
       case 'follow':
         affiliation.follow(step.clusterId);
+        if (this.#host.kind === 'voter') effects.push({ kind: 'rememberCluster', clusterId: step.clusterId });
         this.#host.setClusterId(step.clusterId, now, effects);
         return;
       case 'forget':

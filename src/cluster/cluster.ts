@@ -95,7 +95,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     );
     this.#addressBook = new AddressBook(this.#neighbourhood);
     this.#founding = new Founding(config.founding);
-    this.#affiliation = new Affiliation(this.#founding, config.kind, config.dissolutions);
+    this.#affiliation = new Affiliation(this.#founding, config.kind, config);
     const boundTo = isUnwritten(recovered) ? undefined : clusterId;
     this.#isBoundInName = boundTo !== clusterId;
     if (boundTo !== undefined) this.#affiliation.bind(boundTo);

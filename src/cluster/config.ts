@@ -1,6 +1,6 @@
 /** Settings of the whole node, as its core sees them. */
 import type { Dissolution } from '../model/dissolution.ts';
-import type { NodeId, Stamp } from '../model/ids.ts';
+import type { ClusterId, NodeId, Stamp } from '../model/ids.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { Timing } from '../model/timing.ts';
 import type { RaftConfig } from '../raft/config.ts';
@@ -21,6 +21,8 @@ export interface ClusterConfig {
   readonly stamp: Stamp;
   /** What earlier members on this data directory have dissolved. */
   readonly dissolutions?: readonly Dissolution[];
+  /** The cluster that this node followed when it ran last (`rememberCluster`). */
+  readonly followed?: ClusterId | undefined;
   readonly clusterName: string;
   readonly kind: NodeKind;
   readonly founding: FoundingMode;

@@ -41,6 +41,10 @@ export class Founding {
     return this.#mode.isBootstrap || this.#mode.isZeroconf || this.#mode.expect > 0;
   }
 
+  get isBootstrap(): boolean {
+    return this.#mode.isBootstrap;
+  }
+
   get expect(): number {
     return this.#mode.expect;
   }

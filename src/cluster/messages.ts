@@ -122,6 +122,8 @@ export type ClusterEffect =
   | { readonly kind: 'resetLog'; readonly dissolved: Dissolution | undefined }
   /** Keep these gossip addresses beside the data, to find the others after a restart. Best effort. */
   | { readonly kind: 'rememberPeers'; readonly gossip: readonly Endpoint[] }
+  /** Keep beside the data that this node follows that cluster: after a restart it founds no other. Best effort. */
+  | { readonly kind: 'rememberCluster'; readonly clusterId: ClusterId }
   /** Keep these keys (base64, the primary first) in the keyring file, one effect after the other; answered by `keyringSaved`. */
   | { readonly kind: 'saveKeyring'; readonly save: number; readonly keys: readonly string[] }
   | { readonly kind: 'reply'; readonly requestId: RequestId; readonly outcome: ClusterOutcome }

@@ -49,5 +49,6 @@ export function factsOf(source: StandingSource): StandingFacts {
     startedAt: config.startedAt,
     expect: founding.expect,
     mayFound: founding.mayFound,
+    awaited: affiliation.awaited,
   };
 }

@@ -45,6 +45,8 @@ export interface StandingFacts {
   readonly stateSince: MonotonicMs;
   readonly expect: number;
   readonly mayFound: boolean;
+  /** The cluster that an earlier run followed, and that this one waits for. */
+  readonly awaited: ClusterId | undefined;
 }
 
 /**
@@ -195,6 +197,14 @@ function waitingForMembers(facts: StandingFacts): Waiting | undefined {
       nodes,
       since: facts.startedAt,
       advice: 'no voter of this cluster was found yet: start one, or check --join and --cluster-name',
+    };
+  }
+  if (facts.awaited !== undefined) {
+    return {
+      reason: 'members',
+      nodes,
+      since: facts.startedAt,
+      advice: `no voter of cluster ${facts.awaited}, which this node was of, is here yet: start one; if all are gone for ever, --bootstrap on one node founds a new cluster`,
     };
   }
   if (facts.expect > 0) {

@@ -6,7 +6,7 @@ import type { Endpoint } from '../model/endpoint.ts';
 import type { NodeConfig } from '../node-config.ts';
 import { ConfigError } from './config-error.ts';
 import { RAFT_PROFILES } from '../raft/config.ts';
-import type { NodeId, Stamp } from '../model/ids.ts';
+import type { ClusterId, NodeId, Stamp } from '../model/ids.ts';
 import { serfConfig } from '../serf/config.ts';
 import { shardingConfig } from '../sharding/config.ts';
 import { readGossipKeys } from './gossip-keys.ts';
@@ -22,6 +22,7 @@ export function clusterConfigOf(
     readonly hasReleaseHook: boolean;
     readonly hasAcquireHook: boolean;
     readonly startsLoading: boolean;
+    readonly followed?: ClusterId | undefined;
   },
 ): ClusterConfig {
   const keys = readGossipKeys(config);

@@ -28,6 +28,7 @@ export interface Performer {
     effect: Extract<ClusterEffect, { kind: 'persist' | 'saveSnapshot' | 'installSnapshot' | 'identify' | 'resetLog' }>,
   ): void;
   rememberPeers(effect: Extract<ClusterEffect, { kind: 'rememberPeers' }>): void;
+  rememberCluster(effect: Extract<ClusterEffect, { kind: 'rememberCluster' }>): void;
   saveKeyring(effect: Extract<ClusterEffect, { kind: 'saveKeyring' }>): void;
   stop(reason: string, exitCode: number): void;
 }
@@ -239,6 +240,9 @@ export class NodeLoop {
         return;
       case 'rememberPeers':
         this.#performer.rememberPeers(effect);
+        return;
+      case 'rememberCluster':
+        this.#performer.rememberCluster(effect);
         return;
       case 'saveKeyring':
         this.#performer.saveKeyring(effect);

@@ -5,7 +5,7 @@ import { assert, unreachable } from '../base/assert.ts';
 import type { ClusterEffect, ClusterInput } from '../cluster/messages.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
 import type { Dissolution } from '../model/dissolution.ts';
-import type { LogIndex, Stamp } from '../model/ids.ts';
+import { type ClusterId, isClusterId, type LogIndex, type Stamp } from '../model/ids.ts';
 import type { LogStore } from '../ports/log-store.ts';
 import type { GossipSockets } from './bound-sockets.ts';
 import { StorageFullError } from './disk-errors.ts';
@@ -16,12 +16,20 @@ import type { UdpSocket } from './udp-socket.ts';
 
 /** Gossip addresses of the others, to find them again after a restart: one `host:port` per line. */
 const PEERS_FILE = 'PEERS';
+const FOLLOWED_FILE = 'FOLLOWED';
 
 /** What an earlier run remembered; nobody when there is nothing to be read. */
 export async function readPeers(folder: string | undefined): Promise<Endpoint[]> {
   if (folder === undefined) return [];
   const text = await readFile(join(folder, PEERS_FILE), 'utf8').catch(() => '');
   return text.split('\n').flatMap((line) => parseEndpoint(line) ?? []);
+}
+
+/** The cluster that an earlier run followed, if it is known. */
+export async function readFollowed(folder: string | undefined): Promise<ClusterId | undefined> {
+  if (folder === undefined) return undefined;
+  const text = (await readFile(join(folder, FOLLOWED_FILE), 'utf8').catch(() => '')).trimEnd();
+  return isClusterId(text) ? text : undefined;
 }
 
 export interface ShellParts {
@@ -86,6 +94,12 @@ export class ShellPerformer implements Performer {
     const text = `${gossip.map(formatEndpoint).join('\n')}\n`;
     // Best effort: without it the node finds the others as it did the first time.
     writeFile(join(folder, PEERS_FILE), text).catch(() => undefined);
+  }
+
+  rememberCluster({ clusterId }: Extract<ClusterEffect, { kind: 'rememberCluster' }>): void {
+    const folder = this.#parts.dataDir();
+    if (folder === undefined) return;
+    writeFile(join(folder, FOLLOWED_FILE), `${clusterId}\n`, { flush: true }).catch(() => undefined);
   }
 
   saveKeyring({ save, keys }: Extract<ClusterEffect, { kind: 'saveKeyring' }>): void {

@@ -98,8 +98,12 @@ class Bench {
   votersOutgoing: readonly MemberId[] = [];
   now = 0;
 
-  constructor(mode: FoundingMode = ZEROCONF, kind: NodeKind = 'voter', dissolutions: readonly Dissolution[] = []) {
-    this.affiliation = new Affiliation(new Founding(mode), kind, dissolutions);
+  constructor(
+    mode: FoundingMode = ZEROCONF,
+    kind: NodeKind = 'voter',
+    past: { readonly dissolutions?: readonly Dissolution[]; readonly followed?: ClusterId } = {},
+  ) {
+    this.affiliation = new Affiliation(new Founding(mode), kind, past);
   }
 
   /** Looks for so long, and returns what was concluded. */
@@ -156,8 +160,29 @@ describe('an undecided node', () => {
     assert.deepEqual(new Bench(NEVER).look(20_000), []);
   });
 
+  it('founds nothing beside the cluster that it followed, unless it is told to', () => {
+    const bench = new Bench(ZEROCONF, 'voter', { followed: OURS });
+    assert.deepEqual(bench.look(60_000), []);
+    assert.equal(bench.affiliation.awaited, OURS);
+    bench.peers = [peer('a', OURS)];
+    assert.deepEqual(bench.look(100)[0], { kind: 'follow', clusterId: OURS });
+    const told = new Bench({ ...NEVER, isBootstrap: true }, 'voter', { followed: OURS });
+    assert.deepEqual(told.look()[0], { kind: 'found' });
+  });
+
+  it('follows another cluster when the one it followed is not there', () => {
+    const bench = new Bench(ZEROCONF, 'voter', { followed: OURS });
+    bench.peers = [peer('a', LARGER)];
+    assert.deepEqual(bench.look()[0], { kind: 'follow', clusterId: LARGER });
+  });
+
+  it('founds after it followed what it has dissolved', () => {
+    const past = { followed: OURS, dissolutions: [{ clusterId: OURS, member: SELF }] };
+    assert.ok(new Bench(ZEROCONF, 'voter', past).look(2_000).some(({ kind }) => kind === 'found'));
+  });
+
   it('does not follow back into what it dissolved before it was started again', () => {
-    const bench = new Bench(ZEROCONF, 'voter', [{ clusterId: OURS, member: SELF }]);
+    const bench = new Bench(ZEROCONF, 'voter', { dissolutions: [{ clusterId: OURS, member: SELF }] });
     bench.peers = [peer('a', OURS), peer('b', OURS), peer('c', LARGER)];
     assert.deepEqual(bench.look()[0], { kind: 'follow', clusterId: LARGER });
   });

@@ -99,6 +99,7 @@ function standing(changes: Partial<StandingFacts> = {}): StandingFacts {
     stateSince: 0,
     expect: 0,
     mayFound: true,
+    awaited: undefined,
     ...changes,
   };
 }

@@ -43,6 +43,7 @@ function rig(): Rig {
     sendPeer: note,
     storage: note,
     rememberPeers: note,
+    rememberCluster: note,
     saveKeyring: note,
     stop: (reason, exitCode) => {
       stops.push({ reason, exitCode });

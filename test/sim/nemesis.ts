@@ -108,6 +108,8 @@ export class Nemesis {
         this.#crash(machine, family === 'kill' ? 'killed' : 'poweredOff', chance);
         return;
       case 'powerCut':
+        // Who has not heard of the cluster yet founds another while the voters of this one are down.
+        if (simulation.machines.some(({ kind, directory }) => kind === 'voter' && !directory.hasCluster)) return;
         for (const each of simulation.machines) this.#crash(each, 'poweredOff', chance);
         return;
       case 'newAddress':

@@ -352,6 +352,9 @@ export class SimulatedProcess {
       case 'rememberPeers':
         this.directory.peers = effect.gossip;
         return;
+      case 'rememberCluster':
+        this.directory.followed = effect.clusterId;
+        return;
       case 'reply':
         this.#answer(effect.requestId, effect.outcome);
         return;

@@ -132,11 +132,17 @@ export class SimulatedDirectory {
   written: LogImage;
   durable: LogImage;
   peers: readonly Endpoint[] = [];
+  followed: ClusterId | undefined;
 
   constructor(host: DirectoryHost) {
     this.#host = host;
     this.durable = new LogImage(this.#mintStamp());
     this.written = this.durable.copy();
+  }
+
+  /** It belongs to a cluster, or has followed one. */
+  get hasCluster(): boolean {
+    return this.written.clusterId !== undefined || this.followed !== undefined;
   }
 
   /** What a start finds. */
@@ -219,6 +225,7 @@ export class SimulatedDirectory {
     this.durable = new LogImage(this.#mintStamp());
     this.written = this.durable.copy();
     this.peers = [];
+    this.followed = undefined;
     this.#tornTail = undefined;
   }
 

@@ -295,6 +295,7 @@ export class Simulation implements ProcessHost {
       nodeId: machine.nodeId,
       stamp: machine.directory.written.stamp,
       dissolutions: machine.directory.written.dissolutions,
+      followed: machine.directory.followed,
       clusterName: CLUSTER_NAME,
       kind: machine.kind,
       founding: { isZeroconf: true, isBootstrap: false, expect: 0 },
