@@ -16,7 +16,7 @@ function testFiles(folder: string): string[] {
   });
 }
 
-/** Begun first, so that none of them is left over at the end. The simulators take what the others leave of the processors (seed-worker.ts). */
+/** Begun first, so that none of them is left over at the end. The simulators give way to the others (seed-worker.ts). */
 const LONGEST = ['sim/many-seeds', 'peers/mixed-cluster', 'e2e/restart', 'sim/planted-bugs', 'e2e/formation'];
 
 function rank(file: string): number {

@@ -7,6 +7,9 @@ import type { RunReport } from './swarm.ts';
 /** Few, so that all workers end at about the same time. */
 const SEEDS_AT_A_TIME = 4;
 
+/** A simulation makes much that lives for one turn. */
+const WORKER_FLAGS: string[] = ['--enable-source-maps', '--max-semi-space-size=64'];
+
 export interface SeedSettings {
   readonly longer: number;
   readonly overrides: Partial<SimulationOptions>;
@@ -34,7 +37,9 @@ export async function runParallel(run: ParallelRun): Promise<void> {
     return seeds;
   };
   const path = fileURLToPath(new URL('seed-worker.js', import.meta.url));
-  const workers = Array.from({ length: run.workers }, () => fork(path, { serialization: 'advanced' }));
+  const workers = Array.from({ length: run.workers }, () =>
+    fork(path, { serialization: 'advanced', execArgv: WORKER_FLAGS }),
+  );
   try {
     await Promise.all(workers.map((worker) => employ(worker, run, nextSeeds)));
   } finally {

@@ -109,6 +109,7 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     broken: 'if (true)',
     foundBy: /I-/,
     seeds: 2_000,
+    isRare: true,
   },
   {
     name: '9.2 rule 4: nobody leaves a joint configuration',
@@ -331,6 +332,7 @@ const LOG_BUGS: readonly PlantedBug[] = [
     broken: 'if (true)',
     foundBy: /LOG|I-23/,
     seeds: 60,
+    isRare: true,
   },
   {
     name: 'I-23: a session does not know what it was answered',
