@@ -206,7 +206,8 @@ export class Affiliation {
 
   /** Bound to nothing: when our cluster is no more, go where the others are. Who else follows it may not have noticed yet. */
   #reconsider(others: readonly Peer[], isLeft: boolean): AffiliationStep | undefined {
-    const isPeopled = others.some((peer) => peer.clusterId === this.#clusterId);
+    // Whoever cannot vote only follows as we do: two of them would keep each other waiting for ever.
+    const isPeopled = others.some((peer) => peer.clusterId === this.#clusterId && peer.kind === 'voter');
     return isPeopled && !isLeft ? undefined : { kind: 'forget' };
   }
 

@@ -211,6 +211,13 @@ describe('a node that follows and is bound to nothing', () => {
     assert.deepEqual(bench.look(5_000), []);
   });
 
+  it('forgets it when those that are left cannot vote, and others are elsewhere', () => {
+    const bench = new Bench(ZEROCONF, 'non-voter');
+    bench.affiliation.follow(OURS);
+    bench.peers = [{ ...peer('a', OURS), kind: 'non-voter' }, peer('n', SMALLER)];
+    assert.equal(bench.look(2_000)[0]?.kind, 'forget');
+  });
+
   it('forgets it when all others are elsewhere', () => {
     const bench = following();
     bench.peers = [peer('b', LARGER)];
