@@ -109,7 +109,6 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     broken: 'if (true)',
     foundBy: /I-/,
     seeds: 2_000,
-    isRare: true,
   },
   {
     name: '9.2 rule 4: nobody leaves a joint configuration',
@@ -164,6 +163,7 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     broken: 'return other.index >= own.index;',
     foundBy: /I-/,
     seeds: 2_000,
+    isRare: true,
   },
   {
     name: 'P-8: an entry of an older term is committed by counting',
