@@ -4,7 +4,8 @@
  * that is slow or gone costs the node nothing. What must be exact is asked of the node (`view`, `owns`), not of a stream.
  * A subscriber that throws is rxjs's unhandled error: it is thrown in a turn of its own, and ends a process that does not catch it.
  */
-import { concat, defer, from, mergeMap, type Observable, ReplaySubject, Subject } from 'rxjs';
+import { createRequire } from 'node:module';
+import type { Observable, ReplaySubject, Subject } from 'rxjs';
 import { EndpointTable, endpointChangeOf, endpointsNow, type EndpointChange } from '../model/endpoint-table.ts';
 import type { NodeId } from '../model/ids.ts';
 import type { NodeEvent } from '../model/node-event.ts';
@@ -39,8 +40,15 @@ export interface NodeStreams {
 /** Events that wait for delivery; a turn of the node makes a handful. Beyond it the oldest are forgotten. */
 const QUEUED_MAX = 10_000;
 
+/** Loaded with the first streams: its two hundred files are a tenth of a start, and the program `funknode` has no use for them. */
+function loadRxjs(): typeof import('rxjs') {
+  return createRequire(import.meta.url)('rxjs') as typeof import('rxjs');
+}
+
 export function nodeStreams(handle: NodeHandle): NodeStreams {
-  const feed = new StreamFeed(handle);
+  const rxjs = loadRxjs();
+  const { concat, defer, from, mergeMap } = rxjs;
+  const feed = new StreamFeed(handle, rxjs);
   return {
     events: feed.events.asObservable(),
     states: feed.states.asObservable(),
@@ -61,12 +69,12 @@ export function nodeStreams(handle: NodeHandle): NodeStreams {
 }
 
 class StreamFeed {
-  readonly events: Subject<NodeEvent> = new Subject();
-  readonly states: ReplaySubject<NodeState> = new ReplaySubject(1);
-  readonly leaders: ReplaySubject<NodeId | undefined> = new ReplaySubject(1);
-  readonly shardMaps: ReplaySubject<ShardMap> = new ReplaySubject(1);
-  readonly members: ReplaySubject<readonly MemberView[]> = new ReplaySubject(1);
-  readonly endpoints: Subject<EndpointChange> = new Subject();
+  readonly events: Subject<NodeEvent>;
+  readonly states: ReplaySubject<NodeState>;
+  readonly leaders: ReplaySubject<NodeId | undefined>;
+  readonly shardMaps: ReplaySubject<ShardMap>;
+  readonly members: ReplaySubject<readonly MemberView[]>;
+  readonly endpoints: Subject<EndpointChange>;
   readonly endpointTable: EndpointTable;
   readonly #handle: NodeHandle;
   readonly #unsubscribe: () => void;
@@ -79,7 +87,13 @@ class StreamFeed {
   #leader: NodeId | undefined;
   #shardMap: ShardMap | undefined;
 
-  constructor(handle: NodeHandle) {
+  constructor(handle: NodeHandle, { ReplaySubject, Subject }: ReturnType<typeof loadRxjs>) {
+    this.events = new Subject();
+    this.states = new ReplaySubject(1);
+    this.leaders = new ReplaySubject(1);
+    this.shardMaps = new ReplaySubject(1);
+    this.members = new ReplaySubject(1);
+    this.endpoints = new Subject();
     this.#handle = handle;
     const view = handle.view();
     this.#state = view.state;

@@ -3,26 +3,19 @@
  * It reads and steers the node through its handle alone; one file in `handlers/` per call.
  */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeHandle } from '../runtime/node-handle.ts';
 import { type CallCount, CallCounts } from './call-counts.ts';
 import { SERVER_OPTIONS } from './grpc-options.ts';
 import type { WatchLimits } from './handlers/node/watch.ts';
-import { addHealth, healthPackage } from './health.ts';
+import { addHealth } from './health.ts';
 import { LeaderForwarder } from './leader-forwarder.ts';
 import { MapHistory } from './map-history.ts';
 import { Listener } from './listener.ts';
 import { OpenStreams } from './open-streams.ts';
-import {
-  KV_SERVICE,
-  LEADER_SERVICE,
-  loadForReflection,
-  loadProtos,
-  MANAGEMENT_SERVICE,
-  NODE_SERVICE,
-} from './protos.ts';
+import { KV_SERVICE, LEADER_SERVICE, loadProtos, MANAGEMENT_SERVICE, NODE_SERVICE } from './protos.ts';
+import { addReflection } from './reflection.ts';
 import type { HandlerContext } from './rpc.ts';
 import { clusterLeader, clusterManagement, kvService, nodeService } from './services.ts';
 
@@ -79,7 +72,7 @@ export async function createManagementServer(options: ManagementServerOptions): 
   server.addService(protos.node, nodeService(context, streams, options.watch));
   const exchanges = new OpenStreams(EXCHANGES_MAX);
   server.addService(protos.kv, kvService(context, exchanges));
-  new ReflectionService({ ...loadForReflection(protoDir), ...healthPackage() }).addToServer(server);
+  addReflection(server, protoDir);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const endHealth = addHealth({
     server,

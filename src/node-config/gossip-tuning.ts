@@ -288,8 +288,15 @@ function numeric(tunable: Tunable): { readonly schema: z.ZodType<number | undefi
   };
 }
 
+const PROFILES: ReadonlyMap<SwimProfile, SerfConfig> = new Map(
+  (['lan', 'wan', 'local'] as const).map((profile) => [
+    profile,
+    serfConfig({ swim: { name: 'a', advertise: { host: '127.0.0.1', port: 1 } } }, profile),
+  ]),
+);
+
 function fallbackText(tunable: Tunable): string {
-  const [lan, wan, local] = (['lan', 'wan', 'local'] as const).map((profile) => {
+  const [lan, wan, local] = [...PROFILES.keys()].map((profile) => {
     const value = profileValue(tunable, profile);
     return tunable.unit === 'ms' ? timeText(value) : String(value);
   });
@@ -297,7 +304,7 @@ function fallbackText(tunable: Tunable): string {
 }
 
 function profileValue({ of, setting }: Tunable, profile: SwimProfile): number {
-  const config = serfConfig({ swim: { name: 'a', advertise: { host: '127.0.0.1', port: 1 } } }, profile);
+  const config = PROFILES.get(profile) as SerfConfig;
   const values = (of === 'swim' ? config.swim : config) as unknown as Readonly<Record<string, number>>;
   return values[setting] as number;
 }

@@ -21,25 +21,26 @@ function refuse(context: z.RefinementCtx, hint: string): never {
 }
 
 export function whole(low: number, high: number): z.ZodType<number> {
-  return z
-    .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
-    .pipe(z.number().int().min(low).max(high)) as z.ZodType<number>;
+  return number(/^\d+$/, low, high, Number.isInteger);
 }
 
 export function decimal(low: number, high: number): z.ZodType<number> {
-  return z
-    .union([
-      z.number(),
-      z
-        .string()
-        .regex(/^\d+(?:\.\d+)?$/)
-        .transform(Number),
-    ])
-    .pipe(z.number().min(low).max(high)) as z.ZodType<number>;
+  return number(/^\d+(?:\.\d+)?$/, low, high, Number.isFinite);
+}
+
+/** One step and no pipe of schemas: a hundred options have one of these, and all are made at every start. */
+function number(pattern: RegExp, low: number, high: number, isFit: (value: number) => boolean): z.ZodType<number> {
+  return z.unknown().transform((value, context): number => {
+    const given = typeof value === 'string' && pattern.test(value) ? Number(value) : value;
+    return typeof given === 'number' && isFit(given) && given >= low && given <= high ? given : refuse(context, '');
+  });
 }
 
 export function word(pattern: RegExp): z.ZodType<string> {
-  return z.union([z.string(), z.number().transform(String)]).pipe(z.string().regex(pattern)) as z.ZodType<string>;
+  return z.unknown().transform((value, context): string => {
+    const text = typeof value === 'number' ? String(value) : value;
+    return typeof text === 'string' && pattern.test(text) ? text : refuse(context, '');
+  });
 }
 
 /** A key of 16, 24 or 32 bytes in base64. */
