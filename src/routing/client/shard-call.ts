@@ -41,8 +41,17 @@ export interface ShardCallRequest {
   readonly method: string;
   readonly deadline: Deadline;
   readonly start: (channel: ChannelInterface) => Call;
-  /** Defined when there will be a key with the first message; `shardOf` is there when that has come. */
-  readonly keyOf: (metadata: Metadata) => { readonly shardOf: ShardOf | undefined } | undefined;
+  /** Undefined for a call that has not come by our interceptor. */
+  readonly factsOf: (metadata: Metadata) => Readonly<CallFacts> | undefined;
+}
+
+/** What the interceptor knows of a call and its channel does not. */
+export interface CallFacts {
+  /** One message answers it, as in a unary call. */
+  readonly hasOneAnswer: boolean;
+  /** There will be a key with the first message; `shardOf` is there when that has come. */
+  readonly hasKey: boolean;
+  shardOf: ShardOf | undefined;
 }
 
 interface Message {
@@ -64,6 +73,8 @@ export class ShardCall implements Call {
   #credentials: CallCredentials | undefined;
   #shardOf: ShardOf | undefined;
   #awaitsKey = false;
+  /** A single answer is handed on with its end: should the connection break before it, the call can be sent again. */
+  #holdsAnswer = false;
   /** Undefined when what was sent is no longer all held: then no second attempt is possible. */
   #messages: Message[] | undefined = [];
   #heldBytes = 0;
@@ -93,7 +104,9 @@ export class ShardCall implements Call {
     this.#metadata = metadata;
     this.#listener = listener;
     const named = metadata.get(HEADER_SHARD)[0];
-    this.#awaitsKey = this.#request.keyOf(metadata) !== undefined;
+    const facts = this.#request.factsOf(metadata);
+    this.#awaitsKey = facts?.hasKey === true;
+    this.#holdsAnswer = facts?.hasOneAnswer === true && this.#host.idempotent.has(this.#request.method);
     if (this.#awaitsKey) return this.#expectKey();
     if (named !== undefined) this.#shardOf = () => Number(named);
     this.#choose();
@@ -158,7 +171,7 @@ export class ShardCall implements Call {
   #onKey(): void {
     this.#endWait();
     this.#awaitsKey = false;
-    this.#shardOf = this.#request.keyOf(this.#metadata)?.shardOf;
+    this.#shardOf = this.#request.factsOf(this.#metadata)?.shardOf;
     this.#choose();
   }
 
@@ -288,25 +301,32 @@ export class ShardCall implements Call {
   }
 
   #listenerFor(target: Target, inner: Call): Listener {
+    const held: (() => void)[] = [];
     let hasDelivered = false;
+    const deliver = (part: () => void): void => {
+      if (this.#holdsAnswer) return void held.push(part);
+      hasDelivered = true;
+      part();
+    };
     return {
       onReceiveMetadata: (metadata) => {
-        hasDelivered = true;
         this.#host.book.learn(target, answerIn(metadata));
-        this.#listener?.onReceiveMetadata(metadata);
+        deliver(() => this.#listener?.onReceiveMetadata(metadata));
       },
       onReceiveMessage: (message: unknown) => {
-        hasDelivered = true;
-        this.#readsWanted -= 1;
-        this.#listener?.onReceiveMessage(message);
+        deliver(() => {
+          this.#readsWanted -= 1;
+          this.#listener?.onReceiveMessage(message);
+        });
       },
       onReceiveStatus: (status) => {
         if (this.#isOver || this.#inner !== inner) return;
         const answer = answerIn(status.metadata);
         const isNews = this.#host.book.learn(target, answer);
         const why = this.#whyAgain(status, answer);
-        if (why === undefined || hasDelivered || this.#messages === undefined) return this.#end(status);
-        this.#again(why, isNews);
+        if (why !== undefined && !hasDelivered && this.#messages !== undefined) return this.#again(why, isNews);
+        for (const part of held) part();
+        this.#end(status);
       },
     };
   }

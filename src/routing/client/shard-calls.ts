@@ -16,9 +16,9 @@ import {
 import type { Random } from '../../base/random.ts';
 import type { ClusterSource } from '../../model/cluster-source.ts';
 import { leftMsUntil } from './deadlines.ts';
-import { OwnerBook, type ShardOf } from './owner-book.ts';
+import { OwnerBook } from './owner-book.ts';
 import { OwnerChannels } from './owner-channels.ts';
-import { type Call, ShardCall, type ShardCallHost } from './shard-call.ts';
+import { type Call, type CallFacts, ShardCall, type ShardCallHost } from './shard-call.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 /** Finds the shard of a request, as the service does: the functions `shardOf…` of this package, with the key and the number of shards. */
@@ -113,31 +113,25 @@ export class ShardCalls implements Disposable {
   }
 
   readonly #interceptor: Interceptor = (options, nextCall) => {
-    const path = options.method_definition.path;
+    const { path, responseStream } = options.method_definition;
     const find = this.#options.shardOf?.[path];
-    if (find === undefined) return new InterceptingCall(nextCall(options));
-    let key: KeyOfCall | undefined;
+    let facts: CallFacts | undefined;
     return new InterceptingCall(nextCall(options), {
       start: (metadata, listener, next) => {
-        key = new KeyOfCall();
-        keys.set(metadata, key);
+        facts = { hasOneAnswer: !responseStream, hasKey: find !== undefined, shardOf: undefined };
+        factsOf.set(metadata, facts);
         next(metadata, listener);
       },
       sendMessage: (message: unknown, next) => {
-        if (key !== undefined && key.shardOf === undefined) key.shardOf = (count) => find(message, count);
+        if (facts !== undefined && find !== undefined) facts.shardOf ??= (count) => find(message, count);
         next(message);
       },
     });
   };
 }
 
-/** What the interceptor tells the channel: that there will be a key, and then what it is. */
-class KeyOfCall {
-  shardOf: ShardOf | undefined;
-}
-
 /** By the metadata that a call starts with, which interceptor and channel both see. */
-const keys: WeakMap<Metadata, KeyOfCall> = new WeakMap();
+const factsOf: WeakMap<Metadata, CallFacts> = new WeakMap();
 
 /** What a client takes for its channel: each call goes its own way. */
 class ShardChannel implements ChannelInterface {
@@ -161,7 +155,7 @@ class ShardChannel implements ChannelInterface {
     type Arguments = Parameters<ChannelInterface['createCall']>;
     const start = (channel: ChannelInterface): Call =>
       channel.createCall(method, deadline, host, parent as Arguments[3], flags as Arguments[4]);
-    return new ShardCall(this.#host, { method, deadline, start, keyOf: (metadata) => keys.get(metadata) });
+    return new ShardCall(this.#host, { method, deadline, start, factsOf: (metadata) => factsOf.get(metadata) });
   }
 
   close(): void {

@@ -4,7 +4,7 @@ import {
   type ClientOptions,
   credentials,
   makeClientConstructor,
-  type Metadata,
+  Metadata,
   type MethodDefinition,
   Server,
   ServerCredentials,
@@ -75,6 +75,8 @@ export class EchoServer implements AsyncDisposable {
   /** The metadata of the last one. */
   lastMetadata: Metadata | undefined;
   port = 0;
+  /** `wait` sends its headers before it waits. */
+  headersFirst = false;
   /** In place of an answer, for those it is not undefined for: what a router would say. */
   refuse: (metadata: Metadata, method: string) => { code: status; details: string; metadata: Metadata } | undefined =
     () => undefined;
@@ -99,6 +101,7 @@ export class EchoServer implements AsyncDisposable {
       },
       wait: (call: ServerUnaryCall<string, string>, done: sendUnaryData<string>) => {
         this.#note(call, 'wait');
+        if (this.headersFirst) call.sendMetadata(new Metadata());
         const timer = setTimeout(() => done(null, `${this.name}:${call.request}`), Number(call.request));
         call.on('cancelled', () => clearTimeout(timer));
       },

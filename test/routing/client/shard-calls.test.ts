@@ -286,9 +286,17 @@ describe('an owner that dies', () => {
   });
 
   it('a call that was under way is not sent again, unless its method is said to bear it', async () => {
-    for (const idempotent of [[], ['/test.Echo/Wait']]) {
+    const [none, wait] = [[], ['/test.Echo/Wait']];
+    for (const [idempotent, headersFirst] of [
+      [none, false],
+      [wait, false],
+      [none, true],
+      [wait, true],
+    ] as const) {
       const at = await rig(['a', 'b'], { idempotent });
       const [a, b] = at.servers as [EchoServer, EchoServer];
+      // A connection may break in the middle of an answer, too.
+      a.headersFirst = headersFirst;
       show(at, ['a']);
       const answered = new Promise<{ code: number; by: string }>((resolve) => {
         at.client.wait('400', new Metadata(), {}, (error, answer = '') =>
