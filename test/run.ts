@@ -18,11 +18,13 @@ function testFiles(folder: string): string[] {
 
 const files: string[] = testFiles(here)
   .filter((file) => wanted.length === 0 || wanted.some((part) => join('test', relative(here, file)).includes(part)))
-  .sort((a, b) => Number(isBackground(b)) - Number(isBackground(a)) || (a < b ? -1 : 1));
+  .sort((a, b) => placeOf(a) - placeOf(b) || (a < b ? -1 : 1));
 
-/** Many seeds run for as long as all the rest, at a low priority: begun first, they take what the others leave over. */
-function isBackground(file: string): boolean {
-  return file.endsWith('many-seeds.test.js');
+/** Long ones first, so that the others fill the time beside them: seeds at a low priority, agents that are mostly watched, bugs that are hunted. */
+function placeOf(file: string): number {
+  const begun = ['many-seeds', 'mixed-cluster', 'planted-bugs', 'encryption'];
+  const place = begun.findIndex((name) => file.endsWith(`${name}.test.js`));
+  return place < 0 ? begun.length : place;
 }
 
 /** A file that hangs fails; most take a minute or two, many seeds ten on a busy machine. In the long form half an hour and more. */

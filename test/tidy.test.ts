@@ -81,6 +81,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     'src/client.ts',
     'src/gen',
     'examples',
+    'bench',
   ],
   '@grpc/proto-loader': [
     'src/runtime',

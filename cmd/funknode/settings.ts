@@ -36,7 +36,13 @@ export interface Sources {
 
 const PREFIX = 'FUNKNODE_';
 /** Variables with our prefix that are no settings: where the file is, and what the tests of this package listen to. */
-const OTHER_VARIABLES = ['FUNKNODE_CONFIG', 'FUNKNODE_LONG', 'FUNKNODE_PEERS'];
+const OTHER_VARIABLES = [
+  'FUNKNODE_CONFIG',
+  'FUNKNODE_LONG',
+  'FUNKNODE_PEERS',
+  'FUNKNODE_SIM_FROM',
+  'FUNKNODE_SIM_SEEDS',
+];
 
 export function gatherSettings(sources: Sources): Settings {
   const problems: string[] = [];

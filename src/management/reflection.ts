@@ -2,12 +2,13 @@
  * gRPC server reflection, v1 and v1alpha, made when somebody first asks: decoding every contract into descriptors takes
  * longer than all else that opening the server does, and most servers are never asked.
  */
-import type {
-  handleBidiStreamingCall,
-  Server,
-  ServerDuplexStream,
-  ServiceDefinition,
-  UntypedServiceImplementation,
+import {
+  type handleBidiStreamingCall,
+  type Server,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  status,
+  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { assert } from '../base/assert.ts';
 import { healthPackage } from './health.ts';
@@ -38,7 +39,7 @@ export function addReflection(server: Server, protoDir: string | undefined): voi
             assert(service !== undefined, `@grpc/reflection serves ${path}`);
             answer(call, service);
           })
-          .catch((error: unknown) => call.destroy(error as Error));
+          .catch((error: unknown) => call.emit('error', { code: status.INTERNAL, details: String(error) }));
       },
     });
   }
@@ -76,10 +77,21 @@ function answer(call: ServerDuplexStream<Buffer, Buffer>, { definition, implemen
   const method = definition[METHOD];
   assert(method !== undefined, `the service has a method ${METHOD}`);
   const handler = implementation[METHOD] as Handler;
+  const onData = (bytes: Buffer, listener: (message: unknown) => void): void => {
+    let message: unknown;
+    try {
+      message = method.requestDeserialize(bytes);
+    } catch (error) {
+      // What grpc-js itself says of a message that it cannot read.
+      call.emit('error', { code: status.INTERNAL, details: `Error deserializing request: ${String(error)}` });
+      return;
+    }
+    listener(message);
+  };
   const stream = {
     on: (event: string, listener: (message?: unknown) => void): void => {
-      if (event !== 'data') call.on(event, listener);
-      else call.on('data', (bytes: Buffer) => listener(method.requestDeserialize(bytes)));
+      if (event === 'data') call.on('data', (bytes: Buffer) => onData(bytes, listener));
+      else call.on(event, listener);
     },
     write: (message: unknown): boolean => call.write(method.responseSerialize(message)),
     end: (): void => {

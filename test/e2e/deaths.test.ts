@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectManagement } from '../../src/client.ts';
 import { distribution, freshClusterName, IS_LONG, type NodeProcess, Scratch, settled } from './node-process.ts';
 import { conflicts, OwnershipPoll } from './ownership-poll.ts';
 
@@ -95,6 +96,8 @@ async function pauseOnce(test: TestContext, cluster: Four, part: Part): Promise<
   const { leader, clusterId } = await cluster.settle();
   const victim = cluster.node(whoIs(part, leader));
   const others = cluster.all.filter((node) => node !== victim);
+  // Its own connection: one that is older than ten seconds may send a keepalive into the pause, and is then given up.
+  using client = await connectManagement(await victim.endpoint('ep.clusterfunk.management'));
   const poll = new OwnershipPoll(cluster.all, SAMPLE);
   try {
     await sleep(300);
@@ -109,7 +112,7 @@ async function pauseOnce(test: TestContext, cluster: Four, part: Part): Promise<
     await poll.servedBy(others);
     await sleep(Math.max(0, PAUSE_MS - 1_000 - (performance.now() - stoppedAt)));
     // Sent into the pause: these answers can only have been made after it.
-    const sentIntoPause = poll.askOnce(victim);
+    const sentIntoPause = poll.askOnce(victim, client);
     await sleep(1_000);
     const continuedAt = performance.now();
     victim.signal('SIGCONT');

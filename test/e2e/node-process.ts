@@ -35,6 +35,9 @@ export interface StartOptions {
 /** How long anything may take before it counts as never: a machine that is busy with ten clusters at once is slow, not wrong. */
 const PATIENCE_MS = 60_000;
 
+/** Being asked costs a node more than an idle life does. */
+const SETTLED_POLL_MS = 100;
+
 let clusters = 0;
 
 /** A cluster name that no other test of this run uses: all of them share the loopback's multicast. */
@@ -232,7 +235,7 @@ export async function settled(
         return { clusterId: first.clusterId, leader: first.leader, shares: first.shares };
       }
     }
-    await sleep(25);
+    await sleep(SETTLED_POLL_MS);
   }
   throw new Error(`not settled within ${ms} ms: ${seen}`);
 }
@@ -240,7 +243,7 @@ export async function settled(
 async function pictureOf(node: NodeProcess): Promise<Settled & { readonly state: string; readonly voters: number }> {
   const client = await node.client();
   const { status } = await client.status();
-  const { map: shardMap } = await client.shardMap();
+  const { map: shardMap } = await client.shardMap({ ownersOnly: true });
   const shares = Object.fromEntries((shardMap?.owners ?? []).map((owner) => [owner.nodeId, owner.shardCount]));
   return {
     clusterId: status?.clusterId ?? '',

@@ -1,5 +1,6 @@
 /** Asks every node again and again whether it owns a sample of shards, and proves from the answers whether ever two did at once. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ManagementClient } from '../../src/client.ts';
 import { until } from '../peers/peer.ts';
 import type { NodeProcess } from './node-process.ts';
 
@@ -35,8 +36,8 @@ export class OwnershipPoll implements AsyncDisposable {
   }
 
   /** One question beside the rounds for each shard of the sample; resolves with the answers. */
-  async askOnce(node: NodeProcess): Promise<Answer[]> {
-    const client = await node.client();
+  async askOnce(node: NodeProcess, by?: ManagementClient): Promise<Answer[]> {
+    const client = by ?? (await node.client());
     const asked = this.#shards.map(async (shard): Promise<Answer> => {
       const sentAt = performance.now();
       const { owned, epoch } = await client.owns(shard, { timeoutMs: PATIENCE_MS });

@@ -178,6 +178,28 @@ describe('server reflection', () => {
     }
     await node.server.close();
   });
+
+  it('refuses bytes that are no message of its own, and serves on', async () => {
+    const node = await serve(aNode());
+    const client = clientOf(node);
+    const same = (bytes: Buffer): Buffer => bytes;
+    for (const version of ['v1', 'v1alpha']) {
+      const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+      const stream = client.makeBidiStreamRequest(path, same, same);
+      const failed = new Promise<ServiceError>((resolve) =>
+        stream.on('error', (error: ServiceError) => resolve(error)),
+      );
+      stream.on('data', () => undefined);
+      // There is no wire type 6.
+      for (let sent = 0; sent < 3; sent++) stream.write(Buffer.from([0x7e, 0x01]));
+      const { code, details } = await failed;
+      assert.equal(code, status.INTERNAL);
+      assert.match(details, /^Error deserializing request/);
+    }
+    client.close();
+    assert.equal((await reflect(node, { list_services: '' })).error_response ?? null, null);
+    await node.server.close();
+  });
 });
 
 describe('bytes that are no request', () => {
