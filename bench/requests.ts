@@ -106,7 +106,7 @@ class Load {
 }
 
 type EchoClient = Client & {
-  Say(shard: number, options: { deadline: number }, done: (error: ServiceError | null) => void): void;
+  Say(shard: string, options: { deadline: number }, done: (error: ServiceError | null) => void): void;
 };
 
 class Sender {
@@ -134,7 +134,7 @@ class Sender {
   }
 
   say(shard: number, done: (error: string | undefined) => void): void {
-    this.#client.Say(shard, { deadline: Date.now() + DEADLINE_MS }, (error) =>
+    this.#client.Say(String(shard), { deadline: Date.now() + DEADLINE_MS }, (error) =>
       done(error === null ? undefined : `${error.code}: ${error.details}`),
     );
   }

@@ -42,7 +42,7 @@ node.subscribe(({ kind, ...facts }) => {
 const router = new ShardRouter(node, { service: ECHO_ENDPOINT });
 const routing = new GrpcRouting(router);
 const server = new Server({ interceptors: [routing.interceptor] });
-const echo = (call: ServerUnaryCall<number, string>, answer: sendUnaryData<string>): void => {
+const echo = (call: ServerUnaryCall<string, string>, answer: sendUnaryData<string>): void => {
   const ownership = servedOwnership(call.metadata);
   if (ownership === undefined) answer({ code: status.INTERNAL, details: 'the call was not routed' });
   else answer(null, `${values.name} ${ownership.epoch}`);

@@ -1,4 +1,4 @@
-/** The contract between `requests.ts` and its services: a shard's number in, the node and the epoch out. */
+/** The contract between `requests.ts` and its services: a shard's number in, the node and the epoch out, as texts (grpc-js takes a message 0 for none). */
 import type { ServiceDefinition } from '@grpc/grpc-js';
 
 export const ECHO_ENDPOINT = 'echo';
@@ -9,8 +9,8 @@ export const ECHO: ServiceDefinition = {
     path: SAY,
     requestStream: false,
     responseStream: false,
-    requestSerialize: (shard: number): Buffer => Buffer.from(String(shard)),
-    requestDeserialize: (bytes: Buffer): number => Number(bytes.toString()),
+    requestSerialize: (shard: string): Buffer => Buffer.from(shard),
+    requestDeserialize: (bytes: Buffer): string => bytes.toString(),
     responseSerialize: (text: string): Buffer => Buffer.from(text),
     responseDeserialize: (bytes: Buffer): string => bytes.toString(),
   },

@@ -18,6 +18,9 @@ export type DeparturePhase = 'draining' | 'retiring' | 'leaving' | 'gone';
 export interface DepartureFacts {
   /** Other nodes could take this node's shards. */
   readonly hasCompany: boolean;
+  /** It serves shards now. */
+  readonly hasShards: boolean;
+  /** No map names it: others serve what it did. */
   readonly isDrained: boolean;
   /** This node is in the Raft configuration, beside others that live, and may give up its place. */
   readonly mustRetire: boolean;
@@ -30,7 +33,8 @@ export class Departure {
   #phase: DeparturePhase = 'draining';
   #until: MonotonicMs;
   #askAt: MonotonicMs = 0;
-  #hasBegun = false;
+  /** Undefined before the first look. Shards that it has let go of are not yet shards that others serve. */
+  #mustDrain: boolean | undefined;
 
   constructor(requestId: RequestId, now: MonotonicMs, ackTimeoutMs: MonotonicMs) {
     this.requestId = requestId;
@@ -49,9 +53,11 @@ export class Departure {
   evaluate(facts: DepartureFacts, now: MonotonicMs): readonly DepartureStep[] {
     const steps: DepartureStep[] = [];
     if (this.#phase === 'draining') {
-      if (!this.#hasBegun && facts.hasCompany) steps.push('drain');
-      this.#hasBegun = true;
-      if (facts.hasCompany && !facts.isDrained && now < this.#until) return steps;
+      if (this.#mustDrain === undefined) {
+        this.#mustDrain = facts.hasCompany && facts.hasShards;
+        if (this.#mustDrain) steps.push('drain');
+      }
+      if (this.#mustDrain && facts.hasCompany && !facts.isDrained && now < this.#until) return steps;
       this.#phase = 'retiring';
       this.#until = now + RETIRE_MS;
     }

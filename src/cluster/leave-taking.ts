@@ -123,7 +123,8 @@ export class LeaveTaking {
     this.#settleRetirement(now, effects);
     const { holding } = this.#host.core();
     const facts = {
-      hasCompany: this.#hasCompany() && holding.sharding.ownedCount > 0,
+      hasCompany: this.#hasCompany(),
+      hasShards: holding.sharding.ownedCount > 0,
       isDrained: holding.isDrained,
       mustRetire: this.#mustRetire(now),
     };

@@ -10,6 +10,8 @@ export interface RouteTableEvents {
   changed(): void;
   /** Nobody publishes the service at this `host:port` any more. */
   gone(address: string): void;
+  /** The node has given up its shards and leaves: it will own none again, and may hear of no other map. */
+  leaving(): void;
   /** The node has stopped: nothing more will be known. */
   stopped(): void;
 }
@@ -64,6 +66,9 @@ export class RouteTable implements Disposable {
       case 'eventsForgotten':
         this.#read();
         this.#events.changed();
+        return;
+      case 'stateChanged':
+        if (event.to === 'Stopping') this.#events.leaving();
         return;
       case 'stopped':
         this.#events.stopped();

@@ -77,6 +77,8 @@ export class ShardRouter implements Disposable {
   readonly #served: ServedRequests = new ServedRequests();
   readonly #goneListeners: Set<(address: string) => void> = new Set();
   readonly #waitMsMax: number;
+  /** What would have to wait for this node is refused, and may be tried elsewhere; what others own still goes to them. */
+  #isLeaving: boolean;
   #isOver = false;
 
   /** The node must have been started. @throws {NotRunningError} when it has not. */
@@ -97,8 +99,13 @@ export class ShardRouter implements Disposable {
       gone: (address) => {
         for (const listener of this.#goneListeners) listener(address);
       },
+      leaving: () => {
+        this.#isLeaving = true;
+        this.#line.wake();
+      },
       stopped: () => this.#end(),
     });
+    this.#isLeaving = handle.view().state === 'Stopping';
     const table = this.#table;
     this.#facts = {
       self: handle.view().id,
@@ -159,6 +166,7 @@ export class ShardRouter implements Disposable {
         case 'refuse':
           throw decision.error;
         case 'wait':
+          if (this.#isLeaving) throw stopping();
           await this.#wait(ask, { reason: decision.reason, message: decision.message });
       }
     }

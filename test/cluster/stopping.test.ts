@@ -8,8 +8,8 @@ import type { ClusterId, MemberId, NodeId, RequestId, Term } from '../../src/mod
 import { EMPTY_CONFIGURATION } from '../../src/model/log.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 
-const BUSY: DepartureFacts = { hasCompany: true, isDrained: false, mustRetire: true };
-const FREE: DepartureFacts = { hasCompany: false, isDrained: false, mustRetire: false };
+const BUSY: DepartureFacts = { hasCompany: true, hasShards: true, isDrained: false, mustRetire: true };
+const FREE: DepartureFacts = { hasCompany: false, hasShards: true, isDrained: false, mustRetire: false };
 
 function departure(): Departure {
   return new Departure(1 as RequestId, 0, 500);
@@ -44,6 +44,19 @@ describe('an orderly stop', () => {
 
   it('drains nothing and asks nobody when it is alone', () => {
     assert.deepEqual(departure().evaluate(FREE, 0), ['release', 'leaveGossip']);
+  });
+
+  it('goes on draining when it has let go of its last shard, until others serve it', () => {
+    const leaving = departure();
+    leaving.evaluate(BUSY, 0);
+    assert.deepEqual(leaving.evaluate({ ...BUSY, hasShards: false }, 100), []);
+    assert.equal(leaving.phase, 'draining');
+    assert.deepEqual(leaving.evaluate({ ...BUSY, hasShards: false, isDrained: true }, 400), ['askToRetire']);
+  });
+
+  it('drains nothing when it serves nothing, whatever it is given meanwhile', () => {
+    const leaving = departure();
+    assert.deepEqual(leaving.evaluate({ ...BUSY, hasShards: false }, 0), ['askToRetire']);
   });
 
   it('waits for no step longer than it may, and always ends', () => {

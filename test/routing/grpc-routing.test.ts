@@ -365,6 +365,18 @@ describe('routing of gRPC calls', () => {
     assert.equal((await said).echo?.text, 'done');
   });
 
+  it('refuses what waits when the node leaves, and still brings to others what is theirs', async () => {
+    cluster.pause('n1');
+    const waiting = client.say(0, 'waits');
+    await until(() => n1.router.waiting === 1);
+    cluster.handle('n1').enter('Stopping');
+    for (const said of [await waiting, await client.say(0, 'late')]) {
+      assert.equal(said.error?.code, Status.UNAVAILABLE);
+      assert.equal(reasonOf(said), 'stopping');
+    }
+    assert.equal((await client.say(1, 'hello')).echo?.node, 'n2');
+  });
+
   it('refuses at once when the node has stopped, and what waited with it', async () => {
     cluster.pause('n1');
     const waiting = client.say(0, 'waits');
