@@ -88,6 +88,8 @@ export interface NodeOptions extends TuningOptions {
   readonly clockDrift?: number | string | undefined;
   /** 50 ms to 1 min. Default 500 ms. */
   readonly ackTimeout?: DurationOption | undefined;
+  /** 0 ms to 10 min. Default 5 s. */
+  readonly flapHold?: DurationOption | undefined;
   /** 10 ms to 1 min. Default 150 ms. */
   readonly livenessInterval?: DurationOption | undefined;
   /** 1 to 100. Default 3. */
@@ -195,6 +197,7 @@ export interface NodeConfig {
   readonly leaseMs: number;
   readonly clockDrift: number;
   readonly ackTimeoutMs: number;
+  readonly flapHoldMs: number;
   readonly livenessIntervalMs: number;
   readonly livenessRetries: number;
   readonly tags: ReadonlyMap<string, string>;
@@ -338,6 +341,7 @@ function complete(
     leaseMs: values.lease ?? LEASE_MS[values.raftProfile],
     clockDrift: values.clockDrift,
     ackTimeoutMs: values.ackTimeout,
+    flapHoldMs: values.flapHold,
     livenessIntervalMs: values.livenessInterval,
     livenessRetries: values.livenessRetries,
     tags: values.tag,

@@ -22,7 +22,7 @@ export function startCluster(cluster: string, kinds: Kinds): Funknode[] {
 }
 
 export function startNode(cluster: string, id: string, role: string): Funknode {
-  return new Funknode({ id, cluster, args: ['--zeroconf', '--role', role] });
+  return new Funknode({ id, cluster, args: ['--zeroconf', '--flap-hold=0ms', '--role', role] });
 }
 
 /**

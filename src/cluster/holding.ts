@@ -383,6 +383,12 @@ export class Holding {
       case 'drained':
         this.isDrained = true;
         return;
+      case 'held': {
+        const { node, deaths, forMs } = event;
+        const text = `node ${node} has died ${deaths} times in five minutes: it is given no shards for ${Math.ceil(forMs / 1_000)} s`;
+        notify({ kind: 'warning', text }, effects);
+        return;
+      }
       case 'proposalVoided':
       case 'holderGone':
         return;

@@ -67,6 +67,7 @@ export function clusterConfigOf(
       leaseMs: config.leaseMs,
       clockDrift: config.clockDrift,
       ackTimeoutMs: config.ackTimeoutMs,
+      flapHoldMs: config.flapHoldMs,
       startsLoading,
     }),
     liveness: { ...DEFAULT_LIVENESS_CONFIG, intervalMs: config.livenessIntervalMs, retries: config.livenessRetries },

@@ -19,6 +19,7 @@ const NOT_OF_A_SEED: readonly OptionKey[] = [
   'lease',
   'clockDrift',
   'ackTimeout',
+  'flapHold',
   'livenessInterval',
   'livenessRetries',
   'dataDir',

@@ -11,6 +11,7 @@ export interface TimingValues {
   readonly lease: number | undefined;
   readonly clockDrift: number;
   readonly ackTimeout: number;
+  readonly flapHold: number;
   readonly leaseReads: boolean;
   readonly hostsNeverSuspend: boolean;
 }
@@ -72,6 +73,16 @@ export function timingOptions(): TimingOptions {
         expected: 'a duration from 50ms to 1m',
         valueName: 'duration',
         fallback: '500ms',
+      },
+    },
+    flapHold: {
+      schema: duration(0, 600_000).default(5_000),
+      meta: {
+        group: 'Shards',
+        text: 'a node that dies for the second time in five minutes gets no shards for so long, then twice as long, up to eight times; 0ms: never',
+        expected: 'a duration from 0ms to 10m',
+        valueName: 'duration',
+        fallback: '5s',
       },
     },
     leaseReads: {

@@ -30,6 +30,8 @@ export interface ShardingConfig {
   readonly formationQuietMs: number;
   /** And never longer than this. Default 500. */
   readonly formationMaxMs: number;
+  /** `--flap-hold`: from its second death in five minutes on a node is given no shards for this long, then twice as long, and so on; 0 for never. Default 5000. */
+  readonly flapHoldMs: number;
   /** A leader whose own application did not release in time keeps its shards, and tries again after this. Default 5000. */
   readonly ownReleaseRetryMs: number;
 }
@@ -47,6 +49,7 @@ export function shardingConfig(settings: Partial<ShardingConfig> = {}): Sharding
     appendRetryMs: 50,
     formationQuietMs: 150,
     formationMaxMs: 500,
+    flapHoldMs: 5_000,
     ownReleaseRetryMs: 5_000,
     ...settings,
   };
@@ -93,6 +96,7 @@ const BOUNDS: Readonly<Record<string, readonly [low: number, high: number]>> = {
   appendRetryMs: [5, 60_000],
   formationQuietMs: [0, 60_000],
   formationMaxMs: [0, 60_000],
+  flapHoldMs: [0, 600_000],
   ownReleaseRetryMs: [10, 600_000],
 };
 

@@ -8,6 +8,7 @@ import type { Owner } from '../model/shard-map.ts';
 import type { ShardingStats } from '../model/node-stats.ts';
 import type { LeaseRefusalReason, LeaseRelease, LeaseRenew } from '../wire/sharding/lease.ts';
 import { leaderWaitMs, type ShardingConfig } from './config.ts';
+import { Flapping } from './flapping.ts';
 import { type Holder, Holders } from './holders.ts';
 import type { ShardingEffect } from './messages.ts';
 import type { OwnerPair, OwnershipRules } from './rules.ts';
@@ -45,6 +46,9 @@ export class Grants {
   readonly #holders: Holders;
   readonly #leftOut: Map<string, OwnerPair> = new Map();
   readonly #toldGone: Set<string> = new Set();
+  readonly #flapping: Flapping;
+  /** Owners that said so when they ended. */
+  readonly #leftInOrder: Set<string> = new Set();
   readonly #callsDead: ReadonlyMap<NodeId, number>;
   #isReady = false;
   #leaseUntil: number = Number.NEGATIVE_INFINITY;
@@ -70,6 +74,7 @@ export class Grants {
     this.#election = election;
     this.#callsDead = callsDead;
     this.#holders = new Holders(election.term);
+    this.#flapping = new Flapping(settings.config.flapHoldMs);
   }
 
   get isReady(): boolean {
@@ -132,6 +137,7 @@ export class Grants {
     assert(version >= this.#activeVersion, 'SO-8: the active version never falls within a term');
     this.#activeVersion = version;
     this.#toldGone.clear();
+    this.#leftInOrder.clear();
     for (const [key, pair] of this.#leftOut) {
       if (!owners.some((owner) => owner.node === pair.node && owner.boot === pair.boot)) this.#leftOut.delete(key);
     }
@@ -172,6 +178,7 @@ export class Grants {
   onRelease(release: LeaseRelease): void {
     if (this.#isSelf(release)) return;
     this.#holders.end(release);
+    this.#leftInOrder.add(keyOf(release));
     this.#hasChanged = true;
   }
 
@@ -222,12 +229,13 @@ export class Grants {
     const waitedFor = new Set<NodeId>();
     for (const [i, owner] of owners.entries()) {
       owned.add(keyOf(owner));
-      this.#tellGone(owner, fates[i] === 'gone', effects);
+      this.#tellGone(owner, { isGone: fates[i] === 'gone', now }, effects);
       if (fates[i] === 'gone') continue;
       watch(owner);
       if (this.#bootOf(owner.node) !== owner.boot) waitedFor.add(owner.node);
     }
     const candidates: OwnerPair[] = [];
+    const held: OwnerPair[] = [];
     if (this.#ownFate(now) === 'candidate') candidates.push({ node: this.#self.node, boot: this.#self.boot });
     for (const holder of [...this.#holders.accepted()]) {
       const isOwner = owned.has(keyOf(holder));
@@ -236,10 +244,14 @@ export class Grants {
         continue;
       }
       watch(holder);
-      if (this.#mayWin(holder, isOwner, now)) candidates.push({ node: holder.node, boot: holder.boot });
+      if (!this.#mayWin(holder, isOwner, now)) continue;
+      const heldUntil = isOwner ? now : this.#flapping.heldUntil(holder.node);
+      if (heldUntil > now) nextChangeAt = Math.min(nextChangeAt, heldUntil);
+      (heldUntil > now ? held : candidates).push({ node: holder.node, boot: holder.boot });
     }
     // A node whose older boot may still serve is given nothing: one map names a node once.
-    const ready = candidates.filter((candidate) => !waitedFor.has(candidate.node));
+    // Shards that nobody else could serve are better served by one that may die again.
+    const ready = (candidates.length > 0 ? candidates : held).filter(({ node }) => !waitedFor.has(node));
     return { fates, candidates: ready.sort((a, b) => (a.node < b.node ? -1 : 1)), nextChangeAt };
   }
 
@@ -389,7 +401,7 @@ export class Grants {
     return node === this.#self.node ? this.#self.boot : this.#holders.get(node)?.boot;
   }
 
-  #tellGone(owner: OwnerPair, isGone: boolean, effects: ShardingEffect[]): void {
+  #tellGone(owner: OwnerPair, { isGone, now }: { isGone: boolean; now: number }, effects: ShardingEffect[]): void {
     const key = keyOf(owner);
     if (isGone === this.#toldGone.has(key)) return;
     if (!isGone) {
@@ -399,6 +411,8 @@ export class Grants {
     this.#toldGone.add(key);
     this.#stats.holdersGone += 1;
     effects.push({ kind: 'notify', event: { kind: 'holderGone', node: owner.node, boot: owner.boot } });
+    const hold = this.#leftInOrder.has(key) ? undefined : this.#flapping.onDeath(owner.node, now);
+    if (hold !== undefined) effects.push({ kind: 'notify', event: { kind: 'held', ...hold } });
   }
 
   #ownFate(now: number): Fate {

@@ -1,4 +1,5 @@
 /** The vocabulary of shard ownership. Rules: docs/ownership.md (`O-n`). */
+import type { Hold } from './flapping.ts';
 import type { Boot, LogIndex, NodeId, ShardId, Term } from '../model/ids.ts';
 import type { FormerOwner, OwnerPair, ReleaseEnd, ShardMap } from '../model/shard-map.ts';
 import type { LeaseMessage, LeaseRefusalReason } from '../wire/sharding/lease.ts';
@@ -102,4 +103,6 @@ export type ShardingEvent =
   | { readonly kind: 'leaseGained' | 'leaseLost' }
   | { readonly kind: 'refused'; readonly reason: LeaseRefusalReason }
   | { readonly kind: 'holderGone'; readonly node: NodeId; readonly boot: Boot }
+  /** Leader only: it died again, and is given no shards for a while. */
+  | ({ readonly kind: 'held' } & Hold)
   | { readonly kind: 'drained' };

@@ -8,6 +8,8 @@ import { conflicts, OwnershipPoll } from './ownership-poll.ts';
 
 const ROUNDS = IS_LONG ? 10 : 1;
 const PAUSE_MS = 5_000;
+/** One death follows the other here, and each time the node is to have its share back. */
+const ARGS: readonly string[] = ['--zeroconf', '--flap-hold=0ms'];
 /** Two from every part of the map. */
 const SAMPLE: readonly number[] = [0, 1, 2_500, 4_999, 5_000, 7_500, 9_998, 9_999];
 
@@ -20,8 +22,8 @@ class Four {
   start(id: string): NodeProcess {
     const node = this.scratch.start(
       id === 'nv'
-        ? { id, cluster: this.cluster, dataDir: null, args: ['--zeroconf', '--role', 'non-voter'] }
-        : { id, cluster: this.cluster },
+        ? { id, cluster: this.cluster, dataDir: null, args: [...ARGS, '--role', 'non-voter'] }
+        : { id, cluster: this.cluster, args: ARGS },
     );
     this.nodes.set(id, node);
     return node;

@@ -310,7 +310,8 @@ export class Simulation implements ProcessHost {
       startedAt: clock.monotonic(),
       serf: serfConfig({ swim: { name: machine.nodeId, advertise: gossip } }),
       raft: DEFAULT_RAFT_CONFIG,
-      sharding: shardingConfig({ shardCount: this.options.shards, leaseMs: machine.ownLeaseMs }),
+      // Scaled down with the harm, which kills in ten seconds what life kills in an hour.
+      sharding: shardingConfig({ shardCount: this.options.shards, leaseMs: machine.ownLeaseMs, flapHoldMs: 500 }),
       liveness: DEFAULT_LIVENESS_CONFIG,
     };
   }

@@ -29,7 +29,8 @@ const nodes = ALL.map((at) =>
     cluster,
     interface: addressOf(at),
     netns: roomOf(prefix, at),
-    args: way === 'zeroconf' ? ['--zeroconf'] : join,
+    // Every split is a death; all are to have their share after each.
+    args: ['--flap-hold=0ms', ...(way === 'zeroconf' ? ['--zeroconf'] : join)],
   }),
 );
 const measured: Measured = { minorityStopped: [], majorityServes: [], healed: [], answers: 0 };

@@ -67,7 +67,7 @@ export class Cluster implements Surroundings {
 
   constructor(options: RunOptions) {
     const { seed } = options;
-    this.config = shardingConfig({ shardCount: SHARDS, ownReleaseRetryMs: 1_500, ...options.config });
+    this.config = shardingConfig({ shardCount: SHARDS, ownReleaseRetryMs: 1_500, flapHoldMs: 150, ...options.config });
     this.ignoresJumps = options.ignoresJumps ?? false;
     this.timeline = new Timeline(seed);
     this.network = new Network(this.timeline);
