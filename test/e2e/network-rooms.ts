@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { skipWithout } from '../peers/peer.ts';
 
-const MIDDLE = '10.91.0.254';
+export const MIDDLE = '10.91.0.254';
 const MIDDLE_MAC = '02:00:0a:5b:00:fe';
 
 /** Why there can be no rooms here; false when there can. */
@@ -93,6 +93,23 @@ export function split(minority: readonly number[]): void {
 export function heal(minority: readonly number[]): void {
   for (const at of minority) ip('link', 'set', portOf(at), 'master', 'left');
   for (const at of minority) ip('route', 'delete', `${addressOf(at)}/32`, 'dev', 'right');
+}
+
+/** Drops what this room sends to the others (`output`), or what it gets from them (`input`). Once for each room at a time; until {@link reconnect}. */
+export function cutOff(cut: {
+  readonly prefix: string;
+  readonly at: number;
+  readonly hook: 'input' | 'output';
+  readonly others: readonly number[];
+}): void {
+  const field = cut.hook === 'input' ? 'saddr' : 'daddr';
+  const addresses = cut.others.map(addressOf).join(', ');
+  const input = `table ip cut { chain c { type filter hook ${cut.hook} priority 0; ip ${field} { ${addresses} } drop; }; }`;
+  execFileSync('ip', ['netns', 'exec', roomOf(cut.prefix, cut.at), 'nft', '-f', '-'], { input });
+}
+
+export function reconnect(prefix: string, at: number): void {
+  execFileSync('ip', ['netns', 'exec', roomOf(prefix, at), 'nft', 'delete', 'table', 'ip', 'cut']);
 }
 
 /** Removes what a test left behind that was killed before it could: its rooms bear the number of a process that is no more. */

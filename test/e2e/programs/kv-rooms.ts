@@ -3,10 +3,9 @@
  * again. Arguments: prefix of the rooms, `kill`, `pause`, `oneWay` or `threeWay`, milliseconds. Prints figures as JSON; fails when an answer
  * was wrong.
  */
-import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KvLoad } from '../kv-load.ts';
-import { addressOf, roomOf } from '../network-rooms.ts';
+import { addressOf, cutOff, reconnect, roomOf } from '../network-rooms.ts';
 import { freshClusterName, type NodeProcess, Scratch, settled } from '../node-process.ts';
 
 const [prefix = '', harm = 'kill', lastsMs = '8000'] = process.argv.slice(2);
@@ -77,33 +76,22 @@ async function pause(): Promise<void> {
 /** It hears the others and they do not hear it, or the other way round. */
 async function isolateLeader(): Promise<void> {
   const at = await leaderAt();
-  const others = ALL.filter((other) => other !== at).map(addressOf);
-  const hook = harms % 2 === 0 ? 'output' : 'input';
-  block(at, hook, others);
+  cutOff({ prefix, at, hook: harms % 2 === 0 ? 'output' : 'input', others: others(at) });
   await sleep(2_000);
-  unblock(at);
+  reconnect(prefix, at);
   await sleep(1_500);
 }
 
 /** Everybody for himself. */
 async function splitAll(): Promise<void> {
-  for (const at of ALL) {
-    const others = ALL.filter((other) => other !== at).map(addressOf);
-    block(at, 'output', others);
-  }
+  for (const at of ALL) cutOff({ prefix, at, hook: 'output', others: others(at) });
   await sleep(1_500);
-  for (const at of ALL) unblock(at);
+  for (const at of ALL) reconnect(prefix, at);
   await sleep(2_500);
 }
 
-function block(at: number, hook: 'input' | 'output', others: readonly string[]): void {
-  const field = hook === 'input' ? 'saddr' : 'daddr';
-  const rules = `table ip cut { chain c { type filter hook ${hook} priority 0; ip ${field} { ${others.join(', ')} } drop; }; }`;
-  execFileSync('ip', ['netns', 'exec', roomOf(prefix, at), 'nft', '-f', '-'], { input: rules });
-}
-
-function unblock(at: number): void {
-  execFileSync('ip', ['netns', 'exec', roomOf(prefix, at), 'nft', 'delete', 'table', 'ip', 'cut']);
+function others(at: number): number[] {
+  return ALL.filter((other) => other !== at);
 }
 
 async function leaderAt(): Promise<number> {
