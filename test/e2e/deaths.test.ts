@@ -119,7 +119,7 @@ async function pauseOnce(test: TestContext, cluster: Four, part: Part): Promise<
     const continuedAt = performance.now();
     victim.signal('SIGCONT');
     const made = await sentIntoPause;
-    await victim.waitForState('Operational', 30_000, mark);
+    await victim.waitForState('Operational', 60_000, mark);
     await cluster.settle();
     const backMs = performance.now() - continuedAt;
     await sleep(300);

@@ -71,7 +71,7 @@ describe('R-7: a disk that is full under one of three voters', { skip: skipWitho
 
     disk.free();
     const from = first.lines.findLastIndex(says('full'));
-    await first.waitFor('room again', says('enough'), 30_000, from);
+    await first.waitFor('room again', says('enough'), 60_000, from);
     const after = await settled([first, ...others], { voters: 3 });
     assert.equal(after.clusterId, before.clusterId);
     assert.ok(first.isRunning && others.every(({ isRunning }) => isRunning));

@@ -89,7 +89,7 @@ describe('a cluster from nothing', () => {
         args: [`--serf-endpoint=${all[at]}`, '--bootstrap-expect', '2', '--join', all.join()],
       });
     const first = start(0);
-    const waiting = await first.waitFor('waiting for members', ({ event }) => event === 'waiting', 30_000);
+    const waiting = await first.waitFor('waiting for members', ({ event }) => event === 'waiting', 60_000);
     assert.match(String(waiting.fields['msg']), /member/);
     assert.ok(!first.lines.some(({ event }) => event === 'clusterFounded'));
     await settled([first, start(1)], { ms: 60_000 });

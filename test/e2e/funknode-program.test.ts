@@ -32,7 +32,7 @@ class Program {
 
   /** Resolves when stderr holds `pattern`; fails when the program ends or half a minute passes before. */
   async says(pattern: RegExp): Promise<void> {
-    const timeout = AbortSignal.timeout(30_000);
+    const timeout = AbortSignal.timeout(60_000);
     while (!pattern.test(this.text)) {
       const isOver = this.child.exitCode !== null || timeout.aborted;
       assert.ok(!isOver, `never said ${String(pattern)}:\n${this.text}`);

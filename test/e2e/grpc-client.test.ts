@@ -42,7 +42,7 @@ interface Answer {
   readonly your_ip: string;
 }
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'funknode-contract-'));
 writeFileSync(join(folder, 'management.proto'), CONTRACT);
@@ -63,7 +63,7 @@ async function ask(node: NodeProcess, rpc: string, request: object = {}): Promis
   try {
     return await new Promise<Answer>((resolve, reject) => {
       const { path, requestSerialize, responseDeserialize } = method;
-      const deadline = Date.now() + 20_000;
+      const deadline = Date.now() + 60_000;
       client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, { deadline }, (error, answer) => {
         if (error === null) resolve(answer as Answer);
         else reject(error);
@@ -212,7 +212,7 @@ describe("a plain client of clusterfunk's management service", () => {
         const { local_state } = await ask(lead, 'GetStatus');
         return local_state === 'Voting' || local_state;
       },
-      20_000,
+      60_000,
     );
     const voting = await get(lead, 'GetStatus');
     assert.deepEqual([voting.leader_node_id, voting.raft_node_count, voting.serf_node_count], ['', 0, 0]);

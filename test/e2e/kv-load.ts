@@ -174,7 +174,7 @@ export class KvLoad {
 
   async #readLast(reader: KvClient, key: Key): Promise<void> {
     const call = this.#clock++;
-    const last = await reader.get(key.name, { timeoutMs: 30_000 });
+    const last = await reader.get(key.name, { timeoutMs: 60_000 });
     const input = { kind: 'read', key: key.name } as const;
     this.#history.push({ client: -1, input, call, return: this.#clock++, output: valueOf(last) });
     const version = last?.version ?? 0;

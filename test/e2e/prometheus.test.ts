@@ -54,7 +54,7 @@ describe('Prometheus and three real nodes', () => {
       const checked: SpawnSyncReturns<string> = spawnSync(promtool, ['check', 'metrics'], {
         input,
         encoding: 'utf8',
-        timeout: 20_000,
+        timeout: 60_000,
       });
       assert.deepEqual([checked.status, checked.stderr, checked.stdout], [0, '', ''], `n${at + 1}`);
     }

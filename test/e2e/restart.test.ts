@@ -161,7 +161,7 @@ describe('three voters with their data', () => {
         const isSwapped = now.length === 3 && now[0] === voters[0] && now[1] === voters[1] && now[2] !== voters[2];
         return isSwapped || now.join();
       },
-      20_000,
+      60_000,
     );
   });
 });
@@ -195,7 +195,7 @@ describe('three voters of which only the operator makes voters', () => {
     await using three = new Three(['--zeroconf', '--auto-join=false']);
     const { clusterId, leader } = await settled(three.all, { voters: 1 });
     const client = await three.node(leader).client();
-    for (const id of IDS) if (id !== leader) await client.addNode(id, { timeoutMs: 20_000 });
+    for (const id of IDS) if (id !== leader) await client.addNode(id, { timeoutMs: 60_000 });
     await three.settle();
     const voters = await three.voters();
     assert.equal(voters.length, 3);
@@ -205,7 +205,7 @@ describe('three voters of which only the operator makes voters', () => {
     assert.deepEqual(await three.voters(), voters, 'a stop is only a stop');
     await stop(three.node('n2'));
     const namesN2 = ({ event, fields }: LogLine): boolean => event === 'waiting' && /n2/.test(String(fields['msg']));
-    await three.node('n1').waitFor('waiting for a quorum', namesN2, 20_000);
+    await three.node('n1').waitFor('waiting for a quorum', namesN2, 60_000);
     await stop(three.node('n1'));
     for (const id of IDS) three.start(id);
     assert.equal((await three.settle()).clusterId, clusterId);

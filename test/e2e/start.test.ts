@@ -86,7 +86,7 @@ class NpmStart {
     const line = await this.says(/^\{.*"event":"started".*$/m);
     const { id, dataDir, endpoints } = JSON.parse(line[0]) as Started;
     using client = await connectManagement(String(endpoints['ep.clusterfunk.management']), {
-      connectTimeoutMs: 10_000,
+      connectTimeoutMs: 60_000,
     });
     const { status } = await client.status();
     return { id, dataDir, clusterId: status.clusterId };

@@ -5,7 +5,7 @@ import { filter, firstValueFrom, timeout } from 'rxjs';
 import { FunkNode, formatEndpoint, type NodeOptions } from '../../src/index.ts';
 import { WordClient, WordServer } from '../routing/grpc-rig.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const SHARDS = 100;
 const IN_FLIGHT = 8;
 
@@ -50,7 +50,7 @@ function load(through: WordServer): { stop(): Promise<{ calls: number; errors: s
   const worker = async (): Promise<void> => {
     while (!isOver) {
       calls += 1;
-      const { echo, error } = await client.say(calls % SHARDS, 'x', { timeoutMs: 20_000 });
+      const { echo, error } = await client.say(calls % SHARDS, 'x', { timeoutMs: 60_000 });
       if (error !== undefined) errors.push(error.message);
       else if (echo !== undefined) nodes.add(echo.node);
     }

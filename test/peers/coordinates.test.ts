@@ -30,7 +30,7 @@ describe('coordinates beside a real Serf agent', { skip: skipWithout('serf'), ti
         const statuses = await peer.statuses();
         return statuses === 'f1:alive f2:alive s1:alive' || statuses;
       };
-      await until(`${peer.name} sees all`, seen, 20_000);
+      await until(`${peer.name} sees all`, seen, 60_000);
     }
   });
 
@@ -49,7 +49,7 @@ describe('coordinates beside a real Serf agent', { skip: skipWithout('serf'), ti
           return String(error);
         }
       };
-      await until('a round trip is known', answered, 20_000);
+      await until('a round trip is known', answered, 60_000);
       return estimate(last);
     };
     const theirs = await asked(() => s1.cli('rtt', 's1', 'f1'));

@@ -59,7 +59,7 @@ describe('event handlers', { skip: skipWithout('serf') }, () => {
         await until(
           `both have run for ${block}`,
           () => (of('s1', block) !== '' && of('f1', block) !== '') || 'not yet',
-          15_000,
+          60_000,
         );
         const [theirs, ours] = ['s1', 'f1'].map((who) => of(who, block));
         if (block.test('user') || block.test('query')) assert.equal(ours, theirs);

@@ -48,7 +48,7 @@ export class FunknodeProgram {
   /** What a command of `funkctl` against this node prints; rejects, with `stderr`, when it fails. */
   async ctl(...args: readonly string[]): Promise<string> {
     const all = [FUNKCTL, '--endpoint', formatEndpoint(this.#management), ...args];
-    const { stdout } = await execFileAsync(process.execPath, all, { timeout: 30_000 });
+    const { stdout } = await execFileAsync(process.execPath, all, { timeout: 60_000 });
     return stdout;
   }
 

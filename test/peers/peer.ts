@@ -41,7 +41,7 @@ export function programPath(name: string): string | undefined {
 }
 
 /** Runs a program to its end; rejects when it fails or takes too long. */
-export async function runProgram(name: string, args: readonly string[], timeoutMs = 20_000): Promise<string> {
+export async function runProgram(name: string, args: readonly string[], timeoutMs = 60_000): Promise<string> {
   const { stdout } = await execFileAsync(programPath(name) ?? name, [...args], { timeout: timeoutMs });
   return stdout;
 }

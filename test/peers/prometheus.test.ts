@@ -16,7 +16,7 @@ import { peerOrSkip } from './peer.ts';
 
 const NAMES: readonly string[] = ['n1', 'n2', 'n3'];
 /** Three scrapes at one a second, and Prometheus's own start; then it is given up. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 interface Target {
   readonly health: string;

@@ -39,7 +39,7 @@ export class SerfAgent {
       ...args,
     ]);
     const agent = new SerfAgent(name, address, rpc, process, rpcKey);
-    await until(`agent ${name} answers`, async () => agent.#isReady(), 10_000);
+    await until(`agent ${name} answers`, async () => agent.#isReady(), 60_000);
     return agent;
   }
 

@@ -9,7 +9,7 @@ export interface CliResult {
 }
 
 /** Ends by itself, or after `timeoutMs` by an interrupt, as an operator ends a monitor. */
-export function serfCli(rpc: string, args: readonly string[], timeoutMs = 30_000): Promise<CliResult> {
+export function serfCli(rpc: string, args: readonly string[], timeoutMs = 60_000): Promise<CliResult> {
   const [command = '', ...rest] = args;
   return new Promise((resolve) => {
     const options = { timeout: timeoutMs, killSignal: 'SIGINT' as const };

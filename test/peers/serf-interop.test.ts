@@ -95,7 +95,7 @@ describe('a cluster of real Serf agents and our nodes', {
         const tags = (await agent('s1').members()).find(({ name }) => name === 'f2')?.tags;
         return tags?.['color'] === 'red' && tags['fn.role'] === undefined ? true : JSON.stringify(tags);
       },
-      10_000,
+      60_000,
     );
   });
 

@@ -41,7 +41,7 @@ describe('snapshot files of gossip', { skip: skipWithout('serf') }, () => {
           await s2.cli('event', '-coalesce=false', 'tick');
           return await knowEachOther(file);
         },
-        20_000,
+        60_000,
       );
       await Promise.all([f1.kill(), s2.kill()]);
       // Each goes on from the other's file; nobody is told where to join.

@@ -43,12 +43,12 @@ for (const way of ['plain', 'sealed'] as const) {
         await until(
           'the program sees all of it',
           async () => showsAll(await program.members(), 'f1', tagsOf('one')),
-          20_000,
+          60_000,
         );
         await until(
           'the library sees all of it',
           () => showsAll(library.members.map(plain), 'f2', tagsOf('two')),
-          20_000,
+          60_000,
         );
         const member = library.members.find(({ name }) => name === 'f2');
         assert.ok(member?.tagsComplete === true && !member.tags.has('fn.tags'));
@@ -70,7 +70,7 @@ for (const way of ['plain', 'sealed'] as const) {
         await until(
           'the change is seen',
           async () => showsAll(await program.members(), 'f1', changed, 'x-one-98'),
-          20_000,
+          60_000,
         );
 
         // A filter by a tag that the asker cannot see is answered by the node that has it.
