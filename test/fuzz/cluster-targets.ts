@@ -5,16 +5,24 @@ import { crc32c } from '../../src/base/crc32c.ts';
 import { DecodeError } from '../../src/base/errors.ts';
 import { AgreedState, problemOfImage } from '../../src/cluster/agreed-state.ts';
 import type { Backup } from '../../src/model/backup.ts';
-import type { ClusterId, LogIndex, NodeId, Stamp, Term } from '../../src/model/ids.ts';
+import type { ClusterId, LogIndex, MemberId, NodeId, Stamp, Term } from '../../src/model/ids.ts';
 import { parseKeyring } from '../../src/node-config/gossip-keys.ts';
 import { decodeCommand } from '../../src/wire/command/command.ts';
 import { encodePeerBatch, splitPeerBatch } from '../../src/wire/peer/peer-batch.ts';
+import { decodeKvBatch, decodeKvItem } from '../../src/wire/kv/batch.ts';
 import { decodePeerFrame } from '../../src/wire/peer/peer-message.ts';
 import { decodeBackup, encodeBackup } from '../../src/wire/raft/backup-file.ts';
 import { batchSize, encodeBatch, readBatchHeader, readBatchPayload } from '../../src/wire/raft/batch.ts';
 import { decodeConfiguration } from '../../src/wire/raft/entry.ts';
 import { FormatFault } from '../../src/wire/raft/format-fault.ts';
-import { decodeClusterFile, decodeIdentity, encodeClusterFile, encodeIdentity } from '../../src/wire/raft/identity.ts';
+import {
+  decodeClusterFile,
+  decodeDissolutions,
+  decodeIdentity,
+  encodeClusterFile,
+  encodeDissolutions,
+  encodeIdentity,
+} from '../../src/wire/raft/identity.ts';
 import { decodeRecords, encodeRecords, recordsOf } from '../../src/wire/raft/record.ts';
 import { decodeRaftMessage } from '../../src/wire/raft/rpc.ts';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../../src/wire/raft/segment.ts';
@@ -27,9 +35,10 @@ import {
   type LeaseMessage,
 } from '../../src/wire/sharding/lease.ts';
 import { decodeShardCommand } from '../../src/wire/sharding/map-entry.ts';
-import { decodeMapImage } from '../../src/wire/sharding/map-image.ts';
+import { decodeMap, decodeMapImage, encodeMap } from '../../src/wire/sharding/map-image.ts';
 import { type FuzzTarget, REFUSED } from './harness.ts';
 import { harvestCluster } from './harvest.ts';
+import { changesOf, kvBatches, kvItems, mapsIn } from './state-seeds.ts';
 
 const CLUSTER = 'AAAAAAAAAAAAAAAAAAAAAA' as ClusterId;
 const SHA256_BYTES = 32;
@@ -130,6 +139,8 @@ export function clusterTargets(): readonly FuzzTarget[] {
   const shardCommands = shardCommandsIn(commands);
   const images = snapshots.map(({ bytes }) => bytes);
   const maps = snapshots.map(({ meta, bytes }) => new AgreedState().restore(meta, bytes).slice());
+  const activeMaps = mapsIn(maps);
+  const base = activeMaps.at(-1);
   const snapshotFiles = snapshots
     .slice(0, 8)
     .map(({ meta, bytes }) => concatBytes([...encodeSnapshotFile(meta, bytes)]));
@@ -177,6 +188,14 @@ export function clusterTargets(): readonly FuzzTarget[] {
     { name: 'lease message', seeds: leases, decode: (bytes) => door(decodeLeaseMessage(bytes)) },
     { name: 'state image', seeds: images, decode: (bytes) => door(problemOfImage(bytes) ?? 'whole') },
     { name: 'map image', seeds: maps, decode: (bytes) => door(decodeMapImage(bytes)) },
+    { name: 'shard map', seeds: activeMaps.map(encodeMap), decode: (bytes) => door(decodeMap(bytes)) },
+    {
+      name: 'change of a shard map',
+      seeds: base === undefined ? [] : changesOf(base),
+      decode: (bytes) => door(decodeShardCommand(bytes, base)),
+    },
+    { name: 'request of keys', seeds: kvItems(), decode: (bytes) => inner(() => decodeKvItem(bytes)) },
+    { name: 'batch of requests of keys', seeds: kvBatches(), decode: (bytes) => inner(() => decodeKvBatch(bytes)) },
     { name: 'segment header', seeds: segments, decode: (bytes) => door(decodeSegmentHeader(bytes)) },
     {
       name: 'segment header, sealed again',
@@ -202,6 +221,11 @@ export function clusterTargets(): readonly FuzzTarget[] {
     },
     { name: 'identity file', seeds: [identity], decode: (bytes) => door(decodeIdentity(bytes)) },
     { name: 'cluster file', seeds: [encodeClusterFile(CLUSTER)], decode: (bytes) => door(decodeClusterFile(bytes)) },
+    {
+      name: 'file of dissolved clusters',
+      seeds: [encodeDissolutions([{ clusterId: CLUSTER, member: 'n1@0011223344556677' as MemberId }])],
+      decode: (bytes) => door(decodeDissolutions(bytes)),
+    },
     {
       name: 'gossip snapshot',
       seeds: [gossipSnapshot],
