@@ -26,7 +26,15 @@ export function utf8(text: string): Uint8Array {
 
 /** The same bytes in memory of their own: a part of a buffer takes the whole buffer along when it is cloned. */
 export function compactBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}
+
+/**
+ * A view of the same memory that is a Uint8Array and nothing more. What sockets give is a Buffer, whose `slice` copies nothing, and whose memory may be
+ * a pool that must not be handed to another thread.
+ */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Decodes UTF-8; throws {@link DecodeError} when the bytes are not valid. */

@@ -117,14 +117,15 @@ export class DiskLog implements LogStore {
 
   /** `bytes` are copied before the call returns. Rejects with {@link StorageFullError} when only the snapshot failed. */
   async saveSnapshot(meta: SnapshotMeta, bytes: Uint8Array, keepFrom: number): Promise<void> {
-    const copy = bytes.slice();
+    // Not `slice`: that of a Buffer would be a view of memory that is not ours to give away.
+    const copy = new Uint8Array(bytes);
     await this.#ask((id) => ({ kind: 'saveSnapshot', id, meta, bytes: copy, keepFrom }), [copy]);
     this.#stats.snapshots += 1;
   }
 
   /** `bytes` are copied before the call returns. Batches persisted after this call wait for it. */
   async installSnapshot(meta: SnapshotMeta, bytes: Uint8Array): Promise<void> {
-    const copy = bytes.slice();
+    const copy = new Uint8Array(bytes);
     await this.#ask((id) => ({ kind: 'installSnapshot', id, meta, bytes: copy }), [copy]);
     this.#stats.snapshots += 1;
   }

@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6, type AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { randomBytes } from 'node:crypto';
+import { plainBytes } from '../base/bytes.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { LivenessConfig } from '../liveness/config.ts';
 import { LIVENESS_SECRET_BYTES, Liveness } from '../liveness/liveness.ts';
@@ -67,7 +68,7 @@ export class LivenessShell {
   #makeSocket(family: 'udp4' | 'udp6'): Socket {
     const socket = createSocket({ type: family, ipv6Only: family === 'udp6' });
     socket.on('message', (bytes, from) => {
-      this.step({ kind: 'datagram', from: { host: from.address, port: from.port }, bytes });
+      this.step({ kind: 'datagram', from: { host: from.address, port: from.port }, bytes: plainBytes(bytes) });
     });
     // A peer that cannot be reached is silence here as anywhere; the misses say it.
     socket.on('error', () => undefined);

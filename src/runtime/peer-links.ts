@@ -3,6 +3,7 @@
  * a thousand messages on it. A frame is bytes; its meaning is in wire/peer. Loss is normal: a full or broken link drops.
  */
 import * as grpc from '@grpc/grpc-js';
+import { plainBytes } from '../base/bytes.ts';
 import { formatEndpoint, type Endpoint } from '../model/endpoint.ts';
 import type { MemberId } from '../model/ids.ts';
 import type { PeerStats } from '../model/node-stats.ts';
@@ -248,7 +249,7 @@ export class PeerLinks implements AsyncDisposable {
     this.#incoming.add(incoming);
     this.#keepSweeping();
     call.on('data', (bytes: Buffer) => {
-      const frames = splitPeerBatch(bytes);
+      const frames = splitPeerBatch(plainBytes(bytes));
       this.#stats.messagesReceived += frames.length;
       this.#stats.bytesReceived += bytes.length;
       const now = this.#now();

@@ -1,5 +1,6 @@
 /** Gossip's TCP side: short exchanges, one per connection. The core decides what they mean; here they only exist. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { plainBytes } from '../base/bytes.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { StreamId } from '../model/ids.ts';
 
@@ -104,7 +105,7 @@ export class TcpStreams implements AsyncDisposable {
       socket.destroy();
     });
     socket.on('data', (bytes) => {
-      if (this.#sockets.get(stream) === socket) this.#events.bytes(stream, bytes);
+      if (this.#sockets.get(stream) === socket) this.#events.bytes(stream, plainBytes(bytes));
     });
     socket.on('error', (error) => {
       failure = error.message;

@@ -237,7 +237,10 @@ export async function settled(
     }
     await sleep(SETTLED_POLL_MS);
   }
-  throw new Error(`not settled within ${ms} ms: ${seen}`);
+  const ended = nodes
+    .filter((node) => !node.isRunning)
+    .map((node) => `\n${node.id} has ended:\n${node.output.slice(-2_000)}`);
+  throw new Error(`not settled within ${ms} ms: ${seen}${ended.join('')}`);
 }
 
 async function pictureOf(node: NodeProcess): Promise<Settled & { readonly state: string; readonly voters: number }> {
