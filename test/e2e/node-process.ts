@@ -198,6 +198,13 @@ export class NodeProcess {
   }
 }
 
+/** What a node says of nodes of other tests, which share the loopback and may have had its port before. */
+export function isOfStrangers({ fields }: LogLine): boolean {
+  return /not merged: it is of cluster|pingForAnother|refusedAlive|addressed to another member/.test(
+    String(fields['msg']),
+  );
+}
+
 /** What a settled cluster looks like from outside, as every node tells it. */
 export interface Settled {
   readonly clusterId: string;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { skipWithout, until } from '../peers/peer.ts';
 import { type AgentMember, SerfAgent } from '../peers/serf-agent.ts';
-import { freshClusterName, IS_LONG, type NodeProcess, Scratch, settled } from './node-process.ts';
+import { freshClusterName, IS_LONG, isOfStrangers, type NodeProcess, Scratch, settled } from './node-process.ts';
 
 /** Together without a word of trouble. */
 const QUIET_MS = IS_LONG ? 600_000 : 15_000;
@@ -72,18 +72,20 @@ async function tagsAt(agent: SerfAgent): Promise<Map<string, AgentMember>> {
   return new Map((await agent.members()).map((member) => [member.name, member]));
 }
 
+const TROUBLE = /^(?:memberFailed|memberLeft|dropped|warning)$/;
+
 /** For a while nobody fails, and no agent has anything to complain of. */
 async function stayQuiet(company: Company, statuses: string): Promise<void> {
   for (const agent of company.agents.values()) agent.beginQuiet();
   const marks = new Map(company.voters.map((node) => [node, node.lines.length]));
   for (const end = performance.now() + QUIET_MS; performance.now() < end; ) {
-    await company.allSee(statuses, 1_000);
+    await company.allSee(statuses, 10_000);
     await new Promise((resolve) => setTimeout(resolve, 2_000));
   }
   for (const agent of company.agents.values()) assert.deepEqual(agent.trouble(), [], agent.name);
   for (const [node, mark] of marks)
     assert.deepEqual(
-      node.lines.slice(mark).filter(({ event }) => /^(?:memberFailed|memberLeft|dropped|warning)$/.test(event)),
+      node.lines.slice(mark).filter((line) => TROUBLE.test(line.event) && !isOfStrangers(line)),
       [],
     );
 }
