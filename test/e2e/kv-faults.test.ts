@@ -7,7 +7,7 @@ import { Rooms, skipWithoutRooms } from './network-rooms.ts';
 import { IS_LONG } from './node-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('./programs/kv-rooms.js', import.meta.url));
-const SHORT_MS = 8_000;
+const SHORT_MS = 6_000;
 
 const HARMS = [
   ['kill', 'of nodes killed at random', 600_000],

@@ -8,7 +8,7 @@ import { IS_LONG } from './node-process.ts';
 import type { RegisterFigures } from './writer-register.ts';
 
 const PROGRAM = fileURLToPath(new URL('./programs/writer-rooms.js', import.meta.url));
-const HARM_MS = IS_LONG ? 600_000 : 12_000;
+const HARM_MS = IS_LONG ? 600_000 : 9_000;
 const PAUSE_MS_MAX = IS_LONG ? 60_000 : 4_000;
 
 describe('exclusive writers', { skip: skipWithoutRooms() || skipWithout('nft') }, () => {
