@@ -9,6 +9,7 @@
  * Invariants: whoever is present in SWIM's table has a record here that says so, and the reverse; every clock is later than
  * every Lamport time it has seen; queues, rings, buffers and tables keep their limits.
  */
+import { decodeTags } from '../wire/serf/tags.ts';
 import { assert, unreachable } from '../base/assert.ts';
 import { EMPTY_BYTES } from '../base/bytes.ts';
 import { DeadlineHeap } from '../base/deadline-heap.ts';
@@ -136,6 +137,7 @@ export class Serf implements Machine<SerfInput, SerfEffect> {
     this.#conflicts = new NameConflicts({
       config,
       ask: (question, listener, now) => this.#requests.ask(question, listener, now),
+      isForeign: (meta, name) => mergeFilter?.(decodeTags(meta) ?? new Map(), name) !== undefined,
       notify: (event) => this.#notify(event),
     });
     this.#departure = new Departure({
