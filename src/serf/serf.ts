@@ -9,7 +9,6 @@
  * Invariants: whoever is present in SWIM's table has a record here that says so, and the reverse; every clock is later than
  * every Lamport time it has seen; queues, rings, buffers and tables keep their limits.
  */
-import { decodeTags } from '../wire/serf/tags.ts';
 import { assert, unreachable } from '../base/assert.ts';
 import { EMPTY_BYTES } from '../base/bytes.ts';
 import { DeadlineHeap } from '../base/deadline-heap.ts';
@@ -22,6 +21,7 @@ import type { SerfStats, SwimStats } from '../model/node-stats.ts';
 import type { SwimDelegate, SwimEffect, SwimEvent, SwimInput, SwimOutcome } from '../swim/messages.ts';
 import { Swim } from '../swim/swim.ts';
 import { checkTags } from '../wire/serf/tag-set.ts';
+import { decodeTags } from '../wire/serf/tags.ts';
 import { Asking } from './asking.ts';
 import { Admission, mayFollow, type MergeFilter } from './admission.ts';
 import { Broadcasts } from './broadcasts.ts';

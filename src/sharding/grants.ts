@@ -250,8 +250,10 @@ export class Grants {
       (heldUntil > now ? held : candidates).push({ node: holder.node, boot: holder.boot });
     }
     // A node whose older boot may still serve is given nothing: one map names a node once.
+    const isFree = ({ node }: OwnerPair): boolean => !waitedFor.has(node);
+    const free = candidates.filter(isFree);
     // Shards that nobody else could serve are better served by one that may die again.
-    const ready = (candidates.length > 0 ? candidates : held).filter(({ node }) => !waitedFor.has(node));
+    const ready = free.length > 0 ? free : held.filter(isFree);
     return { fates, candidates: ready.sort((a, b) => (a.node < b.node ? -1 : 1)), nextChangeAt };
   }
 

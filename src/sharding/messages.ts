@@ -1,10 +1,10 @@
 /** The vocabulary of shard ownership. Rules: docs/ownership.md (`O-n`). */
-import type { Hold } from './flapping.ts';
 import type { Boot, LogIndex, NodeId, ShardId, Term } from '../model/ids.ts';
 import type { FormerOwner, OwnerPair, ReleaseEnd, ShardMap } from '../model/shard-map.ts';
 import type { LeaseMessage, LeaseRefusalReason } from '../wire/sharding/lease.ts';
 import type { ShardCommand, WrittenShardCommand } from '../wire/sharding/map-entry.ts';
 import type { NodeTraits } from './seats.ts';
+import type { Hold } from './flapping.ts';
 
 export type { LeaseMessage, LeaseRefusalReason, LeaseRenew } from '../wire/sharding/lease.ts';
 export type { ShardCommand, ShardCommit, WrittenShardCommand } from '../wire/sharding/map-entry.ts';
