@@ -94,6 +94,15 @@ describe('sharding: moving shards', () => {
     assert.equal(rig.unapplied, undefined);
   });
 
+  it('O-17: nor does it under a new leader that hears the other boot first', () => {
+    const rig = withNewcomer();
+    const version = rig.lastIndex;
+    rig.follow('z').lead().hear('c');
+    rig.step({ kind: 'released', version });
+    rig.hear('b', { boot: boot(9), releasedVersion: version });
+    assert.equal(rig.unapplied, undefined);
+  });
+
   it('O-17: a loser that is gone need not acknowledge', () => {
     const rig = withNewcomer();
     rig.step({ kind: 'released', version: rig.lastIndex });

@@ -22,13 +22,25 @@ const folders: string[] = [];
 
 /** The folder of the copy; import from it with {@link planted}. */
 export function plant(change: Change): string {
+  const folder = copyBuilt(COPIED);
+  breakRule(folder, change);
+  return folder;
+}
+
+/** A copy of these parts of `dist/`, which {@link removePlanted} removes. */
+export function copyBuilt(parts: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'funknode-planted-'));
   folders.push(folder);
-  for (const part of COPIED) {
+  for (const part of parts) {
     mkdirSync(join(folder, part), { recursive: true });
     cpSync(join(built, part), join(folder, part), { recursive: true });
   }
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  return folder;
+}
+
+/** Breaks the rule in the copy; what is answered mends it. */
+export function breakRule(folder: string, change: Change): () => void {
   const path = join(folder, change.file);
   const source = readFileSync(path, 'utf8');
   assert.equal(source.split(change.rule).length, 2, `the rule stands in ${change.file} exactly once`);
@@ -36,7 +48,7 @@ export function plant(change: Change): string {
     path,
     source.replace(change.rule, () => change.broken),
   );
-  return folder;
+  return () => writeFileSync(path, source);
 }
 
 export async function planted<T>(folder: string, path: string): Promise<T> {
