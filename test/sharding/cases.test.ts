@@ -73,6 +73,20 @@ describe('sharding: cases', () => {
     assert.ok(rig.now - electedAt > W);
   });
 
+  it('C-5: the leader changes while a map is pending: losers stay stopped on those shards alone, and its successor commits', () => {
+    const rig = new Rig().follow('l');
+    rig.grantFor(last(rig)).propose(ABC, [0, 0, 1, 1, 2, 2]).commit();
+    rig.apply(proposal(ABC, [0, 1, 1, 2, 2, 0]));
+    const version = rig.lastIndex;
+    assert.deepEqual(rig.served(), [0]);
+    rig.step({ kind: 'released', version }).lead();
+    assert.deepEqual(rig.served(), [0]);
+    rig.hear('b', { releasedVersion: version }).hear('c', { releasedVersion: version });
+    assert.deepEqual(rig.appended(), [{ kind: 'shardCommit', term: rig.term, version }]);
+    rig.applyAppended();
+    assert.deepEqual(rig.served(), [0, 5]);
+  });
+
   it('C-6: a late node is below the floor and gets no grant until it has caught up', () => {
     const rig = leader();
     rig.receive({ kind: 'release', node: node('b'), boot: boot(1) });
@@ -82,6 +96,31 @@ describe('sharding: cases', () => {
     assert.equal(rig.answers()[0]?.kind, 'refusal');
     rig.hear('c');
     assert.equal(rig.answers()[0]?.kind, 'grant');
+  });
+
+  it('C-7: a loser renews and never acknowledges: the others’ shards move, its own when its lease has run out, and it wins some again', () => {
+    const rig = new Rig({ config: { shardCount: 8 } });
+    rig.propose(ABC.slice(0, 2), [0, 0, 0, 0, 1, 1, 1, 1]).commit();
+    rig.lead().hear('b').hear('c');
+    const renewAll = (): void => {
+      rig.step({ kind: 'released', version: rig.lastIndex }).pass(90).hear('b');
+      if (rig.unapplied === undefined) rig.hear('c');
+    };
+    /** Until a map is active that gives `b` so many shards. */
+    const untilHas = (count: number): string => {
+      for (const end = rig.now + 3_000; rig.now < end; renewAll()) {
+        while (rig.unapplied !== undefined) rig.applyAppended();
+        const owners = rig.owners();
+        if (owners.split('b').length - 1 === count && owners.includes('c')) return owners;
+      }
+      throw new Error(`b has ${rig.owners()}`);
+    };
+    assert.ok(untilHas(4).endsWith('bbbb'), 'a lets go of its share at once');
+    const leftOutAt = rig.now;
+    untilHas(0);
+    assert.ok(rig.now - leftOutAt >= W - 600 && rig.now - leftOutAt <= W + 200);
+    // A winner of the next plan.
+    untilHas(2);
   });
 
   it('C-8: a winner that dies before the commit loses what it won when it is gone', () => {
@@ -111,6 +150,16 @@ describe('sharding: cases', () => {
     assert.equal(rig.holdsLease(), false);
     rig.grantFor(last(rig));
     assert.equal(rig.holdsLease(), true, 'one round trip later it does');
+  });
+
+  it('C-11: a wall clock that steps forward costs one round trip, one that steps back nothing', () => {
+    const rig = new Rig().follow('l');
+    rig.grantFor(last(rig)).step({ kind: 'clockJumped', byMs: -3_600_000 });
+    assert.equal(rig.holdsLease(), true);
+    rig.step({ kind: 'clockJumped', byMs: 3_600_000 });
+    assert.equal(rig.holdsLease(), false);
+    rig.grantFor(last(rig));
+    assert.equal(rig.holdsLease(), true);
   });
 
   it('C-12: a voter that restarts within its old lease owns its shards again two rounds later, with a new epoch', () => {
@@ -217,6 +266,21 @@ describe('sharding: cases', () => {
     assert.deepEqual(copy.machine.activeMap(), rig.machine.activeMap());
     assert.equal(copy.machine.pendingVersion, rig.machine.pendingVersion);
     assert.deepEqual(copy.machine.image(), rig.machine.image());
+  });
+
+  it('C-21: a forced cluster waits for the lease of every owner but its own earlier boot, which its lock proves dead', () => {
+    const rig = new Rig({ boot: 2 });
+    rig.propose(ABC, [0, 0, 1, 1, 2, 2]).commit();
+    const electedAt = rig.now;
+    rig.lead();
+    while (rig.unapplied === undefined && rig.now < electedAt + 2_000) rig.pass(10);
+    assert.equal(ownersOf(rig.unapplied), 'aabbcc', 'whoever is not known to be dead keeps its shards');
+    rig.applyAppended();
+    rig.applyAppended();
+    assert.deepEqual(rig.served(), [0, 1]);
+    while (rig.unapplied === undefined && rig.now < electedAt + 2_000) rig.pass(10);
+    assert.equal(ownersOf(rig.unapplied), 'aaaaaa');
+    assert.ok(rig.now - electedAt > W && rig.now - electedAt <= W + 11);
   });
 
   it('a second map that names the same owners moves nothing and keeps every epoch', () => {

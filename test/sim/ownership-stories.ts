@@ -1,0 +1,109 @@
+/** Cases of docs/ownership.md section 7 that take whole nodes: who serves what, and until when, is asked of every process as its application would. */
+import type { ShardId } from '../../src/model/ids.ts';
+import { followerOf, form, leaderOf, type Scenario, whole } from './scenarios.ts';
+import type { Machine, Simulation } from './simulation.ts';
+import { mustBecome } from './swarm.ts';
+import { Violation } from './violation.ts';
+
+/** A lease and the leader's own, at most, in true time: clocks may be slow by 2 %, and a turn may be late (docs/ownership.md 6). */
+const LEASE_MS = 918;
+const LEADER_LEASE_MS = 246;
+const LATE_MS = 5;
+
+function shardsOf({ options }: Simulation, { process }: Machine): number {
+  if (process === undefined) return 0;
+  let count = 0;
+  for (let shard = 0; shard < options.shards; shard++) if (process.owns(shard as ShardId)) count += 1;
+  return count;
+}
+
+/** Looks every 5 ms for so long; throws as soon as one of them serves none of its shards. */
+function mustServe(simulation: Simulation, machines: readonly Machine[], forMs: number): void {
+  const idle = (): Machine | undefined => machines.find((machine) => shardsOf(simulation, machine) === 0);
+  if (simulation.runUntil(() => idle() !== undefined, forMs, 5) === undefined) return;
+  throw new Violation(`${idle()?.nodeId} stopped serving although its shards did not have to move`);
+}
+
+/** A second voter that an operator has asked for: by itself a cluster rests at one or three. */
+function pairOfVoters(simulation: Simulation): [Machine, Machine] {
+  const leader = leaderOf(simulation);
+  const other = simulation.machines.find((machine) => machine !== leader) as Machine;
+  simulation.request(leader, { kind: 'addNode', node: other.nodeId });
+  const lacksVoter = (): string | undefined =>
+    simulation.view(other)?.configuration.voters.length === 2 ? undefined : 'it has no vote';
+  mustBecome(simulation, 'a second voter', lacksVoter, 5_000);
+  return [leader, other];
+}
+
+export const OWNERSHIP_STORIES: readonly Scenario[] = [
+  ...(
+    [
+      ['leader', LEADER_LEASE_MS],
+      ['follower', LEASE_MS],
+    ] as const
+  ).map(
+    ([survivor, limitMs]): Scenario => ({
+      name: `C-16: of 2 voters one dies: the other, its ${survivor}, stops within its lease, and both serve when it is back`,
+      options: { voters: 2, votersWanted: 1 },
+      play: (simulation) => {
+        form(simulation);
+        const [leader, follower] = pairOfVoters(simulation);
+        const [stays, dies] = survivor === 'leader' ? [leader, follower] : [follower, leader];
+        simulation.crash(dies, 'killed');
+        const took = simulation.runUntil(() => shardsOf(simulation, stays) === 0, limitMs + LATE_MS, 1);
+        if (took === undefined) throw new Violation(`it still serves ${limitMs + LATE_MS} ms after the other's death`);
+        simulation.run(5_000);
+        if (shardsOf(simulation, stays) > 0) throw new Violation('it serves without a quorum');
+        simulation.start(dies);
+        whole(simulation, 'its return', 8_000);
+        return took;
+      },
+    }),
+  ),
+  {
+    name: 'C-18: a leader cannot be removed; deposed, it serves again with its first grant, and goes when its shards have gone',
+    options: { voters: 4, votersWanted: 3 },
+    play: (simulation) => {
+      form(simulation);
+      const leader = leaderOf(simulation);
+      const others = simulation.machines.filter((machine) => machine !== leader);
+      let answer = '';
+      simulation.request(leader, { kind: 'removeNode', node: leader.nodeId }, (outcome) => {
+        answer = outcome.kind === 'refused' ? outcome.code : outcome.kind;
+      });
+      mustServe(simulation, simulation.machines, 200);
+      if (answer !== 'REFUSED') throw new Violation(`the removal of a leader was answered with ${answer || 'nothing'}`);
+      simulation.request(leader, { kind: 'stepDown' });
+      const isDeposed = (): boolean => simulation.leader() !== undefined && simulation.leader() !== leader;
+      const stopped = simulation.runUntil(() => shardsOf(simulation, leader) === 0, 200, 1);
+      const took = mustBecome(
+        simulation,
+        'serving again as a follower',
+        () => (isDeposed() && shardsOf(simulation, leader) > 0 ? undefined : 'it does not serve'),
+        200,
+      );
+      if (stopped === undefined) throw new Violation('the leader served while its successor was told to campaign');
+      mustServe(simulation, others, 500);
+      simulation.request(leaderOf(simulation), { kind: 'removeNode', node: leader.nodeId });
+      mustServe(simulation, others, 3_000);
+      const voters = simulation.view(leaderOf(simulation))?.configuration.voters ?? [];
+      if (voters.some((voter) => voter === leader.process?.cluster.self)) throw new Violation('it is a voter still');
+      return took;
+    },
+  },
+  {
+    name: 'C-19: a voter is cut off from the leader, its non-voters are not: they find another, and nobody else stops',
+    options: { voters: 3, nonVoters: 4 },
+    play: (simulation) => {
+      form(simulation);
+      const [leader, cutOff] = [leaderOf(simulation), followerOf(simulation)];
+      simulation.network.cut(leader.number, cutOff.number, ['gossip', 'peer']);
+      simulation.network.cut(cutOff.number, leader.number, ['gossip', 'peer']);
+      const others = simulation.machines.filter((machine) => machine !== cutOff);
+      mustServe(simulation, others, 4_000);
+      if (shardsOf(simulation, cutOff) > 0) throw new Violation('who hears no leader serves');
+      simulation.network.heal();
+      return whole(simulation, 'healing', 8_000);
+    },
+  },
+];
