@@ -90,6 +90,8 @@ export interface NodeOptions extends TuningOptions {
   readonly ackTimeout?: DurationOption | undefined;
   /** 0 ms to 10 min. Default 5 s. */
   readonly flapHold?: DurationOption | undefined;
+  /** 0 ms to 10 min. Default 0 ms. */
+  readonly restartGrace?: DurationOption | undefined;
   /** 10 ms to 1 min. Default 150 ms. */
   readonly livenessInterval?: DurationOption | undefined;
   /** 1 to 100. Default 3. */
@@ -198,6 +200,7 @@ export interface NodeConfig {
   readonly clockDrift: number;
   readonly ackTimeoutMs: number;
   readonly flapHoldMs: number;
+  readonly restartGraceMs: number;
   readonly livenessIntervalMs: number;
   readonly livenessRetries: number;
   readonly tags: ReadonlyMap<string, string>;
@@ -342,6 +345,7 @@ function complete(
     clockDrift: values.clockDrift,
     ackTimeoutMs: values.ackTimeout,
     flapHoldMs: values.flapHold,
+    restartGraceMs: values.restartGrace,
     livenessIntervalMs: values.livenessInterval,
     livenessRetries: values.livenessRetries,
     tags: values.tag,

@@ -2,6 +2,7 @@
 export type { Backup } from './model/backup.ts';
 export { BackupExistsError, BadBackupError, storeBackup, verifyBackup } from './runtime/backup-store.ts';
 export { StorageError } from './runtime/disk-errors.ts';
+export { meaningOf } from './runtime/entry-meaning.ts';
 export { type BegunCluster, NotAPeerError } from './runtime/offline-beginning.ts';
 export {
   copyDirectory,

@@ -428,6 +428,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       neighbourhood: this.#neighbourhood,
       isAutoJoin: this.#config.isAutoJoin,
       ackTimeoutMs: this.#config.sharding.ackTimeoutMs,
+      keepsShards: this.#config.sharding.restartGraceMs > 0,
       send: (to, message, effects) => this.#post.send(to, message, effects),
       leaveGossip: (now, effects) => {
         this.#gossip.leave(this.#nextRequestId(), now, effects);

@@ -18,8 +18,8 @@ export type DeparturePhase = 'draining' | 'retiring' | 'leaving' | 'gone';
 export interface DepartureFacts {
   /** Other nodes could take this node's shards. */
   readonly hasCompany: boolean;
-  /** It serves shards now. */
-  readonly hasShards: boolean;
+  /** It serves shards now, and others are to serve them before it goes. */
+  readonly mustDrain: boolean;
   /** No map names it: others serve what it did. */
   readonly isDrained: boolean;
   /** This node is in the Raft configuration, beside others that live, and may give up its place. */
@@ -54,7 +54,7 @@ export class Departure {
     const steps: DepartureStep[] = [];
     if (this.#phase === 'draining') {
       if (this.#mustDrain === undefined) {
-        this.#mustDrain = facts.hasCompany && facts.hasShards;
+        this.#mustDrain = facts.hasCompany && facts.mustDrain;
         if (this.#mustDrain) steps.push('drain');
       }
       if (this.#mustDrain && facts.hasCompany && !facts.isDrained && now < this.#until) return steps;

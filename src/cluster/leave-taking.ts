@@ -15,6 +15,8 @@ export interface LeaveTakingHost {
   readonly isAutoJoin: boolean;
   /** What the application may take to release (O-20). */
   readonly ackTimeoutMs: number;
+  /** What it serves is kept for its return: it goes without moving shards away. */
+  readonly keepsShards: boolean;
   send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
   leaveGossip(now: MonotonicMs, effects: ClusterEffect[]): void;
 }
@@ -124,7 +126,7 @@ export class LeaveTaking {
     const { holding } = this.#host.core();
     const facts = {
       hasCompany: this.#hasCompany(),
-      hasShards: holding.sharding.ownedCount > 0,
+      mustDrain: holding.sharding.ownedCount > 0 && !this.#host.keepsShards,
       isDrained: holding.isDrained,
       mustRetire: this.#mustRetire(now),
     };

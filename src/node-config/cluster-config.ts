@@ -68,6 +68,7 @@ export function clusterConfigOf(
       clockDrift: config.clockDrift,
       ackTimeoutMs: config.ackTimeoutMs,
       flapHoldMs: config.flapHoldMs,
+      restartGraceMs: config.restartGraceMs,
       startsLoading,
     }),
     liveness: { ...DEFAULT_LIVENESS_CONFIG, intervalMs: config.livenessIntervalMs, retries: config.livenessRetries },

@@ -20,6 +20,7 @@ const NOT_OF_A_SEED: readonly OptionKey[] = [
   'clockDrift',
   'ackTimeout',
   'flapHold',
+  'restartGrace',
   'livenessInterval',
   'livenessRetries',
   'dataDir',

@@ -12,6 +12,7 @@ export interface TimingValues {
   readonly clockDrift: number;
   readonly ackTimeout: number;
   readonly flapHold: number;
+  readonly restartGrace: number;
   readonly leaseReads: boolean;
   readonly hostsNeverSuspend: boolean;
 }
@@ -83,6 +84,16 @@ export function timingOptions(): TimingOptions {
         expected: 'a duration from 0ms to 10m',
         valueName: 'duration',
         fallback: '5s',
+      },
+    },
+    restartGrace: {
+      schema: duration(0, 600_000).default(0),
+      meta: {
+        group: 'Shards',
+        text: 'a node that stops in order keeps its shards for so long, and nobody serves them: for restarts that are shorter than moving shards; 0ms: others take them before it stops',
+        expected: 'a duration from 0ms to 10m',
+        valueName: 'duration',
+        fallback: '0ms',
       },
     },
     leaseReads: {

@@ -2,7 +2,6 @@
 import { Agent as PlainAgent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
-import { tlsSettings } from './owner-tls.ts';
 import type { ShardRouter } from './shard-router.ts';
 
 /** Shorter than the 5 s after which Node's servers close an idle connection, so that no request is sent into a closing one. */
@@ -37,7 +36,8 @@ export class OwnerAgents implements Disposable {
     if (held !== undefined) return held;
     const { tls } = this.#router;
     const options = { keepAlive: true, timeout: IDLE_MS, maxSockets: SOCKETS_MAX };
-    const agent = tls === undefined ? new PlainAgent(options) : new TlsAgent({ ...options, ...tlsSettings(tls) });
+    // Its own settings would go before those of a request, which are the newest.
+    const agent = tls === undefined ? new PlainAgent(options) : new TlsAgent(options);
     this.#agents.set(address, agent);
     return agent;
   }

@@ -1,5 +1,5 @@
 /** Performs what a turn of the loop decided: on sockets, links and disk, and posts back what came of it. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, unreachable } from '../base/assert.ts';
 import type { ClusterEffect, ClusterInput } from '../cluster/messages.ts';
@@ -51,6 +51,7 @@ export interface ShellParts {
 export class ShellPerformer implements Performer {
   readonly #parts: ShellParts;
   #savedKeyring: Promise<void> = Promise.resolve();
+  #remembered: Promise<void> = Promise.resolve();
 
   constructor(parts: ShellParts) {
     this.#parts = parts;
@@ -92,14 +93,13 @@ export class ShellPerformer implements Performer {
     const folder = this.#parts.dataDir();
     if (folder === undefined) return;
     const text = `${gossip.map(formatEndpoint).join('\n')}\n`;
-    // Best effort: without it the node finds the others as it did the first time.
-    writeFile(join(folder, PEERS_FILE), text).catch(() => undefined);
+    this.#remember(join(folder, PEERS_FILE), text);
   }
 
   rememberCluster({ clusterId }: Extract<ClusterEffect, { kind: 'rememberCluster' }>): void {
     const folder = this.#parts.dataDir();
     if (folder === undefined) return;
-    writeFile(join(folder, FOLLOWED_FILE), `${clusterId}\n`, { flush: true }).catch(() => undefined);
+    this.#remember(join(folder, FOLLOWED_FILE), `${clusterId}\n`);
   }
 
   saveKeyring({ save, keys }: Extract<ClusterEffect, { kind: 'saveKeyring' }>): void {
@@ -112,6 +112,15 @@ export class ShellPerformer implements Performer {
         () => this.#parts.post({ kind: 'keyringSaved', save, error: undefined }),
         (error: unknown) => this.#parts.post({ kind: 'keyringSaved', save, error: messageOf(error) }),
       );
+  }
+
+  /** Best effort, the newest last: without these files a node finds the others as it did the first time. */
+  #remember(path: string, text: string): void {
+    const draft = `${path}.tmp`;
+    this.#remembered = this.#remembered
+      .then(() => writeFile(draft, text, { mode: 0o600, flush: true }))
+      .then(() => rename(draft, path))
+      .catch(() => undefined);
   }
 
   stop(reason: string, exitCode: number): void {

@@ -32,6 +32,8 @@ export interface ShardingConfig {
   readonly formationMaxMs: number;
   /** `--flap-hold`: from its second death in five minutes on a node is given no shards for this long, then twice as long, and so on; 0 for never. Default 5000. */
   readonly flapHoldMs: number;
+  /** `--restart-grace`: a node that stopped in order keeps its shards, unserved, for so long; 0 for not at all. Default 0. */
+  readonly restartGraceMs: number;
   /** A leader whose own application did not release in time keeps its shards, and tries again after this. Default 5000. */
   readonly ownReleaseRetryMs: number;
 }
@@ -50,6 +52,7 @@ export function shardingConfig(settings: Partial<ShardingConfig> = {}): Sharding
     formationQuietMs: 150,
     formationMaxMs: 500,
     flapHoldMs: 5_000,
+    restartGraceMs: 0,
     ownReleaseRetryMs: 5_000,
     ...settings,
   };
@@ -97,6 +100,7 @@ const BOUNDS: Readonly<Record<string, readonly [low: number, high: number]>> = {
   formationQuietMs: [0, 60_000],
   formationMaxMs: [0, 60_000],
   flapHoldMs: [0, 600_000],
+  restartGraceMs: [0, 600_000],
   ownReleaseRetryMs: [10, 600_000],
 };
 

@@ -49,6 +49,8 @@ export class Grants {
   readonly #flapping: Flapping;
   /** Owners that said so when they ended. */
   readonly #leftInOrder: Set<string> = new Set();
+  /** Owners that left in order, and until when what they had is kept for their return. */
+  readonly #awaitedUntil: Map<string, number> = new Map();
   readonly #callsDead: ReadonlyMap<NodeId, number>;
   #isReady = false;
   #leaseUntil: number = Number.NEGATIVE_INFINITY;
@@ -175,10 +177,12 @@ export class Grants {
     this.#answer(holder, renew, now, effects);
   }
 
-  onRelease(release: LeaseRelease): void {
+  onRelease(release: LeaseRelease, now: number): void {
     if (this.#isSelf(release)) return;
     this.#holders.end(release);
     this.#leftInOrder.add(keyOf(release));
+    for (const [key, until] of this.#awaitedUntil) if (until <= now) this.#awaitedUntil.delete(key);
+    if (this.#config.restartGraceMs > 0) this.#awaitedUntil.set(keyOf(release), now + this.#config.restartGraceMs);
     this.#hasChanged = true;
   }
 
@@ -232,6 +236,8 @@ export class Grants {
       this.#tellGone(owner, { isGone: fates[i] === 'gone', now }, effects);
       if (fates[i] === 'gone') continue;
       watch(owner);
+      const awaitedUntil = this.#awaitedUntil.get(keyOf(owner)) ?? now;
+      if (awaitedUntil > now && awaitedUntil < nextChangeAt) nextChangeAt = awaitedUntil;
       if (this.#bootOf(owner.node) !== owner.boot) waitedFor.add(owner.node);
     }
     const candidates: OwnerPair[] = [];
@@ -425,6 +431,7 @@ export class Grants {
   /** O-18, O-12, O-19: what the next plan does with this owner. */
   #fateOf(owner: OwnerPair, now: number): Fate {
     if (this.#isSelf(owner)) return this.#ownFate(now);
+    if (this.#isAwaited(owner, now)) return 'pinned';
     if (this.#hasEnded(owner)) return 'gone';
     const isTimedOut = now > this.#goneAt(owner);
     if (isTimedOut) return 'gone';
@@ -433,6 +440,12 @@ export class Grants {
     const holder = this.#holders.find(owner);
     if (holder === undefined) return 'pinned';
     return holder.wantsShards ? 'candidate' : 'leaving';
+  }
+
+  /** It left in order, may be back soon, and no process of its name is ready to serve yet. */
+  #isAwaited(owner: OwnerPair, now: number): boolean {
+    const until = this.#awaitedUntil.get(keyOf(owner));
+    return until !== undefined && now < until && this.#holders.get(owner.node)?.grantedAt === undefined;
   }
 
   /** A holder is given shards when it is heard, wants them, and has proved by a grant that it follows the map. */

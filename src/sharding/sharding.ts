@@ -382,7 +382,7 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
       case 'renew':
         return this.#leading?.grants.onRenew(message, now, effects);
       case 'release':
-        return this.#leading?.grants.onRelease(message);
+        return this.#leading?.grants.onRelease(message, now);
       case 'grant':
         if (message.node === this.#self.node) this.#lease.onGrant(message, now);
         return;

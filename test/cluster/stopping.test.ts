@@ -8,8 +8,8 @@ import type { ClusterId, MemberId, NodeId, RequestId, Term } from '../../src/mod
 import { EMPTY_CONFIGURATION } from '../../src/model/log.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 
-const BUSY: DepartureFacts = { hasCompany: true, hasShards: true, isDrained: false, mustRetire: true };
-const FREE: DepartureFacts = { hasCompany: false, hasShards: true, isDrained: false, mustRetire: false };
+const BUSY: DepartureFacts = { hasCompany: true, mustDrain: true, isDrained: false, mustRetire: true };
+const FREE: DepartureFacts = { hasCompany: false, mustDrain: true, isDrained: false, mustRetire: false };
 
 function departure(): Departure {
   return new Departure(1 as RequestId, 0, 500);
@@ -49,14 +49,14 @@ describe('an orderly stop', () => {
   it('goes on draining when it has let go of its last shard, until others serve it', () => {
     const leaving = departure();
     leaving.evaluate(BUSY, 0);
-    assert.deepEqual(leaving.evaluate({ ...BUSY, hasShards: false }, 100), []);
+    assert.deepEqual(leaving.evaluate({ ...BUSY, mustDrain: false }, 100), []);
     assert.equal(leaving.phase, 'draining');
-    assert.deepEqual(leaving.evaluate({ ...BUSY, hasShards: false, isDrained: true }, 400), ['askToRetire']);
+    assert.deepEqual(leaving.evaluate({ ...BUSY, mustDrain: false, isDrained: true }, 400), ['askToRetire']);
   });
 
   it('drains nothing when it serves nothing, whatever it is given meanwhile', () => {
     const leaving = departure();
-    assert.deepEqual(leaving.evaluate({ ...BUSY, hasShards: false }, 0), ['askToRetire']);
+    assert.deepEqual(leaving.evaluate({ ...BUSY, mustDrain: false }, 0), ['askToRetire']);
   });
 
   it('waits for no step longer than it may, and always ends', () => {

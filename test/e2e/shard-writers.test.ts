@@ -12,7 +12,7 @@ const HARM_MS = IS_LONG ? 600_000 : 9_000;
 const PAUSE_MS_MAX = IS_LONG ? 60_000 : 4_000;
 
 describe('exclusive writers', { skip: skipWithoutRooms() || skipWithout('nft') }, () => {
-  it('never own a shard at one instant, in spite of kills, pauses, and partitions that flap or go one way', async (t) => {
+  it('never own a shard at one instant, in spite of kills, pauses, steps of the wall clock, and partitions that flap or go one way', async (t) => {
     using rooms = new Rooms(4);
     const inside = ['netns', 'exec', rooms.middle, process.execPath, '--enable-source-maps', PROGRAM];
     const args = [rooms.prefix, String(HARM_MS), String(PAUSE_MS_MAX)];

@@ -3,13 +3,9 @@
  * the rule must fail there. What the storms of `model/` and the simulator find of such mistakes is in `model/mistakes.ts` and `test/sim/`.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { breakRule, type Change, copyBuilt, removePlanted } from '../sim/planting.ts';
+import { failuresOf } from '../sim/planted-tests.ts';
 
 interface Break {
   readonly id: string;
@@ -237,15 +233,3 @@ describe('sharding: one planted mistake per rule', () => {
     assert.deepEqual(await failuresOf(folder, STEP_TESTS, '[OC]-\\d+:'), []);
   });
 });
-
-/** The names of the tests that fail among those whose name begins like that, in a process of their own. */
-async function failuresOf(folder: string, tests: readonly string[], pattern: string): Promise<string[]> {
-  const files = tests.map((name) => pathToFileURL(join(folder, `test/${name}.test.js`)).href);
-  const program = files.map((url) => `await import(${JSON.stringify(url)});`).join('');
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const args = ['--test-reporter=tap', `--test-name-pattern=^${pattern}`, '--input-type=module', '--eval', program];
-  const run = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const [output] = await Promise.all([text(run.stdout), once(run, 'close')]);
-  assert.match(output, /^# pass \d+$/m, output);
-  return [...output.matchAll(/^ +not ok \d+ - (.*)$/gm)].map(([, name]) => name ?? '');
-}

@@ -6,7 +6,6 @@ import { ElectionSafety } from './checkers/election-safety.ts';
 import { LeaderLeases } from './checkers/leader-leases.ts';
 import { MapHistory } from './checkers/map-history.ts';
 import { SingleOwner } from './checkers/single-owner.ts';
-import type { SimulationOptions } from './options.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -16,12 +15,12 @@ export interface Checker {
   onEvent?(simulation: Simulation, process: SimulatedProcess, event: NodeEvent): void;
 }
 
-export function makeCheckers(options: SimulationOptions): readonly Checker[] {
+export function makeCheckers(): readonly Checker[] {
   return [
     new ElectionSafety(),
     new CommittedLog(),
     new DurablePromises(),
-    new SingleOwner(options.shards),
+    new SingleOwner(),
     new LeaderLeases(),
     new MapHistory(),
   ];

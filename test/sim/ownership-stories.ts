@@ -1,6 +1,8 @@
 /** Cases of docs/ownership.md section 7 that take whole nodes: who serves what, and until when, is asked of every process as its application would. */
 import type { ShardId } from '../../src/model/ids.ts';
-import { followerOf, form, leaderOf, type Scenario, whole } from './scenarios.ts';
+import type { ShardMap } from '../../src/model/shard-map.ts';
+import type { ShardResize } from '../../src/model/shard-plan.ts';
+import { followerOf, form, leaderOf, type Scenario, split, whole } from './scenarios.ts';
 import type { Machine, Simulation } from './simulation.ts';
 import { mustBecome } from './swarm.ts';
 import { Violation } from './violation.ts';
@@ -33,6 +35,42 @@ function pairOfVoters(simulation: Simulation): [Machine, Machine] {
     simulation.view(other)?.configuration.voters.length === 2 ? undefined : 'it has no vote';
   mustBecome(simulation, 'a second voter', lacksVoter, 5_000);
   return [leader, other];
+}
+
+/** Asks whoever leads, again and again, until the map says that it has come. */
+function agree(simulation: Simulation, resize: ShardResize, hasCome: (map: ShardMap) => boolean): void {
+  const lacks = (): string | undefined => {
+    const leader = simulation.leader();
+    const map = leader === undefined ? undefined : simulation.view(leader)?.shardMap;
+    if (map !== undefined && hasCome(map)) return undefined;
+    if (leader !== undefined) simulation.request(leader, { kind: 'configureShards', change: { resize } });
+    return 'the number of shards is what it was';
+  };
+  mustBecome(simulation, `the change "${resize.kind}"`, lacks, 20_000);
+}
+
+/** One of them dies, stands still, is cut off or has to hand over, a little later; and returns. */
+function harm(simulation: Simulation): void {
+  const { chance } = simulation;
+  const machine = chance.pick(simulation.running()) as Machine;
+  simulation.at(simulation.now + chance.between(0, 400), () => {
+    switch (chance.below(4)) {
+      case 0:
+        return simulation.crash(machine, 'killed');
+      case 1:
+        return machine.process?.pause(chance.between(200, 3_000), 'stopped');
+      case 2:
+        return split(simulation, [machine]);
+      default:
+        return simulation.request(simulation.leader() ?? machine, { kind: 'stepDown' });
+    }
+  });
+}
+
+function mend(simulation: Simulation): void {
+  simulation.network.heal();
+  for (const machine of simulation.machines) if (machine.process === undefined) simulation.start(machine);
+  whole(simulation, 'healing', 15_000);
 }
 
 export const OWNERSHIP_STORIES: readonly Scenario[] = [
@@ -104,6 +142,31 @@ export const OWNERSHIP_STORIES: readonly Scenario[] = [
       if (shardsOf(simulation, cutOff) > 0) throw new Violation('who hears no leader serves');
       simulation.network.heal();
       return whole(simulation, 'healing', 8_000);
+    },
+  },
+  {
+    name: 'another number of shards comes, is taken back and comes again, while nodes die, sleep, are cut off and hand over',
+    options: { voters: 3, nonVoters: 1 },
+    play: (simulation) => {
+      form(simulation);
+      const { chance } = simulation;
+      let count = simulation.options.shards;
+      const start = simulation.now;
+      for (let round = 0; round < 3; round++) {
+        const to = count + 1 + chance.below(40) - (round % 2) * 20;
+        if (round > 0) harm(simulation);
+        agree(simulation, { kind: 'begin', to }, (map) => map.nextShardCount === to);
+        if (round === 0) mustServe(simulation, simulation.machines, 1_000);
+        else mend(simulation);
+        const isTaken = round !== 1;
+        if (round > 0) harm(simulation);
+        agree(simulation, { kind: isTaken ? 'done' : 'abort' }, (map) => map.nextShardCount === undefined);
+        if (isTaken) count = to;
+        mend(simulation);
+        const map = simulation.view(leaderOf(simulation))?.shardMap;
+        if (map?.shardCount !== count) throw new Violation(`the map has ${map?.shardCount} shards, not ${count}`);
+      }
+      return simulation.now - start;
     },
   },
 ];

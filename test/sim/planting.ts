@@ -3,7 +3,7 @@
  * Nothing in the shipped code knows of this (reliability.md 9).
  */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -36,6 +36,7 @@ export function copyBuilt(parts: readonly string[]): string {
     cpSync(join(built, part), join(folder, part), { recursive: true });
   }
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  symlinkSync(join(built, '../node_modules'), join(folder, 'node_modules'));
   return folder;
 }
 

@@ -86,7 +86,7 @@ export class Simulation implements ProcessHost {
     this.network = new Network(this, calm(options.network), new Chance(options.seed, 'network'));
     this.streams = new GossipStreams(this.network, this);
     this.discovery = new SimulatedDiscovery(this.network, this, new Chance(options.seed, 'mdns'));
-    this.checkers = makeCheckers(options);
+    this.checkers = makeCheckers();
   }
 
   get turnDelayMs(): number {

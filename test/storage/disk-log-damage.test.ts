@@ -10,6 +10,7 @@ import { BATCH_HEADER_BYTES, batchSize, encodeBatch, readBatchHeader } from '../
 import { FormatFault } from '../../src/wire/raft/format-fault.ts';
 import { encodeRecords } from '../../src/wire/raft/record.ts';
 import { SEGMENT_HEADER_BYTES } from '../../src/wire/raft/segment.ts';
+import { encodeSnapshotFile } from '../../src/wire/raft/snapshot-file.ts';
 import { CLUSTER, DrivenLog, entries, FOLDER, hardState, MEMBER, newDisk, snapshotMeta } from './log-model.ts';
 import type { Operation } from './log-model.ts';
 import { KEEP_ALL } from './simulated-disk.ts';
@@ -323,6 +324,16 @@ describe('snapshots with damage', () => {
     assertDamage(recover(without), newest, 0, 1);
     const older = [...files.keys()].filter((path) => path.startsWith(SNAP)).sort()[0] as string;
     assert.ok(!(recover(flipped(files, older, 500)) instanceof DamagedLogError), 'the older one is not needed');
+  });
+
+  it('a whole snapshot that is not the one the log refers to, though of its name, is damage', () => {
+    const files = writtenDisk(5).files();
+    const newest = [...files.keys()]
+      .filter((path) => path.startsWith(SNAP))
+      .sort()
+      .at(-1) as string;
+    const other = Buffer.concat([...encodeSnapshotFile(snapshotMeta(5, 1), new Uint8Array(70_000).fill(6))]);
+    assertDamage(recover(new Map(files).set(newest, other)), newest, 0, 1);
   });
 
   it('a snapshot that nothing refers to is moved aside, not deleted', () => {

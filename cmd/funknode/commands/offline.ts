@@ -7,12 +7,14 @@ import {
   type BatchDump,
   FormatFault,
   inspectDirectory,
+  meaningOf,
   type SegmentDump,
   setAside,
   StorageError,
   verifySnapshots,
   walDump,
 } from '../../../src/offline.ts';
+type LogRecord = Exclude<BatchDump['records'], FormatFault>[number];
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from '../exit-codes.ts';
 import { addBackupVerbs, forceAfter, type ForceOptions, inspectionLines, refuseWithoutYes } from './beginnings.ts';
 
@@ -105,10 +107,11 @@ function* batchLines({ offset, header, records }: BatchDump): Generator<string> 
   else for (const record of records) yield `    ${JSON.stringify(shown(record))}`;
 }
 
-/** Bytes as hexadecimal text, long ones cut. */
-function shown(record: object): unknown {
+/** Entries with what they mean; other bytes as hexadecimal text, long ones cut. */
+function shown(record: LogRecord): unknown {
+  const means = record.kind === 'entry' ? meaningOf(record.entry) : undefined;
   return JSON.parse(
-    JSON.stringify(record, (_key, value: unknown) => {
+    JSON.stringify(means === undefined ? record : { ...record, means }, (_key, value: unknown) => {
       if (!(value instanceof Uint8Array)) return value;
       const hex = Buffer.from(value.subarray(0, DATA_SHOWN)).toString('hex');
       return value.length <= DATA_SHOWN ? hex : `${hex}… (${value.length} bytes)`;

@@ -1,11 +1,20 @@
 /**
  * A node whose application writes to a register for as long as it owns a shard: it looks every 2 ms, and its writes are under way for a while, so that
- * some arrive when the shard is another's. Arguments: name, cluster, address, data directory (`-`: a non-voter in memory), where to join, the register.
+ * some arrive when the shard is another's. SIGUSR2 steps the process's wall clock, either way. Arguments: name, cluster, address, data directory (`-`: a non-voter in memory), where to join, the register.
  */
 import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FunkNode, type NodeOptions, parseEndpoint } from '../../../src/index.ts';
 import { type OwnedSpan, WRITTEN_SHARDS } from '../writer-register.ts';
+
+/** Steps of the wall clock, in milliseconds: those of a user who sets the time, and of a guest that was suspended. */
+const STEP_MS_MAX = 5_000;
+const wallNow = Date.now.bind(Date);
+let steppedMs = 0;
+Date.now = () => wallNow() + steppedMs;
+process.on('SIGUSR2', () => {
+  steppedMs += Math.round((Math.random() * 2 - 1) * STEP_MS_MAX);
+});
 
 const [name = '', cluster = '', address = '', dataDir = '-', join = '', register = ''] = process.argv.slice(2);
 const SAMPLE: readonly number[] = Array.from(

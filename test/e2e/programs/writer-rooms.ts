@@ -1,6 +1,6 @@
 /**
  * Runs in the middle of a network of rooms: three voters and a non-voter whose applications write for the shards that they own, while nodes are killed,
- * stand still and are cut off. Arguments: prefix of the rooms, milliseconds of harm, the longest pause in milliseconds. Prints figures as JSON; fails
+ * stand still and are cut off, and their wall clocks step. Arguments: prefix of the rooms, milliseconds of harm, the longest pause in milliseconds. Prints figures as JSON; fails
  * when two ever owned one shard at one instant.
  */
 import assert from 'node:assert/strict';
@@ -37,6 +37,7 @@ const socket = createSocket('udp4', (bytes) => {
 socket.bind(0, MIDDLE);
 await once(socket, 'listening');
 const writers: Map<number, ChildProcess> = new Map();
+const startedAt: Map<number, number> = new Map();
 const harms: Record<string, number> = {};
 
 try {
@@ -61,6 +62,7 @@ function start(at: number): void {
   const dataDir = at === NON_VOTER ? '-' : join(folder, name);
   const args = [name, cluster, addressOf(at), dataDir, joined, `${MIDDLE}:${socket.address().port}`];
   const words = ['netns', 'exec', roomOf(prefix, at), process.execPath, '--enable-source-maps', PROGRAM, ...args];
+  startedAt.set(at, performance.now());
   writers.set(at, spawn('ip', words, { stdio: ['ignore', 'ignore', 'inherit'] }));
 }
 
@@ -78,7 +80,7 @@ async function allWritten(when: string): Promise<void> {
 }
 
 async function doHarm(): Promise<void> {
-  const kinds = { kill, pause, oneWay, flap, alone };
+  const kinds = { kill, pause, oneWay, flap, alone, clockStep };
   const [kind, harm] = pick(Object.entries(kinds));
   harms[kind] = (harms[kind] ?? 0) + 1;
   await harm(pick(ALL));
@@ -122,6 +124,17 @@ async function alone(at: number): Promise<void> {
   cutOff({ prefix, at, hook: 'output', others: others(at) });
   await sleep(500 + Math.random() * 2_500);
   for (const each of ALL) reconnect(prefix, each);
+}
+
+/** Twice, for a step forward costs a lease and the next may come before there is another. One that has only just started does not know the signal yet. */
+async function clockStep(at: number): Promise<void> {
+  const isReady = [...lastWrites.values()].some(
+    (write) => write.node === `n${at}` && write.at > (startedAt.get(at) ?? Number.POSITIVE_INFINITY),
+  );
+  if (!isReady) return;
+  writers.get(at)?.kill('SIGUSR2');
+  await sleep(Math.random() * 200);
+  writers.get(at)?.kill('SIGUSR2');
 }
 
 function others(at: number): number[] {

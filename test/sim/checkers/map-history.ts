@@ -3,7 +3,7 @@
  * epoch rises exactly when its owner pair changes (SO-7, ownership.md 7).
  */
 import type { NodeEvent } from '../../../src/model/node-event.ts';
-import type { ShardMap } from '../../../src/model/shard-map.ts';
+import { type ShardMap, sharedShards } from '../../../src/model/shard-map.ts';
 import type { Checker } from '../checkers.ts';
 import type { SimulatedProcess } from '../process.ts';
 import type { Simulation } from '../simulation.ts';
@@ -67,12 +67,17 @@ function compareSame(a: Known, b: Known, name: string): void {
 }
 
 function compareEpochs(older: Known, newer: Known, name: string): void {
-  for (const [shard, epoch] of newer.map.epochs.entries()) {
-    const before = older.map.epochs[shard] ?? 0;
-    const isMoved = newer.owners[shard] !== older.owners[shard];
-    if (epoch < before) throw new Violation(`SO-7: shard ${shard} went from epoch ${before} to ${epoch} at ${name}`);
-    if (isMoved && epoch === before)
-      throw new Violation(`SO-7: shard ${shard} changed its owner under epoch ${epoch} at ${name}`);
-    if (epoch > newer.map.committedAt) throw new Violation(`SO-7: shard ${shard} has an epoch from the future`);
-  }
+  const { committedAt, epochs } = newer.map;
+  for (const { count, before, after } of sharedShards(older.map, newer.map))
+    for (let i = 0; i < count; i++) {
+      const epoch = epochs[after + i] ?? 0;
+      const epochBefore = older.map.epochs[before + i] ?? 0;
+      const isMoved = newer.owners[after + i] !== older.owners[before + i];
+      const shard = `shard ${i} of ${count}`;
+      if (epoch < epochBefore)
+        throw new Violation(`SO-7: ${shard} went from epoch ${epochBefore} to ${epoch} at ${name}`);
+      if (isMoved && epoch === epochBefore)
+        throw new Violation(`SO-7: ${shard} changed its owner under epoch ${epoch} at ${name}`);
+    }
+  if (epochs.some((epoch) => epoch > committedAt)) throw new Violation('SO-7: a shard has an epoch from the future');
 }
