@@ -2,7 +2,7 @@
 import { assert, present } from '../../src/base/assert.ts';
 import { crc32c } from '../../src/base/crc32c.ts';
 import type { LogIndex, MemberId, Term } from '../../src/model/ids.ts';
-import type { Configuration, Entry } from '../../src/model/log.ts';
+import type { Configuration, Entry, PersistBatch } from '../../src/model/log.ts';
 import type { RaftEffect, RaftMessage, RaftOutcome } from '../../src/raft/messages.ts';
 import type { Asked, Node, World } from './world.ts';
 
@@ -100,6 +100,7 @@ export class WorldChecks {
       for (const entry of effect.batch.entries ?? []) {
         const before = raft.termAt((entry.index - 1) as LogIndex);
         if (before !== undefined) this.#write(entry, before);
+        if (entry.kind === 'config') this.#checkChange(node, entry, effect.batch);
       }
     } else if (effect.kind === 'commit') {
       for (const entry of effect.entries) {
@@ -128,6 +129,24 @@ export class WorldChecks {
     }
   }
 
+  /** 9.2 rule 2: a leader changes members only when it has committed in its term, and nothing of the change before is open. */
+  #checkChange(node: Node, { term, index }: Entry, batch: PersistBatch): void {
+    const raft = present(node.raft, 'a node that writes runs');
+    if (raft.role !== 'leader' || term !== raft.term) return;
+    assert(
+      raft.termAt(raft.commitIndex) === term,
+      `9.2: a change at ${index} before anything of term ${term} is committed`,
+    );
+    const batches = [...node.queue.flatMap((work) => (work.kind === 'batch' ? [work.batch] : [])), batch];
+    let configs = node.disk.entries.filter(({ kind }) => kind === 'config').map((entry) => entry.index as number);
+    for (const { truncateFrom = Number.POSITIVE_INFINITY, entries = [] } of batches) {
+      configs = configs.filter((at) => at < truncateFrom);
+      configs.push(...entries.filter(({ kind }) => kind === 'config').map((entry) => entry.index));
+    }
+    const open = configs.filter((at) => at > raft.commitIndex);
+    assert(open.length <= 1, `9.2: changes at ${open.join(' and ')} are open at once`);
+  }
+
   /** I-8, from what is durable and from what is said. */
   #noteVote(node: MemberId, term: Term, to: MemberId): void {
     const key = `${node} ${term}`;
@@ -151,6 +170,11 @@ export class WorldChecks {
     assert(first === node.id, `I-1: term ${raft.term} was led by ${first} and by ${node.id}`);
     this.#leaderOf.set(raft.term, node.id);
     if (seen.wasLeader && seen.term === raft.term) return;
+    const hasVoted = (id: MemberId): boolean => this.#voteOf.get(`${id} ${raft.term}`) === node.id;
+    assert(
+      isHeldByQuorum(raft.configuration, hasVoted),
+      `I-1: ${node.id} leads term ${raft.term} without a quorum's votes`,
+    );
     for (const [index, term] of this.#committedTerm) {
       if ((this.#committedIn.get(index) ?? 0) >= raft.term) continue;
       const own = raft.termAt(index as LogIndex);

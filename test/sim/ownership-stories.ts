@@ -49,11 +49,13 @@ function agree(simulation: Simulation, resize: ShardResize, hasCome: (map: Shard
   mustBecome(simulation, `the change "${resize.kind}"`, lacks, 20_000);
 }
 
-/** One of them dies, stands still, is cut off or has to hand over, a little later; and returns. */
+const HARM_WITHIN_MS = 400;
+
+/** One of them dies, stands still, is cut off or has to hand over, a little later. */
 function harm(simulation: Simulation): void {
   const { chance } = simulation;
   const machine = chance.pick(simulation.running()) as Machine;
-  simulation.at(simulation.now + chance.between(0, 400), () => {
+  simulation.at(simulation.now + chance.between(0, HARM_WITHIN_MS), () => {
     switch (chance.below(4)) {
       case 0:
         return simulation.crash(machine, 'killed');
@@ -68,6 +70,7 @@ function harm(simulation: Simulation): void {
 }
 
 function mend(simulation: Simulation): void {
+  simulation.run(HARM_WITHIN_MS);
   simulation.network.heal();
   for (const machine of simulation.machines) if (machine.process === undefined) simulation.start(machine);
   whole(simulation, 'healing', 15_000);
@@ -153,7 +156,7 @@ export const OWNERSHIP_STORIES: readonly Scenario[] = [
       let count = simulation.options.shards;
       const start = simulation.now;
       for (let round = 0; round < 3; round++) {
-        const to = count + 1 + chance.below(40) - (round % 2) * 20;
+        const to = round === 1 ? count - 1 - chance.below(20) : count + 1 + chance.below(40);
         if (round > 0) harm(simulation);
         agree(simulation, { kind: 'begin', to }, (map) => map.nextShardCount === to);
         if (round === 0) mustServe(simulation, simulation.machines, 1_000);
