@@ -36,6 +36,17 @@ function newestSeq(core: SingleCore): number {
   return core.takeKind('heartbeat').at(-1)?.message.readSeq ?? 0;
 }
 
+describe('what a peer has confirmed', () => {
+  it('P-15: is not taken back by an answer that comes late', () => {
+    const core = leading();
+    core.propose('a', 'b', 'c');
+    core.acknowledge(N2);
+    core.acknowledge(N2, 2 as LogIndex);
+    assert.equal(core.raft.stats.lag['n2'], 0);
+    assert.equal(core.raft.stats.lag['n3'], 3);
+  });
+});
+
 describe('ReadIndex', () => {
   it('P-48: a read is confirmed by echoes of a round that began after it was asked', () => {
     const core = leading();
