@@ -20,13 +20,15 @@ export interface DepartureFacts {
   readonly hasCompany: boolean;
   /** It serves shards now, and others are to serve them before it goes. */
   readonly mustDrain: boolean;
+  /** Its shards are to wait for it: whoever leads must hear that it goes, while there is somebody who leads it. */
+  readonly mustReleaseFirst: boolean;
   /** No map names it: others serve what it did. */
   readonly isDrained: boolean;
   /** This node is in the Raft configuration, beside others that live, and may give up its place. */
   readonly mustRetire: boolean;
 }
 
-export type DepartureStep = 'drain' | 'askToRetire' | 'release' | 'leaveGossip' | 'done';
+export type DepartureStep = 'drain' | 'stopServing' | 'askToRetire' | 'release' | 'leaveGossip' | 'done';
 
 export class Departure {
   readonly requestId: RequestId;
@@ -35,6 +37,7 @@ export class Departure {
   #askAt: MonotonicMs = 0;
   /** Undefined before the first look. Shards that it has let go of are not yet shards that others serve. */
   #mustDrain: boolean | undefined;
+  #hasStoppedServing = false;
 
   constructor(requestId: RequestId, now: MonotonicMs, ackTimeoutMs: MonotonicMs) {
     this.requestId = requestId;
@@ -62,6 +65,10 @@ export class Departure {
       this.#until = now + RETIRE_MS;
     }
     if (this.#phase === 'retiring') {
+      if (facts.mustReleaseFirst && !this.#hasStoppedServing) {
+        this.#hasStoppedServing = true;
+        steps.push('stopServing');
+      }
       if (facts.mustRetire && now < this.#until) {
         if (now >= this.#askAt) {
           this.#askAt = now + ASK_EVERY_MS;

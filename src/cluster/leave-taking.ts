@@ -123,10 +123,11 @@ export class LeaveTaking {
     this.#answerDrains(effects);
     if (this.#departure === undefined) return;
     this.#settleRetirement(now, effects);
-    const { holding } = this.#host.core();
+    const { holding, replica } = this.#host.core();
     const facts = {
       hasCompany: this.#hasCompany(),
       mustDrain: holding.sharding.ownedCount > 0 && !this.#host.keepsShards,
+      mustReleaseFirst: this.#host.keepsShards && !replica.isLeader && replica.raft?.leader !== undefined,
       isDrained: holding.isDrained,
       mustRetire: this.#mustRetire(now),
     };
@@ -149,7 +150,8 @@ export class LeaveTaking {
     if (step === 'drain') {
       this.#isDraining = true;
       holding.step({ kind: 'drain' }, now, effects);
-    } else if (step === 'askToRetire') {
+    } else if (step === 'stopServing') holding.step({ kind: 'stopping' }, now, effects);
+    else if (step === 'askToRetire') {
       const leader = replica.raft?.leader;
       if (replica.isLeader) steward.resign(now, effects);
       else if (leader !== undefined) {

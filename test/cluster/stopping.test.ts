@@ -8,14 +8,35 @@ import type { ClusterId, MemberId, NodeId, RequestId, Term } from '../../src/mod
 import { EMPTY_CONFIGURATION } from '../../src/model/log.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 
-const BUSY: DepartureFacts = { hasCompany: true, mustDrain: true, isDrained: false, mustRetire: true };
-const FREE: DepartureFacts = { hasCompany: false, mustDrain: true, isDrained: false, mustRetire: false };
+const BUSY: DepartureFacts = {
+  hasCompany: true,
+  mustDrain: true,
+  mustReleaseFirst: false,
+  isDrained: false,
+  mustRetire: true,
+};
+const FREE: DepartureFacts = {
+  hasCompany: false,
+  mustDrain: true,
+  mustReleaseFirst: false,
+  isDrained: false,
+  mustRetire: false,
+};
 
 function departure(): Departure {
   return new Departure(1 as RequestId, 0, 500);
 }
 
 describe('an orderly stop', () => {
+  it('that keeps its shards for its return stops serving before it gives up its vote, once there is a leader to hear it', () => {
+    const facts = { ...BUSY, mustDrain: false };
+    const leaving = new Departure(1 as RequestId, 0, 500);
+    assert.deepEqual(leaving.evaluate(facts, 0), ['askToRetire'], 'it leads');
+    assert.deepEqual(leaving.evaluate({ ...facts, mustReleaseFirst: true }, 100), ['stopServing']);
+    assert.deepEqual(leaving.evaluate({ ...facts, mustReleaseFirst: true }, 250), ['askToRetire']);
+    assert.deepEqual(leaving.evaluate({ ...facts, mustRetire: false }, 300), ['release', 'leaveGossip']);
+  });
+
   it('gives shards away, then the vote, then the lease, then gossip', () => {
     const leaving = departure();
     assert.deepEqual(leaving.evaluate(BUSY, 0), ['drain']);

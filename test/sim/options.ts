@@ -54,6 +54,7 @@ export interface SimulationOptions {
   readonly priorities: readonly number[];
   /** What the machines' options say of the lease at their first start. */
   readonly leaseMs: number;
+  readonly restartGraceMs: number;
   /** Clients of the application on the shards. */
   readonly clients: number;
   readonly network: NetworkOptions;
@@ -97,6 +98,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     votersWanted: 5,
     priorities: [],
     leaseMs: 900,
+    restartGraceMs: 0,
     clients: 0,
     network: QUIET_NETWORK,
     storeLateness: 0.05,

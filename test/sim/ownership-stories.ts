@@ -2,6 +2,7 @@
 import type { ShardId } from '../../src/model/ids.ts';
 import type { ShardMap } from '../../src/model/shard-map.ts';
 import type { ShardResize } from '../../src/model/shard-plan.ts';
+import { missingVoters } from './health.ts';
 import { followerOf, form, leaderOf, type Scenario, split, whole } from './scenarios.ts';
 import type { Machine, Simulation } from './simulation.ts';
 import { mustBecome } from './swarm.ts';
@@ -35,6 +36,11 @@ function pairOfVoters(simulation: Simulation): [Machine, Machine] {
     simulation.view(other)?.configuration.voters.length === 2 ? undefined : 'it has no vote';
   mustBecome(simulation, 'a second voter', lacksVoter, 5_000);
   return [leader, other];
+}
+
+function ownersByShard(simulation: Simulation): string {
+  const map = simulation.view(leaderOf(simulation))?.shardMap;
+  return map === undefined ? '' : Array.from(map.ownerOf, (owner) => map.owners[owner]?.node).join();
 }
 
 /** Asks whoever leads, again and again, until the map says that it has come. */
@@ -145,6 +151,29 @@ export const OWNERSHIP_STORIES: readonly Scenario[] = [
       if (shardsOf(simulation, cutOff) > 0) throw new Violation('who hears no leader serves');
       simulation.network.heal();
       return whole(simulation, 'healing', 8_000);
+    },
+  },
+  {
+    name: 'with a restart grace all stop and return one after the other, the leader too, and no shard changes its node',
+    options: { voters: 3, nonVoters: 1, restartGraceMs: 20_000 },
+    play: (simulation) => {
+      form(simulation);
+      const start = simulation.now;
+      const before = ownersByShard(simulation);
+      for (const machine of simulation.chance.shuffled(simulation.machines)) {
+        const others = simulation.machines.filter((other) => other !== machine);
+        let hasLeft = false;
+        simulation.leave(machine, () => (hasLeft = true));
+        const lacks = (): string | undefined => (hasLeft ? undefined : 'it is still there');
+        mustBecome(simulation, 'leaving', lacks, 21_000);
+        mustServe(simulation, others, 3_000);
+        if (ownersByShard(simulation) !== before) throw new Violation('a shard went to another node meanwhile');
+        simulation.start(machine);
+        whole(simulation, 'its return', 10_000);
+        mustBecome(simulation, 'voters', () => missingVoters(simulation), 60_000);
+        if (ownersByShard(simulation) !== before) throw new Violation('a shard went to another node');
+      }
+      return simulation.now - start;
     },
   },
   {

@@ -311,7 +311,12 @@ export class Simulation implements ProcessHost {
       serf: serfConfig({ swim: { name: machine.nodeId, advertise: gossip } }),
       raft: DEFAULT_RAFT_CONFIG,
       // Scaled down with the harm, which kills in ten seconds what life kills in an hour.
-      sharding: shardingConfig({ shardCount: this.options.shards, leaseMs: machine.ownLeaseMs, flapHoldMs: 500 }),
+      sharding: shardingConfig({
+        shardCount: this.options.shards,
+        leaseMs: machine.ownLeaseMs,
+        flapHoldMs: 500,
+        restartGraceMs: this.options.restartGraceMs,
+      }),
       liveness: DEFAULT_LIVENESS_CONFIG,
     };
   }
