@@ -18,4 +18,19 @@ describe('raft scripts', () => {
     const title = text.split('\n', 1)[0]?.replace(/^#\s*/, '') ?? file;
     it(title, () => runScript(text));
   }
+
+  it('of the catalogs of raft.md none is passed over: a script, a test or docs/scenarios.md names it', () => {
+    const catalogs = readFileSync(join(process.cwd(), 'docs/raft.md'), 'utf8').split('\n## A. ')[1] ?? '';
+    const wanted = new Set(catalogs.match(/(?<=^\| |\/ )[EH]-\d+(?= )/gm));
+    const tests = readdirSync(join(process.cwd(), 'test'), { recursive: true, encoding: 'utf8' });
+    const places = tests.filter((file) => /\.(ts|txt)$/.test(file)).map((file) => join('test', file));
+    const named = [...places, 'docs/scenarios.md'].flatMap(
+      (file) => readFileSync(join(process.cwd(), file), 'utf8').match(/\b[EH]-\d+\b/g) ?? [],
+    );
+    assert.ok(wanted.size > 90, `${wanted.size}`);
+    assert.deepEqual(
+      [...wanted].filter((id) => !named.includes(id)),
+      [],
+    );
+  });
 });
