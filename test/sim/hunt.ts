@@ -24,7 +24,8 @@ export async function trialOf(bug: PlantedBug): Promise<Trial> {
   const isAboutLeases = bug.by === 'leases';
   if (bug.by === 'node') {
     const { runSeed } = await planted<typeof NodeSwarm>(folder, 'test/sim/swarm.js');
-    return (seed) => runSeed(seed).failure;
+    const { overrides } = bug;
+    return (seed) => runSeed(seed, overrides === undefined ? {} : { overrides }).failure;
   }
   if (bug.by === 'story') {
     const { playScenario } = await planted<typeof Scenarios>(folder, 'test/sim/scenarios.js');

@@ -1,4 +1,5 @@
 /** The bugs that the net must catch, each by a checker of its own kind. Rows of raft.md 17, ownership.md 8 and reliability.md 9. */
+import type { SimulationOptions } from './options.ts';
 import type { Change } from './planting.ts';
 
 export interface PlantedBug extends Change {
@@ -12,6 +13,8 @@ export interface PlantedBug extends Change {
   readonly play?: string;
   /** What the net says when it has caught the bug. */
   readonly foundBy: RegExp;
+  /** Of whole nodes: options that go before what a seed draws. */
+  readonly overrides?: Partial<SimulationOptions>;
   /** It must be found within so many seeds. */
   readonly seeds: number;
   /** Too slow to find for every run. */
@@ -358,6 +361,27 @@ const NODE_BUGS: readonly PlantedBug[] = [
     broken: ' && !leader.isTransferring',
     foundBy: /SO-1/,
     seeds: 100,
+  },
+  {
+    name: 'P-52: a store does not look at tokens',
+    by: 'node',
+    file: 'test/sim/guarded-store.js',
+    rule: 'before it was opened`);\n        if (token < cell.token)',
+    broken: 'before it was opened`);\n        if (false)',
+    // Only a write that is answered after its shard has moved shows it: a slow store, and clients that wait for it.
+    overrides: {
+      storeLateness: 0.4,
+      patienceMs: 8_000,
+      clients: 4,
+      voters: 3,
+      nonVoters: 1,
+      faults: ['pause', 'kill', 'isolate', 'drain', 'stepDown'],
+      faultEveryMs: 800,
+      faultsForMs: 20_000,
+    },
+    foundBy: /LIN/,
+    seeds: 100,
+    isRare: true,
   },
   {
     name: 'a client takes a write that nobody answered for one that failed',
