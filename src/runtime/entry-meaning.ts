@@ -9,6 +9,8 @@ import { decodeShardCommand, type ShardCommand } from '../wire/sharding/map-entr
 
 /** Of a value, so many bytes are shown. */
 const VALUE_SHOWN = 48;
+/** The last instant that a Date can name. */
+const DATE_MS_MAX = 8.64e15;
 
 /** Plain values alone. Undefined for an entry that says nothing, a text for one that cannot be read. */
 export function meaningOf({ kind, data }: Entry): object | string | undefined {
@@ -36,7 +38,8 @@ function shardMeaning(command: ShardCommand | DecodeError): object | string {
 
 function keyMeaning(bytes: Uint8Array): object {
   const { timeMs, items } = decodeKvBatch(bytes);
-  return { kind: 'kv', at: new Date(timeMs).toISOString(), items: items.map(itemMeaning) };
+  const at = timeMs <= DATE_MS_MAX ? new Date(timeMs).toISOString() : `${timeMs} ms`;
+  return { kind: 'kv', at, items: items.map(itemMeaning) };
 }
 
 function itemMeaning(item: KvItem): object {

@@ -25,6 +25,7 @@ import { SystemDisk } from './system-disk.ts';
 const NO_DATA: readonly string[] = [
   'LOCK',
   'PEERS',
+  'PEERS.tmp',
   'DISSOLVED',
   'DISSOLVED.tmp',
   'quarantine',
