@@ -11,6 +11,7 @@ export {
   inspectDirectory,
   NothingToRecoverError,
   type Outcome,
+  refuseWithoutNode,
   restoreBackup,
   type RestoreOptions,
   setAside,

@@ -299,15 +299,15 @@ function readFounding(reader: ByteReader): Founding | undefined {
 }
 
 /**
- * The times that a recovered log was founded with: in its snapshot, or in its second entry, which nothing can replace. Undefined as well when
- * they cannot be read: whoever restores that state says so.
+ * What a recovered log was founded with: in its snapshot, or in its second entry, which nothing can replace. Undefined as well when it
+ * cannot be read: whoever restores that state says so.
  */
-export function timingOf({ snapshot, entries }: RecoveredLog): Timing | undefined {
+export function foundingIn({ snapshot, entries }: RecoveredLog): Founding | undefined {
   try {
-    if (snapshot !== undefined) return decodeImage(snapshot.bytes).founding?.timing;
+    if (snapshot !== undefined) return decodeImage(snapshot.bytes).founding;
     const founding = entries[1];
     const command = founding?.kind === 'command' ? decodeCommand(founding.data) : undefined;
-    return command?.kind === 'found' ? command.timing : undefined;
+    return command?.kind === 'found' ? foundingOf(command) : undefined;
   } catch (error) {
     if (error instanceof DecodeError) return undefined;
     throw error;

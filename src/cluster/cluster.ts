@@ -44,8 +44,12 @@ import { factsOf } from './standing-facts.ts';
 import { type StandingFacts, StandingTracker, waitingOf } from './standing.ts';
 import { SelfWatch } from './self-watch.ts';
 
+export { foundingIn } from './agreed-state.ts';
 export { mintClusterId } from './founding-log.ts';
 export { copyOfLog, forcedState, logOfCopy, type RecoveredState, recoveredState } from './recovered-state.ts';
+
+const HAS_FORGOTTEN =
+  'what it had promised may be forgotten; set the data aside (funknode recover rejoin) and start again as a new member';
 
 export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #config: ClusterConfig;
@@ -444,7 +448,8 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       steward.onRoleChanged(event.kind === 'becameLeader', now, effects);
       permits.onRoleChanged(event.kind === 'becameLeader', now, effects);
     } else if (event.kind === 'learnerCaughtUp') steward.onLearnerCaughtUp(event.member, now);
-    else if (event.kind === 'dataLost') effects.push({ kind: 'stop', reason: event.reason, exitCode: 65 });
+    else if (event.kind === 'dataLost')
+      effects.push({ kind: 'stop', reason: `${event.reason}: ${HAS_FORGOTTEN}`, exitCode: 65 });
     else if (event.kind === 'configurationChanged') steward.onConfiguration(event, now, effects);
   }
 

@@ -16,7 +16,7 @@ import type { RaftEffect, RaftInput } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
-import { AgreedState, problemOfImage, timingOf } from './agreed-state.ts';
+import { AgreedState, foundingIn, problemOfImage } from './agreed-state.ts';
 import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
 import type { ClusterEffect } from './messages.ts';
 import { isNamed, type KnownLeader, type ReplicaHost, type ReplicaMessage } from './replica-host.ts';
@@ -153,7 +153,7 @@ export class Replica {
       this.#restore(recovered.snapshot.meta, recovered.snapshot.bytes, now, effects);
     }
     this.#self = self;
-    this.timing = timingOf(recovered);
+    this.timing = foundingIn(recovered)?.timing;
     this.#raft = new Raft(this.#config, self, recovered, this.#random, now);
     this.#raft.step({ kind: 'room', room: this.#room }, now, []);
     this.tick(now, effects);

@@ -37,6 +37,7 @@ export function statusMessage(view: NodeView, now: number): Status {
     commitIndex: view.commitIndex,
     appliedIndex: view.appliedIndex,
     voterCount: raft.filter((state) => state === 'Voter').length,
+    votersDown: votersDown(view),
     learnerCount: raft.filter((state) => state !== 'Voter').length,
     memberCount: aliveCount(view),
     mapVersion: map?.version ?? 0,
@@ -50,6 +51,12 @@ export function statusMessage(view: NodeView, now: number): Status {
     waiting: view.waiting === undefined ? null : waitingMessage(view.waiting, now),
     endpoints: [...view.endpoints].map(([name, endpoint]) => ({ name, value: formatEndpoint(endpoint) })),
   };
+}
+
+function votersDown(view: NodeView): number {
+  const alive = new Set(view.members.filter(({ status }) => status === 'alive').map(({ name }) => name));
+  alive.add(view.id);
+  return [...raftStates(view.configuration)].filter(([node, state]) => state === 'Voter' && !alive.has(node)).length;
 }
 
 /** Every member of gossip, and every Raft member that gossip has forgotten; sorted by name. */

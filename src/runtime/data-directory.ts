@@ -142,11 +142,18 @@ export function readDirectory(folder: string, disk: DiskPort = new SystemDisk())
   if (identity === undefined || !isUsed) return { identity, clusterId, log: EMPTY_RECOVERED_LOG };
   const place = { walFolder: `${folder}/wal`, snapFolder: `${folder}/snap` };
   const { log } = recoverWal(disk, { ...place, clusterId, memberHash: memberHash(identity) });
+  refuseLostCluster(folder, clusterId, log);
   return { identity, clusterId, log };
 }
 
 export function recoverDirectory(folder: string): RecoveredLog {
   return readDirectory(folder).log;
+}
+
+/** Whether there is anything of a node in it, whole or damaged. */
+export function holdsNode(folder: string): boolean {
+  const disk = new SystemDisk();
+  return hasLog(disk, folder) || ['IDENTITY', 'CLUSTER'].some((name) => disk.exists(`${folder}/${name}`));
 }
 
 /** Moves all data, whole or damaged, into `quarantine/`; where it went. Rejects with `DirectoryLockedError` while the node runs. */
@@ -198,6 +205,12 @@ async function openLocked(folder: string, lock: DirectoryLock, options: DataDire
     firstSegmentBytes: Math.min(FIRST_SEGMENT_BYTES, segmentBytes),
     quarantineName: quarantineName(now()),
   });
+  try {
+    refuseLostCluster(folder, clusterId, log.recovered);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
   const member = memberId(identity.nodeId, identity.stamp);
   const dissolutions = readDissolutions(disk, folder, member);
   return {
@@ -239,6 +252,13 @@ function examine(
     throw new DamagedLogError(`${folder}/IDENTITY`, 0, 'it is missing, though the directory holds data');
   }
   return { identity, clusterId, isUsed };
+}
+
+/** Whoever belongs to no cluster has promised nothing yet: a log that says otherwise has lost the file that names its cluster. */
+function refuseLostCluster(folder: string, clusterId: ClusterId | undefined, log: RecoveredLog): void {
+  const { hardState, entries, snapshot } = log;
+  if (clusterId !== undefined || (hardState.term === 0 && entries.length === 0 && snapshot === undefined)) return;
+  throw new DamagedLogError(`${folder}/CLUSTER`, 0, 'it is missing, though the log is that of a member of a cluster');
 }
 
 /** The name of what is moved aside now. */

@@ -14,6 +14,7 @@ import {
   makeFolder,
   peekDirectory,
   quarantineName,
+  holdsNode,
   readDirectory,
   setDirectoryAside,
 } from './data-directory.ts';
@@ -64,9 +65,14 @@ export function inspectDirectory(folder: string): Inspection {
   return { ...recoveredState(log), nodeId, stamp, clusterId, term: hardState.term, commitHint, snapshotIndex };
 }
 
-/** Where the data went. The next start is that of a new member under the same name. */
+/** Throws when there is nothing of a node, not even damaged. */
+export function refuseWithoutNode(folder: string): void {
+  if (!holdsNode(folder)) throw new NothingToRecoverError(`${folder} holds no node`);
+}
+
+/** Where the data went. The next start is that of a new member, under the same name when that is told (`--node-id`) or was readable. */
 export async function setAside(folder: string): Promise<string> {
-  if (peekDirectory(folder).identity === undefined) throw new NothingToRecoverError(`${folder} holds no node`);
+  refuseWithoutNode(folder);
   return await setDirectoryAside(folder);
 }
 

@@ -1,11 +1,13 @@
 /** Where a running node keeps its log: a data directory, or memory. It changes when the node begins anew as another member. */
 import { assert } from '../base/assert.ts';
+import { foundingIn } from '../cluster/cluster.ts';
 import type { Dissolution } from '../model/dissolution.ts';
 import type { NodeId, Stamp } from '../model/ids.ts';
 import type { StorageStats } from '../model/node-stats.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import { type DataDirectory, openDataDirectory } from './data-directory.ts';
 import { openDefaultDataDirectory } from './data-slots.ts';
+import { IdentityMismatchError } from './disk-errors.ts';
 import { openMemoryStorage } from './memory-log.ts';
 import type { NodeStorage } from './node-storage.ts';
 
@@ -38,6 +40,7 @@ export class OpenedStorage {
       dataDir === undefined
         ? await openDefaultDataDirectory(dataRoot, clusterName, { nodeId })
         : await openDataDirectory(dataDir, { nodeId });
+    await refuseOtherCluster(directory, clusterName);
     return new OpenedStorage(directory, directory);
   }
 
@@ -81,4 +84,13 @@ export class OpenedStorage {
     await this.#storage?.release();
     this.#storage = undefined;
   }
+}
+
+/** A cluster keeps the name that it was founded with; under another one its node would go on alone. */
+async function refuseOtherCluster(directory: DataDirectory, clusterName: string): Promise<void> {
+  const name = foundingIn(directory.log.recovered)?.clusterName ?? clusterName;
+  if (name === clusterName) return;
+  await directory.release();
+  const what = `data directory ${directory.path} belongs to cluster "${name}", not to "${clusterName}"`;
+  throw new IdentityMismatchError(`${what}: start the node with --cluster-name ${name}, or in another directory`);
 }

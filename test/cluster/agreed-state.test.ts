@@ -5,7 +5,7 @@ import { concatBytes, utf8 } from '../../src/base/bytes.ts';
 import { crc32c } from '../../src/base/crc32c.ts';
 import { DecodeError } from '../../src/base/errors.ts';
 import { SeededRandom } from '../../src/base/random.ts';
-import { AgreedState, timingOf } from '../../src/cluster/agreed-state.ts';
+import { AgreedState, foundingIn } from '../../src/cluster/agreed-state.ts';
 import { continuing, FollowClient, FollowServer } from '../../src/cluster/following.ts';
 import { foundingLog } from '../../src/cluster/founding-log.ts';
 import {
@@ -60,9 +60,9 @@ describe('the agreed state', () => {
     const after = new AgreedState();
     after.restore(metaOf(2), bytes);
     assert.deepEqual(after.founding, founding);
-    assert.deepEqual(timingOf({ ...EMPTY_RECOVERED_LOG, snapshot: { meta: metaOf(2), bytes } }), timing);
-    assert.deepEqual(timingOf(foundingLog(A, founding)), timing);
-    assert.equal(timingOf(EMPTY_RECOVERED_LOG), undefined);
+    assert.deepEqual(foundingIn({ ...EMPTY_RECOVERED_LOG, snapshot: { meta: metaOf(2), bytes } })?.timing, timing);
+    assert.deepEqual(foundingIn(foundingLog(A, founding))?.timing, timing);
+    assert.equal(foundingIn(EMPTY_RECOVERED_LOG), undefined);
   });
 
   it('keeps the restart permit through an image, and its first holder against others', () => {

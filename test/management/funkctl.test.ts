@@ -59,6 +59,12 @@ describe('funkctl: showing', () => {
     const nodes = [fakeView({ id: 'n1' }).id];
     const calm = await run(['-e', node.address, 'status']);
     assert.match(calm.out, /Voters: +3: the loss of 1 can be survived\n/);
+    const dead = node.handle
+      .view()
+      .members.map((one) => (one.name === 'n3' ? { ...one, status: 'failed' as const } : one));
+    node.handle.change({ members: dead });
+    const one = await run(['-e', node.address, 'status']);
+    assert.match(one.out, /Voters: +3: 1 is down, and no further loss can be survived\n/);
     node.handle.change({ waiting: { reason: 'quorum', nodes, since: 57_000, advice: 'start n1 again' } });
     const { code, out } = await run(['-e', node.address, 'status']);
     assert.equal(code, 0);

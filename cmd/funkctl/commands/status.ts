@@ -55,10 +55,12 @@ function createdText(createdMs: number): string {
 }
 
 /** How many may be lost: the others must be a majority. Where they are none already, how many are missing. */
-function votersText({ voterCount: count, waiting }: NodeStatus): string {
+function votersText({ voterCount: count, votersDown: down, waiting }: NodeStatus): string {
   if (waiting?.reason === 'quorum') return `${count}: ${waiting.nodes.length} missing, and the rest is no majority`;
-  const spare = Math.floor((count - 1) / 2);
-  return `${count}: ${spare === 0 ? 'no loss can be survived' : `the loss of ${spare} can be survived`}`;
+  const spare = Math.max(0, Math.floor((count - 1) / 2) - down);
+  const more = down === 0 ? '' : `${down} ${down === 1 ? 'is' : 'are'} down, and `;
+  const further = down === 0 ? '' : spare === 0 ? 'further ' : ' more';
+  return `${count}: ${more}${spare === 0 ? `no ${further}loss can be survived` : `the loss of ${spare}${further} can be survived`}`;
 }
 
 function shardsText(status: NodeStatus): string {

@@ -8,6 +8,7 @@ import {
   FormatFault,
   inspectDirectory,
   meaningOf,
+  refuseWithoutNode,
   type SegmentDump,
   setAside,
   StorageError,
@@ -154,6 +155,7 @@ function inspectAndPrint(folder: string, asJson: boolean): number {
 }
 
 async function rejoinAfter(folder: string, { yes }: Options): Promise<number> {
+  refuseWithoutNode(folder);
   if (yes !== true) {
     return refuseWithoutYes(
       `The data in ${folder} will be moved into its quarantine/ and the node will come back as a new member. What only this node holds is lost to the cluster.`,

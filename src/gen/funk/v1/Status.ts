@@ -33,6 +33,7 @@ export interface Status {
   'room'?: (string);
   'ailment'?: (string);
   'restartPermit'?: (_funk_v1_RestartPermit | null);
+  'votersDown'?: (number);
 }
 
 export interface Status__Output {
@@ -63,4 +64,5 @@ export interface Status__Output {
   'room': (string);
   'ailment': (string);
   'restartPermit': (_funk_v1_RestartPermit__Output | null);
+  'votersDown': (number);
 }
