@@ -16,7 +16,7 @@ const NOTHING: Scope = {
   proposals: 0,
   crashes: 0,
   hasSlowDisks: false,
-  statesMax: isLong ? 12_000_000 : 60_000,
+  statesMax: isLong ? 12_000_000 : 40_000,
 };
 
 /** Of the planted bugs, those that two elections or one of them with a command can show, and in what scope. */

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { breakRule, type Change, copyBuilt, removePlanted } from '../sim/planting.ts';
 import { failuresOf } from '../sim/planted-tests.ts';
+import { isPlantedNow } from '../sim/seeds-for.ts';
 
 interface Break {
   readonly id: string;
@@ -219,7 +220,7 @@ describe('sharding: one planted mistake per rule', () => {
   });
   after(removePlanted);
 
-  for (const { id, mistake, change, tests } of BREAKS) {
+  for (const { id, mistake, change, tests } of BREAKS.filter((_, place) => isPlantedNow(place))) {
     it(`${id}: ${mistake}`, async (t) => {
       const mend = breakRule(folder, change);
       const failed = await failuresOf(folder, tests ?? STEP_TESTS, `${id}:`);

@@ -4,19 +4,14 @@ import { after, describe, it } from 'node:test';
 import { hunt, trialOf } from './hunt.ts';
 import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts';
 import { removePlanted } from './planting.ts';
-import { firstSeedOfTests } from './seeds-for.ts';
+import { isPlantedNow } from './seeds-for.ts';
 
 const isLong = process.env['FUNKNODE_LONG'] === '1';
 /** In the long form each is hunted from so many places. */
 const HUNTS = isLong ? 9 : 1;
 const SEEDS_APART = 100_000;
-/** Whoever asks for fewer seeds has less time, too: then every commit hunts for half of the bugs in whole nodes, and the next for the other. */
-const isHalf = Number(process.env['FUNKNODE_SIM_SEEDS'] ?? 500) < 500;
-const half = Math.floor(firstSeedOfTests() / 1_000) % 2;
-
-function isHunted({ by, isRare }: PlantedBug, at: number): boolean {
-  if (isLong) return true;
-  return isRare !== true && (!isHalf || by !== 'node' || at % 2 === half);
+function isHunted({ isRare }: PlantedBug, place: number): boolean {
+  return isLong || (isRare !== true && isPlantedNow(place));
 }
 
 describe('planted bugs', () => {
