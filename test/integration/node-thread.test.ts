@@ -149,11 +149,11 @@ for (const thread of ['own', 'caller'] as const) {
       try {
         const node = await operational({ thread, inMemory: false, dataDir });
         assert.equal(node.dataDir, dataDir);
-        const { clusterId, stamp } = node.view();
+        const { clusterId, clusterName, stamp } = node.view();
         const second = new FunkNode(options({ thread, inMemory: false, dataDir, nodeId: 'a' }));
         await assert.rejects(second.start(), { code: 'FUNK_DIRECTORY_LOCKED' });
         await node.stop();
-        const again = new FunkNode(options({ thread, inMemory: false, dataDir }));
+        const again = new FunkNode(options({ thread, inMemory: false, dataDir, clusterName }));
         await again.start();
         assert.deepEqual([again.view().clusterId, again.view().stamp], [clusterId, stamp]);
         await again.stop();
