@@ -30,6 +30,7 @@ import { FormatFault } from '../../src/wire/raft/format-fault.ts';
 import { encodeIdentity } from '../../src/wire/raft/identity.ts';
 import type { LogRecord } from '../../src/wire/raft/record.ts';
 import { CLUSTER, CONFIGURATION, entries, entry, snapshotMeta } from './log-model.ts';
+import { refusal } from './refusal.ts';
 
 const root: string = mkdtempSync(join(tmpdir(), 'funknode-storage-'));
 const term = 1 as Term;
@@ -91,18 +92,6 @@ afterEach(() => {
 });
 
 after(() => rmSync(root, { recursive: true, force: true }));
-
-async function refusal<T extends StorageError>(
-  attempt: Promise<unknown>,
-  type: abstract new (...args: never[]) => T,
-): Promise<T> {
-  const error: unknown = await attempt.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof type, `wanted ${type.name}, got ${String(error)}`);
-  return error;
-}
 
 describe('a data directory', () => {
   it('keeps the node, its stamp, its cluster, its vote and its log', async () => {

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { LogIndex, NodeId, Term } from '../../src/model/ids.ts';
 import { type DataDirectory, openDataDirectory } from '../../src/runtime/data-directory.ts';
-import { DamagedLogError, IdentityMismatchError, type StorageError } from '../../src/runtime/disk-errors.ts';
+import { DamagedLogError, IdentityMismatchError } from '../../src/runtime/disk-errors.ts';
 import { inspectDirectory, refuseWithoutNode, setAside } from '../../src/runtime/offline-recovery.ts';
 import { OpenedStorage } from '../../src/runtime/opened-storage.ts';
 import { encodeCommand } from '../../src/wire/command/command.ts';
 import { encodeConfiguration } from '../../src/wire/raft/entry.ts';
 import { CLUSTER, CONFIGURATION } from './log-model.ts';
+import { refusal } from './refusal.ts';
 
 const root: string = mkdtempSync(join(tmpdir(), 'funknode-refused-'));
 const term = 1 as Term;
@@ -38,18 +39,6 @@ async function writeMember(path: string, clusterName: string): Promise<void> {
     ],
   });
   await directory.release();
-}
-
-async function refusal<T extends StorageError>(
-  attempt: Promise<unknown>,
-  type: abstract new (...args: never[]) => T,
-): Promise<T> {
-  const error: unknown = await attempt.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof type, `wanted ${type.name}, got ${String(error)}`);
-  return error;
 }
 
 describe('a data directory', () => {
