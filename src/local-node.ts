@@ -3,6 +3,7 @@ import { Cluster } from './cluster/cluster.ts';
 import type { ClusterInput } from './cluster/messages.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { JoinSeeker } from './discovery/join-seeker.ts';
+import type { EtcdInput } from './etcd/messages.ts';
 import { createManagementServer, type ManagementServer } from './management/server.ts';
 import { createHttpServer, type HttpServer } from './metrics/http-server.ts';
 import { NodeMetrics } from './metrics/node-metrics.ts';
@@ -21,12 +22,14 @@ import {
   TAG_WEIGHT,
 } from './model/tags.ts';
 import type { EndpointName, NodeConfig } from './node-config.ts';
+import type { EtcdConfig } from './node-config/etcd-options.ts';
 import { clusterConfigOf } from './node-config/cluster-config.ts';
-import { ConfigError, emptyDirectoryProblem } from './node-config/config-error.ts';
+import { ConfigError, emptyDirectoryProblem, ownLogProblem } from './node-config/config-error.ts';
 import { idPrefixOf } from './node-config/service-node.ts';
 import { type NodeRunner, type NodeRunnerHooks, NotRunningError } from './node-runner.ts';
 import type { Logger } from './ports/logger.ts';
 import { bindAny, bindGossip, type GossipSockets } from './runtime/bound-sockets.ts';
+import { EtcdLink } from './runtime/etcd-link.ts';
 import { GossipSnapshot } from './runtime/gossip-snapshot.ts';
 import { LocalNodeHandle } from './runtime/local-node-handle.ts';
 import { LoopDelay } from './runtime/loop-delay.ts';
@@ -49,6 +52,7 @@ interface Sockets {
   readonly liveness: UdpSocket | undefined;
   readonly links: PeerLinks;
   readonly raftAt: Endpoint | undefined;
+  readonly etcd: EtcdLink | undefined;
 }
 
 const ENDPOINT_TAGS: Readonly<Record<EndpointName, string>> = {
@@ -129,7 +133,7 @@ export class LocalNode implements NodeRunner {
     const snapshot = await this.#openSnapshot();
     const remembered = [...(await readPeers(this.dataDir)), ...(snapshot?.othersThan(storage.nodeId) ?? [])];
     const isBlank = storage.log.clusterId === undefined && remembered.length === 0;
-    const problem = isBlank ? emptyDirectoryProblem(config) : undefined;
+    const problem = isBlank ? emptyDirectoryProblem(config) : ownLogProblem(config, storage.log.clusterId);
     if (problem !== undefined) throw new ConfigError([problem]);
 
     const sockets = await this.#openSockets(clock);
@@ -208,19 +212,23 @@ export class LocalNode implements NodeRunner {
     const raftAt = doors.has('raft')
       ? await bindAny('raft-endpoint', endpoints.raft, (at) => links.listen(at))
       : undefined;
-    return { gossip, liveness, links, raftAt };
+    const { etcd: etcdConfig } = this.#config;
+    const etcd = etcdConfig && (await openEtcd(etcdConfig, (told) => post({ kind: 'etcd', told })));
+    this.#closers.push(async () => etcd?.[Symbol.dispose]());
+    return { gossip, liveness, links, raftAt, etcd };
   }
 
   /** The loop around the core; it does nothing before its first input. */
   #run(
     cluster: Cluster,
     clock: SystemClock,
-    { gossip, liveness, links }: Sockets,
+    { gossip, liveness, links, etcd }: Sockets,
   ): { handle: LocalNodeHandle; loop: NodeLoop } {
     const performer = new ShellPerformer({
       gossip,
       liveness,
       links,
+      etcd,
       keyringFile: this.#config.keyringFile,
       dataDir: () => this.dataDir,
       log: () => this.#opened.current.log,
@@ -376,5 +384,14 @@ export class LocalNode implements NodeRunner {
       if (!isClosed) this.#hooks.logger?.log('warn', 'close', { text: 'a part did not close in time' });
     }
     this.#hooks.onClosed?.();
+  }
+}
+
+/** @throws {ConfigError} when a file of the certificates cannot be read. */
+async function openEtcd(config: EtcdConfig, post: (told: EtcdInput) => void): Promise<EtcdLink> {
+  try {
+    return await EtcdLink.open(config, post);
+  } catch (error) {
+    throw new ConfigError([`etcd: ${error instanceof Error ? error.message : String(error)}`]);
   }
 }

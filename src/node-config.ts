@@ -5,6 +5,7 @@ import { type Endpoint, formatEndpoint } from './model/endpoint.ts';
 import type { NodeId } from './model/ids.ts';
 import type { NodeKind } from './model/node-state.ts';
 import { ConfigError } from './node-config/config-error.ts';
+import { type EtcdConfig, etcdConfigOf, etcdProblems } from './node-config/etcd-options.ts';
 import { chooseInterface, type Host, type HostInterface, isLoopback, thisHost } from './node-config/host-interface.ts';
 import { gossipProblems } from './node-config/gossip-problems.ts';
 import { agentTiming, type CoalescingValues } from './node-config/coalescing.ts';
@@ -92,6 +93,15 @@ export interface NodeOptions extends TuningOptions {
   readonly flapHold?: DurationOption | undefined;
   /** 0 ms to 10 min. Default 0 ms. */
   readonly restartGrace?: DurationOption | undefined;
+  /** Leave the leader and the shard map to this etcd, `http://host:port` each; no node votes then. Default: the nodes agree among themselves. */
+  readonly etcdEndpoints?: string | readonly string[] | undefined;
+  /** All keys lie below it. Default `/funknode/<clusterName>`. */
+  readonly etcdPrefix?: string | undefined;
+  /** How long etcd keeps the seat of a leader that it does not hear: whole seconds from 2 s to 1 min. Default 3 s. */
+  readonly etcdLease?: DurationOption | undefined;
+  readonly etcdCaFile?: string | undefined;
+  readonly etcdCertFile?: string | undefined;
+  readonly etcdKeyFile?: string | undefined;
   /** 10 ms to 1 min. Default 150 ms. */
   readonly livenessInterval?: DurationOption | undefined;
   /** 1 to 100. Default 3. */
@@ -201,6 +211,8 @@ export interface NodeConfig {
   readonly ackTimeoutMs: number;
   readonly flapHoldMs: number;
   readonly restartGraceMs: number;
+  /** Undefined: the nodes agree among themselves. */
+  readonly etcd: EtcdConfig | undefined;
   readonly livenessIntervalMs: number;
   readonly livenessRetries: number;
   readonly tags: ReadonlyMap<string, string>;
@@ -346,6 +358,7 @@ function complete(
     ackTimeoutMs: values.ackTimeout,
     flapHoldMs: values.flapHold,
     restartGraceMs: values.restartGrace,
+    etcd: kind === 'non-member' ? undefined : etcdConfigOf(values),
     livenessIntervalMs: values.livenessInterval,
     livenessRetries: values.livenessRetries,
     tags: values.tag,
@@ -453,6 +466,7 @@ function crossProblems(
     }
   }
   problems.push(...serfRpcProblems(config, values, placeOf), ...serviceProblems(config, placeOf));
+  problems.push(...etcdProblems(config, values, placeOf));
   problems.push(...validateShardingConfig(shardingOf(config)));
   problems.push(...gossipProblems(config, placeOf), ...tuningProblems(values, placeOf));
   return [...problems, ...portClashes(config, placeOf), ...tagProblems(config, placeOf, nameOf)];

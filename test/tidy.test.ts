@@ -18,6 +18,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   liveness: 4,
   kv: 4,
   serf: 5,
+  etcd: 5,
   cluster: 6,
   runtime: 7,
   discovery: 8,
@@ -44,6 +45,7 @@ const HANDLE_FILES = [
   'src/runtime/kv-errors.ts',
   'src/runtime/query-call.ts',
   'src/runtime/http2-opening.ts',
+  'src/runtime/proto-folder.ts',
 ];
 /** Where ports meet their real implementations. */
 const COMPOSITION = [

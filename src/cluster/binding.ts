@@ -2,14 +2,20 @@
 import { assert, present, unreachable } from '../base/assert.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
+import type { EtcdLogConfig } from '../etcd/config.ts';
+import { EtcdLog } from '../etcd/etcd.ts';
+import type { EtcdLogEffect } from '../etcd/messages.ts';
 import type { Dissolution } from '../model/dissolution.ts';
 import type { ClusterId, MemberId } from '../model/ids.ts';
 import type { RecoveredLog } from '../model/log.ts';
 import { EMPTY_RECOVERED_LOG } from '../model/log.ts';
 import type { NodeKind } from '../model/node-state.ts';
 import type { Timing } from '../model/timing.ts';
+import { encodeCommand } from '../wire/command/command.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
+import type { Founding } from './agreed-state.ts';
 import { type Affiliation, isOnlyVoter } from './affiliation.ts';
+import type { ClusterConfig } from './config.ts';
 import { type Core, notify } from './core.ts';
 import { foundingLog, mintClusterId } from './founding-log.ts';
 import type { ClusterEffect } from './messages.ts';
@@ -151,10 +157,35 @@ export class Binding {
     this.#host.rebuild(self, now, effects);
   }
 
-  #found(self: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
+  /** A standalone etcd keeps the log: the node reads it there, and which cluster it is of. Nothing of it is on a disk here. */
+  openEtcd({ etcd, kind, sharding }: ClusterConfig, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (etcd === undefined || kind === 'non-member') return;
+    const { self, replica } = this.#host.core();
+    const found = (): ReturnType<EtcdLogConfig['found']> => ({
+      clusterId: mintClusterId(this.#host.random),
+      command: encodeCommand({ kind: 'found', ...this.#founding(now) }),
+    });
+    const config = { ...etcd, clockDrift: sharding.clockDrift, mayLead: kind === 'voter', found };
+    replica.openEtcd(self, new EtcdLog(config, self, this.#host.random), now, effects);
+  }
+
+  onBelongs(
+    { clusterId, isFounder }: Extract<EtcdLogEffect, { kind: 'belongs' }>,
+    now: MonotonicMs,
+    effects: ClusterEffect[],
+  ): void {
+    this.#host.affiliation.follow(clusterId);
+    this.#host.setClusterId(clusterId, now, effects);
+    notify({ kind: isFounder ? 'clusterFounded' : 'clusterJoined', clusterId }, effects);
+  }
+
+  #founding(now: MonotonicMs): Founding {
     const { clusterName, shardCount, timing } = this.#host;
-    const createdMs = Math.round(this.#host.wallMs(now));
-    const founding = foundingLog(self, { clusterName, createdMs, shardCount, timing });
+    return { clusterName, createdMs: Math.round(this.#host.wallMs(now)), shardCount, timing };
+  }
+
+  #found(self: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
+    const founding = foundingLog(self, this.#founding(now));
     const clusterId = mintClusterId(this.#host.random);
     this.#pending = { clusterId, founding };
     effects.push({ kind: 'identify', clusterId });

@@ -55,10 +55,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
   readonly #config: ClusterConfig;
   readonly #random: Random;
   readonly #recovered: RecoveredLog;
-  /**
-   * The process before this one ended after it had written which cluster it is of, and before it wrote anything else: nobody may ever
-   * have heard of that cluster, and this member has promised nothing in it.
-   */
+  /** The process before this one wrote which cluster it is of and nothing else: nobody may have heard of that cluster, and nothing was promised. */
   readonly #isBoundInName: boolean;
   readonly #serf: Serf;
   readonly #gossip: Gossip;
@@ -158,7 +155,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       holding.nextDeadline(),
       steward.nextDeadline(),
       permits.nextDeadline(),
-      this.#leaveTaking.phase === undefined ? this.#affiliation.nextDeadline() : Number.POSITIVE_INFINITY,
+      this.#decides ? this.#affiliation.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.phase === undefined ? this.#neighbourhood.nextDeadline() : Number.POSITIVE_INFINITY,
       this.#leaveTaking.nextDeadline(),
       this.#addressBook.nextDeadline(),
@@ -281,6 +278,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       case 'request':
         this.#requests.onRequest(input.requestId, input.request, now, effects);
         return;
+      case 'etcd':
+        replica.onEtcd(input.told, now, effects);
+        return;
       case 'kvQuestions':
         this.#core.kv.onQuestions(input.questions, now, effects);
         return;
@@ -298,7 +298,9 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     const { times } = input;
     const tags = new Map(this.#neighbourhood.tags);
     this.#gossip.step({ kind: 'start', tags, ...(times && { times }) }, now, effects);
-    if (this.#affiliation.isBound && this.#config.kind === 'voter') replica.open(self, this.#recovered, now, effects);
+    if (this.#config.etcd !== undefined) this.#binding.openEtcd(this.#config, now, effects);
+    else if (this.#affiliation.isBound && this.#config.kind === 'voter')
+      replica.open(self, this.#recovered, now, effects);
     if (this.#isBoundInName) this.#binding.startOver(effects);
     this.#affiliation.hasten(now);
   }
@@ -309,7 +311,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     if (!this.#isStarted) return;
     if (this.#leaveTaking.phase === undefined) {
       this.#joinNext(now, effects);
-      this.#binding.evaluate(now, effects);
+      if (this.#decides) this.#binding.evaluate(now, effects);
     }
     const { replica, holding, steward, permits, self } = this.#core;
     if (this.#follows) {
@@ -331,6 +333,11 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     const known = replica.knownLeader(self, now);
     this.#standing.onLeader(known, now, effects);
     if (this.#standing.evaluate(this.#facts(now), known.term, effects)) this.#livenessWatch.refreshSoon();
+  }
+
+  /** Which cluster it is of is this node's to find out, and not for an etcd to say. */
+  get #decides(): boolean {
+    return this.#leaveTaking.phase === undefined && this.#config.etcd === undefined;
   }
 
   /** Outside the Raft group, but of a cluster: the agreed state comes from a voter. */
@@ -378,6 +385,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
       neighbourhood: this.#neighbourhood,
       send: (to, message, effects) => this.#post.send(to, message, effects),
       onRaftEvent: (event, at, effects) => this.#onRaftEvent(event, at, effects),
+      onBelongs: (cluster, at, effects) => this.#binding.onBelongs(cluster, at, effects),
       onRaftReply: (requestId, outcome, effects) => this.#requests.onRaftReply(requestId, outcome, effects),
       wallMs: (at) => this.#wallMs(at),
       onApplied: (effects) => this.#requests.onApplied(effects),

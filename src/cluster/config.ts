@@ -16,6 +16,15 @@ export function ownTiming({ sharding, raft }: ClusterConfig): Timing {
   return { leaseMs, clockDrift, heartbeatMs: raft.heartbeatMs, electionMs: raft.electionMs };
 }
 
+/** Where a standalone etcd keeps what is agreed. */
+export interface EtcdPlace {
+  readonly prefix: string;
+  /** Of the leader's lease, in whole seconds. */
+  readonly ttlSeconds: number;
+  /** For people. */
+  readonly where: string;
+}
+
 export interface ClusterConfig {
   readonly nodeId: NodeId;
   readonly stamp: Stamp;
@@ -49,6 +58,8 @@ export interface ClusterConfig {
   readonly snapshots?: SnapshotPolicy;
   /** Reads may rest on the leader lease: the operator has said that no host is ever suspended (raft.md 7.2). */
   readonly hasLeaseReads?: boolean;
+  /** A standalone etcd keeps the log, and no node votes. */
+  readonly etcd?: EtcdPlace | undefined;
   readonly sharding: ShardingConfig;
   readonly liveness: LivenessConfig;
 }

@@ -1,6 +1,7 @@
 /** Puts the cores of one membership together: replica, ownership, the leader's housekeeping and the desk of the coordination state. */
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
+import type { EtcdLogEffect } from '../etcd/messages.ts';
 import type { Boot, MemberId, RequestId } from '../model/ids.ts';
 import type { RaftEvent, RaftOutcome } from '../raft/messages.ts';
 import { Sharding } from '../sharding/sharding.ts';
@@ -22,6 +23,8 @@ export interface CoreHost {
   readonly neighbourhood: Neighbourhood;
   send(to: MemberId, message: PeerMessage, effects: ClusterEffect[]): void;
   onRaftEvent(event: RaftEvent, now: MonotonicMs, effects: ClusterEffect[]): void;
+  /** A standalone etcd says which cluster this is. */
+  onBelongs(cluster: Extract<EtcdLogEffect, { kind: 'belongs' }>, now: MonotonicMs, effects: ClusterEffect[]): void;
   /** To a request that none of the cores made. */
   onRaftReply(requestId: RequestId, outcome: RaftOutcome, effects: ClusterEffect[]): void;
   wallMs(now: MonotonicMs): number;
@@ -54,6 +57,7 @@ export function makeCore(host: CoreHost, self: MemberId, boot: Boot, now: Monoto
     neighbourhood,
     votersWanted: config.votersWanted,
     isAutoJoin: config.isAutoJoin,
+    hasVoters: config.etcd === undefined,
     clusterAgeMs: (at) => host.wallMs(at) - (replica.state.founding?.createdMs ?? 0),
     nextRequestId,
   });
@@ -107,6 +111,7 @@ function makeReplica(host: CoreHost, core: () => Core): Replica {
         holding.step({ kind: 'imageInstalled', index, image }, now, effects);
         kv.onImage(index);
       },
+      onBelongs: (cluster, now, effects) => host.onBelongs(cluster, now, effects),
       shardImage: () => core().holding.sharding.image(),
     },
     random,

@@ -167,6 +167,8 @@ export class LeaveTaking {
 
   #mustRetire(now: MonotonicMs): boolean {
     const { replica, self, steward } = this.#host.core();
+    // Others need not wait for the end of its lease in etcd.
+    if (replica.etcd !== undefined) return replica.isLeader;
     if (!this.#host.isAutoJoin || this.#isRetired) return false;
     if (this.#droppedAt !== undefined) return true;
     if (!replica.isInGroup(self)) return false;

@@ -1,4 +1,5 @@
 /** The vocabulary of the whole node: what the shell tells it and what it asks of the shell. */
+import type { EtcdInput, EtcdRequest } from '../etcd/messages.ts';
 import type { AgreedCopy } from '../model/backup.ts';
 import type { Dissolution } from '../model/dissolution.ts';
 import type { Endpoint } from '../model/endpoint.ts';
@@ -51,6 +52,8 @@ export type ClusterInput =
   /** clusterfunk's `ConfirmShardMap`: a holder's acknowledgement that came by another way. */
   | { readonly kind: 'confirmed'; readonly node: NodeId; readonly version: LogIndex }
   | { readonly kind: 'request'; readonly requestId: RequestId; readonly request: ClusterRequest }
+  /** Of the standalone etcd, where there is one. */
+  | { readonly kind: 'etcd'; readonly told: EtcdInput }
   /** Requests to the coordination state: all of a turn together, for they are many. Each is answered once, by `kvAnswers`. */
   | { readonly kind: 'kvQuestions'; readonly questions: readonly KvQuestion[] };
 
@@ -126,6 +129,8 @@ export type ClusterEffect =
   | { readonly kind: 'rememberCluster'; readonly clusterId: ClusterId }
   /** Keep these keys (base64, the primary first) in the keyring file, one effect after the other; answered by `keyringSaved`. */
   | { readonly kind: 'saveKeyring'; readonly save: number; readonly keys: readonly string[] }
+  /** To the standalone etcd, where there is one. */
+  | { readonly kind: 'etcd'; readonly request: EtcdRequest }
   | { readonly kind: 'reply'; readonly requestId: RequestId; readonly outcome: ClusterOutcome }
   | { readonly kind: 'kvAnswers'; readonly answers: readonly KvOutcome[] }
   | { readonly kind: 'notify'; readonly event: NodeEvent }

@@ -1,5 +1,6 @@
 /** What a replica of the agreed state needs of the node around it. */
 import type { MonotonicMs } from '../base/machine.ts';
+import type { EtcdLogEffect } from '../etcd/messages.ts';
 import type { LogIndex, MemberId, NodeId, RequestId, Term } from '../model/ids.ts';
 import type { Configuration, Entry } from '../model/log.ts';
 import type { RaftEvent, RaftOutcome } from '../raft/messages.ts';
@@ -15,6 +16,8 @@ export interface ReplicaHost {
   /** In the step that applied `entry`, before the next one is. */
   onCommand(entry: Entry, applied: Applied, now: MonotonicMs, effects: ClusterEffect[]): void;
   onApplied(index: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void;
+  /** A standalone etcd says which cluster this is. */
+  onBelongs(cluster: Extract<EtcdLogEffect, { kind: 'belongs' }>, now: MonotonicMs, effects: ClusterEffect[]): void;
   onImage(index: LogIndex, shardImage: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void;
   shardImage(): Uint8Array;
 }

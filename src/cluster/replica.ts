@@ -6,29 +6,28 @@ import { assert, present, unreachable } from '../base/assert.ts';
 import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
+import type { EtcdLog } from '../etcd/etcd.ts';
+import type { EtcdInput, EtcdLogEffect } from '../etcd/messages.ts';
 import type { ClusterId, LogIndex, MemberId } from '../model/ids.ts';
 import { NO_INDEX, NO_TERM, nodeIdOf } from '../model/ids.ts';
 import type { Configuration, Entry, RecoveredLog, SnapshotMeta } from '../model/log.ts';
 import type { Timing } from '../model/timing.ts';
 import type { StorageRoom } from '../model/storage-room.ts';
 import type { RaftConfig } from '../raft/config.ts';
-import type { RaftEffect, RaftInput } from '../raft/messages.ts';
+import type { RaftInput } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
 import type { PeerMessage } from '../wire/peer/peer-message.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../wire/raft/rpc.ts';
 import { AgreedState, foundingIn, problemOfImage } from './agreed-state.ts';
-import { continuing, type FollowChoice, FollowClient, FollowServer } from './following.ts';
+import { FollowDesk } from './follow-desk.ts';
+import { continuing, type FollowChoice, FollowClient } from './following.ts';
+import type { Consensus } from './consensus.ts';
 import type { ClusterEffect } from './messages.ts';
 import { isNamed, type KnownLeader, type ReplicaHost, type ReplicaMessage } from './replica-host.ts';
 import { type SnapshotPolicy, SnapshotSchedule } from './snapshot-schedule.ts';
 import { DIGEST_ENTRIES, DigestDesk } from './state-digests.ts';
-import {
-  type SnapshotChunk,
-  SnapshotReceiver,
-  SnapshotSender,
-  type TransferEvent,
-  unreadable,
-} from './snapshot-transfer.ts';
+import { SnapshotStreams } from './snapshot-streams.ts';
+import { type SnapshotChunk, SnapshotReceiver, unreadable } from './snapshot-transfer.ts';
 
 /** Longer than an election and than a change of the followed voter: whoever was not heard for so long does not lead us. */
 const LEADER_SILENT_MS = 1_000;
@@ -38,13 +37,15 @@ export class Replica {
   readonly #config: RaftConfig;
   readonly #host: ReplicaHost;
   readonly #random: Random;
-  readonly #server: FollowServer = new FollowServer();
+  readonly #desk: FollowDesk;
   readonly #client: FollowClient;
-  readonly #sender: SnapshotSender = new SnapshotSender();
+  readonly #streams: SnapshotStreams;
   readonly #receiver: SnapshotReceiver = new SnapshotReceiver();
   readonly #digests: DigestDesk;
   #self: MemberId | undefined;
-  #raft: Raft | undefined;
+  #raft: Consensus | undefined;
+  /** The same, where a standalone etcd keeps the log. */
+  #etcd: EtcdLog | undefined;
   #followedLeader: KnownLeader = { leader: undefined, term: NO_TERM };
   #pendingInstall: { meta: SnapshotMeta; bytes: Uint8Array } | undefined;
   readonly #schedule: SnapshotSchedule;
@@ -67,6 +68,19 @@ export class Replica {
     this.#host = host;
     this.#random = random;
     this.#client = new FollowClient(random);
+    this.#streams = new SnapshotStreams({
+      copy: () => this.copy(),
+      term: () => this.#raft?.term ?? NO_TERM,
+      send: host.send,
+      onStatus: (peer, ok, now, effects) => this.step({ kind: 'snapshotStatus', peer, ok }, now, effects),
+    });
+    this.#desk = new FollowDesk({
+      state: this.state,
+      raft: () => this.#raft,
+      isSendingTo: (to) => this.#streams.isSendingTo(to),
+      streamTo: (to, now, effects) => this.#streams.begin({ to, forRaft: false }, now, effects),
+      send: host.send,
+    });
     this.#schedule = new SnapshotSchedule(policy, random);
     this.#digests = new DigestDesk(this, host.send, policy.digests ?? DIGEST_ENTRIES);
   }
@@ -76,7 +90,7 @@ export class Replica {
     return this.#self;
   }
 
-  get raft(): Raft | undefined {
+  get raft(): Consensus | undefined {
     return this.#raft;
   }
 
@@ -98,8 +112,14 @@ export class Replica {
     return own === undefined || own.voters.length === 0 || this.#isOutrun ? this.state.configuration : own;
   }
 
+  /** Whether the log comes to this node at first hand. */
   isInGroup(self: MemberId): boolean {
-    return this.#raft !== undefined && isNamed(this.configuration, self);
+    return this.#etcd !== undefined || (this.#raft !== undefined && isNamed(this.configuration, self));
+  }
+
+  /** Undefined: the nodes agree among themselves. */
+  get etcd(): EtcdLog | undefined {
+    return this.#etcd;
   }
 
   /** Whether this node, started from its own disk, would take itself for a member of the group. */
@@ -129,7 +149,7 @@ export class Replica {
   /** Learners have no election timer: they keep the name of a dead leader. */
   #isLedAt(now: MonotonicMs): boolean {
     if (this.#raft?.leader === undefined) return false;
-    return this.isLeader || now - this.#leaderHeardAt <= LEADER_SILENT_MS;
+    return this.isLeader || this.#etcd !== undefined || now - this.#leaderHeardAt <= LEADER_SILENT_MS;
   }
 
   get isLeader(): boolean {
@@ -159,13 +179,29 @@ export class Replica {
     this.tick(now, effects);
   }
 
+  /** Reads the log that a standalone etcd keeps, and leads if it can. */
+  openEtcd(self: MemberId, log: EtcdLog, now: MonotonicMs, effects: ClusterEffect[]): void {
+    assert(this.#raft === undefined, 'a replica opens its log once');
+    this.#self = self;
+    this.#raft = log;
+    this.#etcd = log;
+    this.tick(now, effects);
+  }
+
+  onEtcd(input: EtcdInput, now: MonotonicMs, effects: ClusterEffect[]): void {
+    if (this.#etcd === undefined || this.#isSilent) return;
+    const out: EtcdLogEffect[] = [];
+    this.#etcd.onEtcd(input, now, out);
+    this.#perform(out, now, effects);
+  }
+
   /**
    * This member gave up its place and goes: whatever Raft says from now on is not for it any more. It stops leading, if it led, and
    * answers whoever waits.
    */
   fallSilent(reason: string, now: MonotonicMs, effects: ClusterEffect[]): void {
     if (this.#isSilent) return;
-    const out: RaftEffect[] = [];
+    const out: EtcdLogEffect[] = [];
     this.#raft?.step({ kind: 'persistFailed', reason }, now, out);
     this.#isSilent = true;
     const last = out.filter((effect) => effect.kind !== 'stop');
@@ -174,7 +210,7 @@ export class Replica {
 
   step(input: RaftInput, now: MonotonicMs, effects: ClusterEffect[]): void {
     if (this.#raft === undefined || (this.#isSilent && !('requestId' in input))) return;
-    const out: RaftEffect[] = [];
+    const out: EtcdLogEffect[] = [];
     this.#raft.step(input, now, out);
     this.#perform(out, now, effects);
   }
@@ -182,18 +218,16 @@ export class Replica {
   tick(now: MonotonicMs, effects: ClusterEffect[]): void {
     this.#isLed = this.#isLedAt(now);
     if (this.#raft !== undefined && !this.#isSilent) {
-      const out: RaftEffect[] = [];
+      const out: EtcdLogEffect[] = [];
       this.#raft.tick(now, out);
       this.#perform(out, now, effects);
     }
-    const transfers: TransferEvent[] = [];
-    this.#sender.tick(now, transfers);
-    this.#performTransfers(transfers, now, effects);
+    this.#streams.tick(now, effects);
   }
 
   nextDeadline(): MonotonicMs {
     const raft = this.#isSilent ? undefined : this.#raft;
-    return Math.min(raft?.nextDeadline() ?? Number.POSITIVE_INFINITY, this.#sender.nextDeadline());
+    return Math.min(raft?.nextDeadline() ?? Number.POSITIVE_INFINITY, this.#streams.nextDeadline());
   }
 
   /** When {@link follow} is next wanted, for a node outside the group. */
@@ -217,7 +251,7 @@ export class Replica {
         this.#onRaftBytes(from, message.bytes, now, effects);
         return;
       case 'follow':
-        this.#onFollow(from, message.appliedIndex, now, effects);
+        this.#desk.onFollow(from, message.appliedIndex, now, effects);
         return;
       case 'followEntries':
         this.#onFollowEntries(from, message, now, effects);
@@ -225,12 +259,9 @@ export class Replica {
       case 'snapshotChunk':
         this.#onSnapshotChunk(from, message, now, effects);
         return;
-      case 'snapshotAck': {
-        const transfers: TransferEvent[] = [];
-        this.#sender.onAck(from, message, now, transfers);
-        this.#performTransfers(transfers, now, effects);
+      case 'snapshotAck':
+        this.#streams.onAck(from, message, now, effects);
         return;
-      }
       case 'digest':
       case 'digestDiffers':
         this.#stopReason ??= this.#digests.onMessage(from, message, effects);
@@ -265,7 +296,7 @@ export class Replica {
     this.step({ kind: 'room', room }, now, effects);
     if (room === 'enough' || this.#raft === undefined) return;
     this.#schedule.hasten();
-    this.#maybeSnapshot(effects);
+    this.#maybeSnapshot(now, effects);
   }
 
   get isShortOfRoom(): boolean {
@@ -296,11 +327,11 @@ export class Replica {
     if (from === this.#raft.leader) this.#leaderHeardAt = now;
   }
 
-  #perform(out: readonly RaftEffect[], now: MonotonicMs, effects: ClusterEffect[]): void {
+  #perform(out: readonly EtcdLogEffect[], now: MonotonicMs, effects: ClusterEffect[]): void {
     for (const effect of out) this.#performOne(effect, now, effects);
   }
 
-  #performOne(effect: RaftEffect, now: MonotonicMs, effects: ClusterEffect[]): void {
+  #performOne(effect: EtcdLogEffect, now: MonotonicMs, effects: ClusterEffect[]): void {
     switch (effect.kind) {
       case 'persist':
         effects.push({ kind: 'persist', batch: effect.batch });
@@ -316,7 +347,7 @@ export class Replica {
         this.#host.onRaftReply(effect.requestId, effect.outcome, now, effects);
         return;
       case 'streamSnapshot':
-        this.#streamSnapshot({ to: effect.to, forRaft: true }, now, effects);
+        this.#streams.begin({ to: effect.to, forRaft: true }, now, effects);
         return;
       case 'installSnapshot': {
         const pending = present(this.#pendingInstall, 'a snapshot is installed only after it has come');
@@ -329,6 +360,22 @@ export class Replica {
         return;
       case 'stop':
         this.#stopReason = effect.reason;
+        return;
+      case 'askEtcd':
+      case 'watchEtcd':
+      case 'unwatchEtcd':
+        effects.push({ kind: 'etcd', request: effect });
+        return;
+      case 'belongs':
+        this.#host.onBelongs(effect, now, effects);
+        return;
+      case 'image':
+        if (effect.meta.lastLog.index > this.state.appliedIndex) this.#restore(effect.meta, effect.bytes, now, effects);
+        this.#schedule.index = effect.meta.lastLog.index;
+        return;
+      case 'imageEnded':
+        if (effect.isKept) this.#schedule.onSaved(effect.meta.lastLog.index);
+        else this.#schedule.onRefused(this.state.appliedIndex);
         return;
       default:
         unreachable(effect);
@@ -344,53 +391,18 @@ export class Replica {
     }
     this.#host.onApplied(this.state.appliedIndex, now, effects);
     this.step({ kind: 'applied', index: last }, now, effects);
-    this.#push(now, effects);
+    this.#desk.push(now, effects);
     this.#emittedIndex = last;
-    this.#maybeSnapshot(effects);
+    this.#maybeSnapshot(now, effects);
   }
 
   #applyOne(entry: Entry, now: MonotonicMs, effects: ClusterEffect[]): void {
     const applied = this.state.apply(entry);
-    this.#server.remember(entry);
+    this.#desk.remember(entry);
     this.#schedule.onEntry(entry.data.length);
     this.#host.onCommand(entry, applied, now, effects);
     if (this.#digests.isDue(entry.index))
       this.#stopReason ??= this.#digests.onApplied(entry.index, this.state.digest(this.#host.shardImage()), effects);
-  }
-
-  #onFollow(from: MemberId, appliedIndex: LogIndex, now: MonotonicMs, effects: ClusterEffect[]): void {
-    // Without a leader there is nothing to vouch for: the follower turns to another voter.
-    if (this.#raft === undefined || this.#raft.leader === undefined) return;
-    if (!this.#server.onFollow(from, appliedIndex, now)) return;
-    this.#pushTo(from, now, effects);
-  }
-
-  #push(now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (this.#server.size === 0) return;
-    for (const member of this.#server.present(now)) this.#pushTo(member, now, effects);
-  }
-
-  #pushTo(to: MemberId, now: MonotonicMs, effects: ClusterEffect[]): void {
-    const raft = present(this.#raft, 'only a member of the group is followed');
-    // While an image is on its way there is nothing to add, but a sign of life.
-    const isBusy = this.#sender.isSendingTo(to);
-    const entries = isBusy ? [] : this.#server.take(to, this.state.appliedIndex, now);
-    if (entries === undefined) {
-      this.#streamSnapshot({ to, forRaft: false }, now, effects);
-      return;
-    }
-    const leader = raft.leader;
-    this.#host.send(
-      to,
-      {
-        kind: 'followEntries',
-        leader: leader === undefined ? undefined : nodeIdOf(leader),
-        term: raft.term,
-        commitIndex: this.state.appliedIndex,
-        entries,
-      },
-      effects,
-    );
   }
 
   /**
@@ -419,25 +431,6 @@ export class Replica {
     }
   }
 
-  #streamSnapshot(stream: { to: MemberId; forRaft: boolean }, now: MonotonicMs, effects: ClusterEffect[]): void {
-    const transfers: TransferEvent[] = [];
-    const copy = this.copy();
-    const term = this.#raft?.term ?? NO_TERM;
-    if (copy === undefined || !this.#sender.begin({ ...stream, term, ...copy }, now, transfers)) {
-      if (stream.forRaft) this.step({ kind: 'snapshotStatus', peer: stream.to, ok: false }, now, effects);
-      return;
-    }
-    this.#performTransfers(transfers, now, effects);
-  }
-
-  #performTransfers(transfers: readonly TransferEvent[], now: MonotonicMs, effects: ClusterEffect[]): void {
-    for (const transfer of transfers) {
-      if (transfer.kind === 'send') this.#host.send(transfer.to, transfer.message, effects);
-      else if (transfer.forRaft)
-        this.step({ kind: 'snapshotStatus', peer: transfer.to, ok: transfer.ok }, now, effects);
-    }
-  }
-
   #onSnapshotChunk(from: MemberId, chunk: SnapshotChunk, now: MonotonicMs, effects: ClusterEffect[]): void {
     if (!chunk.forRaft && !this.#isFollowAnswer(from, now)) return;
     const { wanted, complete } = this.#receiver.onChunk(from, chunk);
@@ -463,7 +456,7 @@ export class Replica {
   #restore(meta: SnapshotMeta, bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void {
     try {
       const shardImage = this.state.restore(meta, bytes);
-      this.#server.forgetEntries();
+      this.#desk.forgetEntries();
       this.#digests.onRestored();
       this.#host.onImage(meta.lastLog.index, shardImage, now, effects);
     } catch (error) {
@@ -473,13 +466,17 @@ export class Replica {
     }
   }
 
-  #maybeSnapshot(effects: ClusterEffect[]): void {
+  #maybeSnapshot(now: MonotonicMs, effects: ClusterEffect[]): void {
     const { appliedIndex } = this.state;
     // A node that followed before it was a member is ahead of its log, and what is being installed is newer than what is saved.
     const isBeside = this.#emittedIndex !== appliedIndex || this.#isInstalling;
     if (isBeside || !this.#schedule.isDue(appliedIndex)) return;
     const copy = this.copy();
     if (copy === undefined) return;
+    if (this.#etcd !== undefined) {
+      if (this.#etcd.keepImage(copy.meta, copy.bytes, now)) this.#schedule.begin(appliedIndex);
+      return;
+    }
     // Streams under way still need what follows the snapshot that they carry.
     const floor = this.#raft?.compactFloor ?? Number.POSITIVE_INFINITY;
     const keepFrom = Math.max(1, Math.min(floor, this.#schedule.begin(appliedIndex))) as LogIndex;

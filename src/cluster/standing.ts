@@ -39,6 +39,8 @@ export interface StandingFacts {
   }[];
   /** An operator removed this member. */
   readonly isExcluded: boolean;
+  /** The standalone etcd that keeps the log, where there is one, and whether it answers. */
+  readonly etcd: { readonly where: string; readonly isReachable: boolean } | undefined;
   readonly conflict: Conflict | undefined;
   readonly leaderLostAt: MonotonicMs;
   readonly startedAt: MonotonicMs;
@@ -152,6 +154,7 @@ export function roleOf(facts: StandingFacts): NodeRole {
 /** What the node cannot go on without, whom it waits for, and what an operator can do. */
 export function waitingOf(facts: StandingFacts): Waiting | undefined {
   if (!facts.isStarted || facts.departure !== undefined || facts.kind === 'non-member') return undefined;
+  if (facts.etcd !== undefined && !facts.isExcluded) return waitingForEtcd(facts, facts.etcd);
   if (facts.clusterId === undefined) return waitingForMembers(facts);
   if (facts.isExcluded) {
     const advice = `an operator removed this node: funkctl node add ${nodeIdOf(facts.self)} brings it back`;
@@ -170,6 +173,21 @@ export function waitingOf(facts: StandingFacts): Waiting | undefined {
   }
   const nodes = missing.map(nodeIdOf);
   return { reason: 'quorum', nodes, since: facts.leaderLostAt, advice: quorumAdvice(facts, nodes) };
+}
+
+function waitingForEtcd(
+  facts: StandingFacts,
+  { where, isReachable }: NonNullable<StandingFacts['etcd']>,
+): Waiting | undefined {
+  const isPatient = facts.now - Math.max(facts.leaderLostAt, facts.startedAt) < QUORUM_PATIENCE_MS;
+  if (facts.leader !== undefined || isPatient) return undefined;
+  const since = facts.leaderLostAt;
+  if (!isReachable) {
+    const advice = `etcd at ${where} does not answer, and nothing is agreed on without it: start it, or check --etcd-endpoints`;
+    return { reason: 'quorum', nodes: [], since, advice };
+  }
+  const advice = `nobody leads: the next leader comes when etcd at ${where} has let the seat of the last one go (--etcd-lease)`;
+  return { reason: 'leader', nodes: [], since, advice };
 }
 
 /** Whoever sees nobody, and does not look by mDNS, may be the one that is lost: the others run where its data does not know them. */

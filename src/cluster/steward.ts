@@ -35,6 +35,8 @@ export interface StewardHost {
   readonly neighbourhood: Neighbourhood;
   readonly votersWanted: number;
   readonly isAutoJoin: boolean;
+  /** False where a standalone etcd keeps the log: then there is nothing to change. */
+  readonly hasVoters: boolean;
   /** How long ago the cluster was founded, by this node's wall clock. */
   clusterAgeMs(now: MonotonicMs): number;
   nextRequestId(): RequestId;
@@ -108,6 +110,13 @@ export class Steward {
   addNode(node: NodeId, done: Done, now: MonotonicMs, effects: ClusterEffect[]): void {
     const { replica, neighbourhood } = this.#host;
     const peer = neighbourhood.peer(node);
+    if (!this.#host.hasVoters) {
+      if (peer !== undefined && replica.state.isExcluded(peer.member)) {
+        this.#propose(encodeCommand({ kind: 'include', member: peer.member }), now, effects);
+        done({ kind: 'done', count: 1 }, now, effects);
+      } else done(refusal('REFUSED', 'a standalone etcd keeps the log: no node votes'), now, effects);
+      return;
+    }
     const isVoter = replica.configuration.voters.some((voter) => nodeIdOf(voter) === node && peer?.member === voter);
     // One whose removal was asked for and could not be had yet is a voter still: asking for it takes the removal back.
     if (isVoter && !(peer !== undefined && replica.state.isExcluded(peer.member))) {
@@ -162,6 +171,10 @@ export class Steward {
     this.#nextAt = now;
     if (now - this.#resigningSince < HEAR_OTHERS_MS) return;
     const { replica, neighbourhood, self } = this.#host;
+    if (!this.#host.hasVoters) {
+      replica.step({ kind: 'transferLeader', requestId: this.#host.nextRequestId() }, now, effects);
+      return;
+    }
     const { voters } = replica.configuration;
     const facts = this.#facts(now);
     const heirs = voters.filter(
@@ -200,7 +213,7 @@ export class Steward {
       if (lag > LAG_MAX) return `voter ${nodeIdOf(voter)} lacks ${lag} entries of the log`;
     }
     const isChanging = this.#changing !== undefined || this.#waits.length > 0 || votersOutgoing.length > 0;
-    if (isChanging || nextChange(this.#facts(now)) !== undefined) return 'voters are changing';
+    if (isChanging || this.#nextChange(now) !== undefined) return 'voters are changing';
     return undefined;
   }
 
@@ -238,8 +251,12 @@ export class Steward {
     this.#awaitsReadiness = !isReady;
     // What room is left is for what cannot wait: shards whose holder is gone.
     if (!isReady || this.#changing !== undefined || replica.isShortOfRoom) return;
-    const change = nextChange(this.#facts(now));
+    const change = this.#nextChange(now);
     if (change !== undefined) this.#change(change, now, effects);
+  }
+
+  #nextChange(now: MonotonicMs): MembershipChange | undefined {
+    return this.#host.hasVoters ? nextChange(this.#facts(now)) : undefined;
   }
 
   #change(change: MembershipChange, now: MonotonicMs, effects: ClusterEffect[]): void {

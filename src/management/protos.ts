@@ -1,7 +1,4 @@
 /** The contracts of `proto/`, loaded once per server or client, with the options that their generated types assume. */
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-loader';
 import { assert } from '../base/assert.ts';
@@ -9,6 +6,7 @@ import type { ClusterLeaderServiceDefinition } from '../gen/clusterpb/ClusterLea
 import type { KvDefinition } from '../gen/funk/v1/Kv.ts';
 import type { NodeDefinition } from '../gen/funk/v1/Node.ts';
 import type { ClusterManagementDefinition } from '../gen/managepb/ClusterManagement.ts';
+import { findProtoFolder } from '../runtime/proto-folder.ts';
 
 export const MANAGEMENT_SERVICE = 'managepb.ClusterManagement';
 export const LEADER_SERVICE = 'clusterpb.ClusterLeaderService';
@@ -52,16 +50,4 @@ function service(loaded: PackageDefinition, name: string): ServiceDefinition {
   const found = loaded[name];
   assert(found !== undefined && !('format' in found), `proto/ declares the service ${name}`);
   return found as ServiceDefinition;
-}
-
-/** Built files lie two folders deeper than sources, and `proto/` beside `src/` or beside `dist/`. */
-function findProtoFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (;;) {
-    const candidate = join(folder, 'proto');
-    if (existsSync(join(candidate, 'funk/v1/node.proto'))) return candidate;
-    const parent = dirname(folder);
-    assert(parent !== folder, 'the package is complete: a folder proto/ lies beside its code');
-    folder = parent;
-  }
 }

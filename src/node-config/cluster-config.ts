@@ -61,6 +61,7 @@ export function clusterConfigOf(
       config.tuning.profile,
     ),
     raft: { ...RAFT_PROFILES[config.raftProfile], clockDrift: config.clockDrift },
+    etcd: config.etcd && { ...config.etcd, where: config.etcd.endpoints.join(', ') },
     sharding: shardingConfig({
       shardCount: config.shards,
       wantsShards: config.wantsShards,

@@ -24,11 +24,17 @@ export class ConfigError extends FunkError {
  * the directory is empty; then it asks here. Undefined when there is a way.
  */
 export function emptyDirectoryProblem(config: NodeConfig): string | undefined {
-  if (config.zeroconf || config.join.length > 0 || config.isSeed) return undefined;
+  if (config.zeroconf || config.join.length > 0 || config.isSeed || config.etcd !== undefined) return undefined;
   if (config.kind !== 'voter') return `a ${config.kind} needs a cluster to follow: --zeroconf or --join host:port`;
   if (config.bootstrap || config.bootstrapExpect !== undefined) return undefined;
   return (
     'the data directory is empty and nothing says how to come to a cluster: ' +
     'one of --zeroconf, --join host:port, --bootstrap (exactly one node) or --bootstrap-expect N is needed'
   );
+}
+
+/** What was promised in a log of this node's own cannot be kept by another. Undefined when the two go together. */
+export function ownLogProblem(config: NodeConfig, bound: string | undefined): string | undefined {
+  if (config.etcd === undefined || bound === undefined) return undefined;
+  return `the data directory holds the log of cluster ${bound}, and etcd-endpoints names an etcd that keeps another: use an empty directory`;
 }

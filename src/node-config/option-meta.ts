@@ -7,7 +7,16 @@ export interface OptionAlias {
 }
 
 export interface OptionMeta {
-  readonly group: 'Cluster' | 'Finding others' | 'Shards' | 'Data' | 'Encryption' | 'Gossip' | 'Endpoints' | 'Watching';
+  readonly group:
+    | 'Cluster'
+    | 'Finding others'
+    | 'Shards'
+    | 'Standalone etcd'
+    | 'Data'
+    | 'Encryption'
+    | 'Gossip'
+    | 'Endpoints'
+    | 'Watching';
   readonly text: string;
   /** What is right, to go behind "is not". */
   readonly expected: string;

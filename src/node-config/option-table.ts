@@ -11,6 +11,7 @@ import { NODE_WEIGHT_MAX, NODE_WEIGHT_MIN } from '../model/shard-settings.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { IpNetwork } from '../wire/memberlist/network.ts';
 import { type CoalescingValues, coalescingOptions } from './coalescing.ts';
+import { type EtcdValues, etcdOptions } from './etcd-options.ts';
 import { type GossipTuningValues, tuningOptions } from './gossip-tuning.ts';
 import type { OptionMeta } from './option-meta.ts';
 import { type TimingValues, timingOptions } from './timing-options.ts';
@@ -36,7 +37,7 @@ export type LogFormat = 'auto' | 'text' | 'json';
 export type NodeThread = 'own' | 'caller';
 
 /** The value of every option after it was read; undefined where an option without a default is not set. */
-export interface OptionValues extends GossipTuningValues, CoalescingValues, TimingValues {
+export interface OptionValues extends GossipTuningValues, CoalescingValues, TimingValues, EtcdValues {
   readonly clusterName: string;
   readonly nodeId: NodeId | undefined;
   readonly role: NodeKind;
@@ -248,6 +249,7 @@ const TABLE: { readonly [Key in OptionKey]: z.ZodType<OptionValues[Key]> } = {
     fallback: 'false',
   }),
   ...describedAll(timingOptions()),
+  ...describedAll(etcdOptions()),
   dataDir: described(word(/^.+$/).optional(), {
     ...DATA,
     text: 'where the node keeps its log and its name',

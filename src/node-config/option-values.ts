@@ -143,6 +143,23 @@ export function joinAddresses(): z.ZodType<readonly string[]> {
   });
 }
 
+/** Servers in one text with commas or in many: `http://host:port` or `https://host:port`. */
+export function httpAddresses(): z.ZodType<readonly string[]> {
+  return z.unknown().transform((value, context): readonly string[] => {
+    const parts = (Array.isArray(value) ? value : [value]).flatMap((part) => plainText(part).split(/[\s,]+/));
+    const addresses = parts.filter((part) => part !== '').map((part) => part.replace(/\/$/, ''));
+    const bad = addresses.find((address) => !isHttpAddress(address));
+    if (bad !== undefined) return refuse(context, addresses.length > 1 ? `"${bad}" is none` : '');
+    return [...new Set(addresses)];
+  });
+}
+
+function isHttpAddress(text: string): boolean {
+  const match = /^https?:\/\/(.+)$/.exec(text);
+  const endpoint = match === null ? undefined : parseEndpoint(match[1] as string);
+  return endpoint !== undefined && endpoint.port > 0;
+}
+
 /** Networks in one text with commas or in many: `10.0.0.0/8`. */
 export function networks(): z.ZodType<readonly IpNetwork[]> {
   return z.unknown().transform((value, context): readonly IpNetwork[] => {

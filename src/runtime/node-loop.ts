@@ -5,6 +5,7 @@
 import { unreachable } from '../base/assert.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ClusterEffect, ClusterInput, ClusterOutcome, ClusterRequest, KvQuestion } from '../cluster/messages.ts';
+import type { EtcdRequest } from '../etcd/messages.ts';
 import type { RequestId } from '../model/ids.ts';
 import type { KvAnswer, KvRequest } from '../model/kv.ts';
 import type { NodeEvent } from '../model/node-event.ts';
@@ -30,6 +31,7 @@ export interface Performer {
   rememberPeers(effect: Extract<ClusterEffect, { kind: 'rememberPeers' }>): void;
   rememberCluster(effect: Extract<ClusterEffect, { kind: 'rememberCluster' }>): void;
   saveKeyring(effect: Extract<ClusterEffect, { kind: 'saveKeyring' }>): void;
+  etcd(request: EtcdRequest): void;
   stop(reason: string, exitCode: number): void;
 }
 
@@ -246,6 +248,9 @@ export class NodeLoop {
         return;
       case 'saveKeyring':
         this.#performer.saveKeyring(effect);
+        return;
+      case 'etcd':
+        this.#performer.etcd(effect.request);
         return;
       case 'reply':
         this.#answer(effect.requestId, effect.outcome);

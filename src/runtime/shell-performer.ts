@@ -3,12 +3,14 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, unreachable } from '../base/assert.ts';
 import type { ClusterEffect, ClusterInput } from '../cluster/messages.ts';
+import type { EtcdRequest } from '../etcd/messages.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../model/endpoint.ts';
 import type { Dissolution } from '../model/dissolution.ts';
 import { type ClusterId, isClusterId, type LogIndex, type Stamp } from '../model/ids.ts';
 import type { LogStore } from '../ports/log-store.ts';
 import type { GossipSockets } from './bound-sockets.ts';
 import { StorageFullError } from './disk-errors.ts';
+import type { EtcdLink } from './etcd-link.ts';
 import { writeKeyringFile } from './keyring-file.ts';
 import type { Performer } from './node-loop.ts';
 import type { PeerLinks } from './peer-links.ts';
@@ -37,6 +39,8 @@ export interface ShellParts {
   /** Undefined on a node that is asked for no echoes and asks for none. */
   readonly liveness: UdpSocket | undefined;
   readonly links: PeerLinks;
+  /** The standalone etcd, where one keeps the log. */
+  readonly etcd: EtcdLink | undefined;
   /** Where changes of the gossip keyring are kept; undefined for nowhere. */
   readonly keyringFile: string | undefined;
   /** The folder of this node's data; undefined in memory. */
@@ -121,6 +125,11 @@ export class ShellPerformer implements Performer {
       .then(() => writeFile(draft, text, { mode: 0o600, flush: true }))
       .then(() => rename(draft, path))
       .catch(() => undefined);
+  }
+
+  etcd(request: EtcdRequest): void {
+    assert(this.#parts.etcd !== undefined, 'a core without an etcd asks none');
+    this.#parts.etcd.perform(request);
   }
 
   stop(reason: string, exitCode: number): void {

@@ -36,6 +36,7 @@ describe('a learner that has followed', () => {
         onRaftReply: () => {},
         onCommand: () => {},
         onApplied: () => {},
+        onBelongs: () => undefined,
         onImage: () => {},
         shardImage: () => new Uint8Array(),
       },

@@ -41,6 +41,7 @@ function rig(): { readonly replica: Replica; readonly holding: Holding; readonly
         if (applied.kind === 'shard') holding.onShardCommand(entry, applied.bytes, now, effects);
       },
       onApplied: (index, now, effects) => holding.onApplied(index, now, effects),
+      onBelongs: () => undefined,
       onImage: (index, image, now, effects) => holding.step({ kind: 'imageInstalled', index, image }, now, effects),
       shardImage: () => sharding.image(),
     },

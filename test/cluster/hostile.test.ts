@@ -28,6 +28,7 @@ function learner(effects: ClusterEffect[]): Replica {
       onRaftReply: () => {},
       onCommand: () => {},
       onApplied: () => {},
+      onBelongs: () => undefined,
       onImage: () => {},
       shardImage: () => new Uint8Array(),
     },

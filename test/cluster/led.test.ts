@@ -36,6 +36,7 @@ class Bench {
         onApplied: (index) => {
           this.applied = index;
         },
+        onBelongs: () => undefined,
         onImage: () => {
           this.images += 1;
         },

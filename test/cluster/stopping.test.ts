@@ -128,6 +128,7 @@ function standing(changes: Partial<StandingFacts> = {}): StandingFacts {
     aliveOthers: () => [{ node: 'b' as NodeId, member: OTHER, clusterId: OURS }],
     isExcluded: false,
     conflict: undefined,
+    etcd: undefined,
     leaderLostAt: 0,
     startedAt: 0,
     stateSince: 0,

@@ -45,6 +45,7 @@ function rig(): Rig {
     rememberPeers: note,
     rememberCluster: note,
     saveKeyring: note,
+    etcd: () => undefined,
     stop: (reason, exitCode) => {
       stops.push({ reason, exitCode });
       loop.stop(reason, exitCode);

@@ -347,6 +347,8 @@ export class SimulatedProcess {
       case 'resetLog':
         this.#store(effect);
         return;
+      case 'etcd':
+        throw new Error(`${this.name} has no etcd`);
       case 'saveKeyring':
         throw new Error(`${this.name} has no keyring file`);
       case 'rememberPeers':

@@ -1,0 +1,13 @@
+// Original file: proto/etcd/rpc.proto
+
+import type { ResponseHeader as _etcdserverpb_ResponseHeader, ResponseHeader__Output as _etcdserverpb_ResponseHeader__Output } from '../etcdserverpb/ResponseHeader.ts';
+
+export interface TxnResponse {
+  'header'?: (_etcdserverpb_ResponseHeader | null);
+  'succeeded'?: (boolean);
+}
+
+export interface TxnResponse__Output {
+  'header': (_etcdserverpb_ResponseHeader__Output | null);
+  'succeeded': (boolean);
+}
