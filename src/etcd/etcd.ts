@@ -10,7 +10,7 @@ import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
 import { isMemberId, NO_INDEX, NO_TERM } from '../model/ids.ts';
 import type { ClusterId, LogIndex, MemberId, RequestId, Term } from '../model/ids.ts';
-import { type Configuration, EMPTY_CONFIGURATION, type Entry, type SnapshotMeta } from '../model/log.ts';
+import { type Configuration, EMPTY_CONFIGURATION, type Entry, type LogId, type SnapshotMeta } from '../model/log.ts';
 import type { RaftStats } from '../model/node-stats.ts';
 import type { RaftInput, RaftOutcome, RaftReadings, RaftRole } from '../raft/messages.ts';
 import type { EtcdLogConfig } from './config.ts';
@@ -47,6 +47,8 @@ export class EtcdLog implements RaftReadings {
   readonly #tail: LogTail;
   readonly #seat: Seat;
   #clusterId: ClusterId | undefined;
+  /** What this node would found: it is not founded before etcd says so. */
+  #founds: ClusterId | undefined;
   #term: Term = NO_TERM;
   /** Who sits there by the key; only believed while etcd is heard. */
   #seated: MemberId | undefined;
@@ -73,10 +75,7 @@ export class EtcdLog implements RaftReadings {
     this.#seat = new Seat({ ttlSeconds, mayLead, clockDrift, name: utf8(self) }, { layout, questions, random });
     this.#tail = new LogTail(layout, questions, {
       onCluster: (clusterId, effects) => this.#onCluster(clusterId, effects),
-      onImage: (meta, bytes, effects) => {
-        this.#commitIndex = meta.lastLog.index;
-        effects.push({ kind: 'image', meta, bytes });
-      },
+      onImage: (lastLog, bytes, effects) => this.#onImage(lastLog, bytes, effects),
       onEntries: (entries, now, effects) => this.#onEntries(entries, now, effects),
       onLeader: (leader, now, effects) => this.#onLeader(leader, now, effects),
       onBroken: (reason, effects) => this.#break(reason, effects),
@@ -259,7 +258,15 @@ export class EtcdLog implements RaftReadings {
       return;
     }
     this.#clusterId = clusterId;
-    effects.push({ kind: 'belongs', clusterId, isFounder: false });
+    effects.push({ kind: 'belongs', clusterId, isFounder: clusterId === this.#founds });
+  }
+
+  #onImage(lastLog: LogId, bytes: Uint8Array, effects: EtcdLogEffect[]): void {
+    if (this.#clusterId === undefined) return this.#break('there is an image, and no cluster', effects);
+    this.#commitIndex = lastLog.index;
+    const configuration = EMPTY_CONFIGURATION;
+    const meta = { clusterId: this.#clusterId, lastLog, configuration, configurationIndex: NO_INDEX };
+    effects.push({ kind: 'image', meta, bytes });
   }
 
   #onEntries(entries: readonly Entry[], now: MonotonicMs, effects: EtcdLogEffect[]): void {
@@ -309,10 +316,7 @@ export class EtcdLog implements RaftReadings {
         onDeposed: (at, out) => this.#stepDown('etcd says that another leads', at, out),
       },
     );
-    if (founds !== undefined && this.#clusterId === undefined) {
-      this.#clusterId = founds;
-      effects.push({ kind: 'belongs', clusterId: founds, isFounder: true });
-    }
+    this.#founds = founds;
     if (founding !== undefined) writer.append('command', founding.command, undefined, now);
     writer.append('noop', new Uint8Array(0), undefined, now);
     const noopIndex = writer.lastIndex;

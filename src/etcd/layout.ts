@@ -2,17 +2,17 @@
  * What lies in etcd, below the prefix:
  *
  *   agreed/cluster            the cluster's id
- *   agreed/leader             who leads, under its lease. The term is the revision that created it
+ *   agreed/image              how far the newest image goes, and how to know it
  *   agreed/log/<index>        an entry: term, kind, data
- *   agreed/image              the index and the number of pieces of the newest image
- *   images/<index>/<piece>    an image, as a snapshot file in pieces: outside of what is watched
+ *   agreed/seat               who leads, under its lease. The term is the revision that created it
+ *   images/<index>/<piece>    an image in pieces: outside of what is watched
  *
- * Every write but that of `leader` itself is guarded by the revision that created `leader`: who does not lead any more writes nothing.
+ * Every write but that of `seat` itself is guarded by the revision that created `seat`: who does not lead any more writes nothing.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { DecodeError } from '../base/errors.ts';
-import type { LogIndex } from '../model/ids.ts';
-import type { Entry } from '../model/log.ts';
+import type { LogIndex, Term } from '../model/ids.ts';
+import type { Entry, LogId } from '../model/log.ts';
 import { readEntry, writeEntry } from '../wire/raft/entry.ts';
 import type { KeyRange } from './messages.ts';
 
@@ -24,8 +24,11 @@ const FORMAT = 1;
 const PIECES_MAX = 8_192;
 
 export interface ImageHeader {
-  readonly index: LogIndex;
+  /** Of the last entry that it stands for. */
+  readonly lastLog: LogId;
   readonly pieces: number;
+  /** Of all its bytes together. */
+  readonly crc: number;
 }
 
 export class Layout {
@@ -40,7 +43,7 @@ export class Layout {
 
   constructor(prefix: string) {
     this.cluster = `${prefix}/agreed/cluster`;
-    this.leader = `${prefix}/agreed/leader`;
+    this.leader = `${prefix}/agreed/seat`;
     this.image = `${prefix}/agreed/image`;
     this.#log = `${prefix}/agreed/log/`;
     this.#images = `${prefix}/images/`;
@@ -92,14 +95,15 @@ export function decodeEntry(value: Uint8Array): Entry {
   return entry;
 }
 
-export function encodeImageHeader({ index, pieces }: ImageHeader): Uint8Array {
-  return new ByteWriter(32).u8(FORMAT).varint(index).varint(pieces).finish();
+export function encodeImageHeader({ lastLog, pieces, crc }: ImageHeader): Uint8Array {
+  return new ByteWriter(32).u8(FORMAT).varint(lastLog.index).varint(lastLog.term).varint(pieces).u32(crc).finish();
 }
 
 /** @throws {DecodeError} */
 export function decodeImageHeader(value: Uint8Array): ImageHeader {
   const reader = readerOf(value);
-  const header = { index: reader.varint() as LogIndex, pieces: reader.varint() };
+  const lastLog = { index: reader.varint() as LogIndex, term: reader.varint() as Term };
+  const header = { lastLog, pieces: reader.varint(), crc: reader.u32() };
   reader.end();
   if (header.pieces < 1 || header.pieces > PIECES_MAX) throw new DecodeError(`an image of ${header.pieces} pieces`);
   return header;

@@ -3,11 +3,11 @@
  * breaks it goes on where it was; when etcd has forgotten that place, everything is read anew.
  */
 import { concatBytes, fromUtf8 } from '../base/bytes.ts';
+import { crc32c } from '../base/crc32c.ts';
 import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import { isClusterId, NO_INDEX, type ClusterId, type LogIndex } from '../model/ids.ts';
-import type { Entry, SnapshotMeta } from '../model/log.ts';
-import { decodeSnapshotFile } from '../wire/raft/snapshot-file.ts';
+import type { Entry, LogId } from '../model/log.ts';
 import { decodeEntry, decodeImageHeader, type ImageHeader, type Layout } from './layout.ts';
 import type { EtcdAnswer, EtcdEvent, EtcdInput, EtcdKeyValue, EtcdLogEffect } from './messages.ts';
 import type { Questions } from './questions.ts';
@@ -21,7 +21,7 @@ const POLL_MS = 1_000;
 
 export interface TailHost {
   onCluster(clusterId: ClusterId, effects: EtcdLogEffect[]): void;
-  onImage(meta: SnapshotMeta, bytes: Uint8Array, effects: EtcdLogEffect[]): void;
+  onImage(lastLog: LogId, bytes: Uint8Array, effects: EtcdLogEffect[]): void;
   /** In order, without gaps. */
   onEntries(entries: readonly Entry[], now: MonotonicMs, effects: EtcdLogEffect[]): void;
   onLeader(leader: EtcdKeyValue | undefined, now: MonotonicMs, effects: EtcdLogEffect[]): void;
@@ -136,7 +136,7 @@ export class LogTail {
     if (cluster !== undefined) this.#adopt(cluster, effects);
     const image = valueOf(this.#layout.image);
     const header = image === undefined ? undefined : this.#decoded(() => decodeImageHeader(image), effects);
-    if (header === undefined || header.index <= this.#lastIndex) this.#follow(revision, kvs, now, effects);
+    if (header === undefined || header.lastLog.index <= this.#lastIndex) this.#follow(revision, kvs, now, effects);
     else this.#readImage(header, [], { revision, kvs }, effects);
   }
 
@@ -146,16 +146,17 @@ export class LogTail {
     read: { readonly revision: number; readonly kvs: readonly EtcdKeyValue[] },
     effects: EtcdLogEffect[],
   ): void {
-    const range = { from: this.#layout.piece(header.index, pieces.length), to: this.#layout.piecesOf(header.index).to };
+    const { index } = header.lastLog;
+    const range = { from: this.#layout.piece(index, pieces.length), to: this.#layout.piecesOf(index).to };
     const question = { kind: 'range', range, limit: PIECES_AT_ONCE, revision: read.revision } as const;
     const onAnswer = (answer: EtcdAnswer, now: MonotonicMs, out: EtcdLogEffect[]): void => {
       if (answer.kind !== 'range' || answer.kvs.length === 0) return this.#readAgain(now);
       const all = [...pieces, ...answer.kvs.map((kv) => kv.value)];
       if (all.length < header.pieces) return this.#readImage(header, all, read, out);
-      const file = decodeSnapshotFile(concatBytes(all));
-      if ('reason' in file) return this.#host.onBroken(`the image at ${header.index} is damaged: ${file.reason}`, out);
-      this.#lastIndex = file.meta.lastLog.index;
-      this.#host.onImage(file.meta, file.bytes, out);
+      const bytes = concatBytes(all);
+      if (crc32c(bytes) !== header.crc) return this.#host.onBroken(`the image at ${index} is damaged`, out);
+      this.#lastIndex = index;
+      this.#host.onImage(header.lastLog, bytes, out);
       this.#follow(read.revision, read.kvs, now, out);
     };
     this.#questions.ask(question, onAnswer, effects);
@@ -212,12 +213,13 @@ export class LogTail {
   }
 
   #poll(effects: EtcdLogEffect[]): void {
-    const { leader } = this.#layout;
-    const question = { kind: 'range', range: { from: leader, to: `${leader}\0` }, limit: 1 } as const;
+    // The seat is the last key, and the end of the log is before it.
+    const range = this.#layout.agreed;
+    const question = { kind: 'range', range, limit: 2, isBackwards: true, keysOnly: true } as const;
     const watch = this.#watch;
     const onAnswer = (answer: EtcdAnswer, now: MonotonicMs, out: EtcdLogEffect[]): void => {
       if (answer.kind !== 'range' || watch !== this.#watch || !this.#isWatching) return;
-      const isNews = answer.kvs[0]?.modRevision !== this.#leader?.modRevision && answer.revision > this.#revision;
+      const isNews = answer.revision > this.#revision && this.#knowsLess(answer.kvs);
       // Twice in a row: the first time, word of it may be on its way.
       if (isNews && this.#isBehind) {
         out.push({ kind: 'unwatchEtcd', watch });
@@ -226,6 +228,13 @@ export class LogTail {
       this.#isBehind = isNews;
     };
     this.#questions.ask(question, onAnswer, effects);
+  }
+
+  /** Than that these are the last keys. */
+  #knowsLess(last: readonly EtcdKeyValue[]): boolean {
+    const leader = last.find(({ key }) => key === this.#layout.leader);
+    if (leader?.modRevision !== this.#leader?.modRevision) return true;
+    return last.some(({ key }) => (this.#layout.indexOf(key) ?? 0) > this.#lastIndex);
   }
 
   #decoded<T>(decode: () => T, effects: EtcdLogEffect[]): T | undefined {

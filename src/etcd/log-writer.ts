@@ -2,13 +2,13 @@
  * What the leader writes: entries in order, a batch at a time, and images. All of it under the guard of this leadership; to write an entry
  * twice changes nothing, so what got no answer is sent again.
  */
-import { concatBytes, utf8 } from '../base/bytes.ts';
+import { utf8 } from '../base/bytes.ts';
+import { crc32c } from '../base/crc32c.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { ClusterId, LogIndex, RequestId, Term } from '../model/ids.ts';
 import type { Entry, SnapshotMeta } from '../model/log.ts';
 import { entrySize } from '../wire/raft/entry.ts';
-import { encodeSnapshotFile } from '../wire/raft/snapshot-file.ts';
-import { encodeEntry, encodeImageHeader, IMAGE_PIECE_BYTES, type Layout } from './layout.ts';
+import { encodeEntry, encodeImageHeader, IMAGE_PIECE_BYTES, type ImageHeader, type Layout } from './layout.ts';
 import type { EtcdAnswer, EtcdLogEffect, EtcdPut, EtcdQuestion, KeyRange } from './messages.ts';
 import type { Questions } from './questions.ts';
 
@@ -24,6 +24,13 @@ export const ETCD_COMMAND_BYTES_MAX: number = BATCH_BYTES;
 interface Pending {
   readonly entry: Entry;
   readonly requestId: RequestId | undefined;
+}
+
+interface ImageUnderWay {
+  readonly meta: SnapshotMeta;
+  readonly header: ImageHeader;
+  readonly pieces: readonly Uint8Array[];
+  written: number;
 }
 
 /** What became of a request when its entry was agreed on, or when leadership ended. */
@@ -47,7 +54,7 @@ export class LogWriter {
   #writtenThrough: LogIndex;
   #isAsking = false;
   #sendAt: MonotonicMs = Number.POSITIVE_INFINITY;
-  #image: { readonly meta: SnapshotMeta; readonly pieces: readonly Uint8Array[]; written: number } | undefined;
+  #image: ImageUnderWay | undefined;
   #imageAt: MonotonicMs = Number.POSITIVE_INFINITY;
   /** What the first entry takes with it. */
   #founds: ClusterId | undefined;
@@ -124,10 +131,11 @@ export class LogWriter {
 
   /** Puts an image in the place of the entries that it stands for. One at a time. */
   keepImage(meta: SnapshotMeta, bytes: Uint8Array, now: MonotonicMs): void {
-    const file = concatBytes([...encodeSnapshotFile(meta, bytes)]);
     const pieces: Uint8Array[] = [];
-    for (let at = 0; at < file.length; at += IMAGE_PIECE_BYTES) pieces.push(file.subarray(at, at + IMAGE_PIECE_BYTES));
-    this.#image = { meta, pieces, written: 0 };
+    for (let at = 0; at < bytes.length; at += IMAGE_PIECE_BYTES)
+      pieces.push(bytes.subarray(at, at + IMAGE_PIECE_BYTES));
+    const header = { lastLog: meta.lastLog, pieces: pieces.length, crc: crc32c(bytes) };
+    this.#image = { meta, header, pieces, written: 0 };
     this.#imageAt = now;
   }
 
@@ -198,7 +206,7 @@ export class LogWriter {
       );
       return;
     }
-    const header = { key: this.#layout.image, value: encodeImageHeader({ index, pieces: pieces.length }) };
+    const header = { key: this.#layout.image, value: encodeImageHeader(image.header) };
     const deletes = [this.#layout.entriesBelow(index), this.#layout.imagesBelow(index)];
     this.#txn(
       { puts: [header], deletes },

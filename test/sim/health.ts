@@ -51,6 +51,7 @@ function missingInMaps(views: readonly NodeView[], leader: NodeView): string | u
 export function missingVoters(simulation: Simulation): string | undefined {
   const leader = simulation.leader();
   if (leader === undefined) return 'nobody leads';
+  if (simulation.options.hasEtcd) return undefined;
   const { voters } = (simulation.view(leader) as NodeView).configuration;
   const running = simulation.running().filter(({ kind }) => kind === 'voter');
   const absent = voters.find((voter) => !running.some(({ process }) => process?.cluster.self === voter));

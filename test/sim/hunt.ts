@@ -5,6 +5,7 @@ import type * as Schedules from '../raft/schedules.ts';
 import type * as RaftSimulation from '../raft/simulation.ts';
 import type { PlantedBug } from './planted-bugs.ts';
 import { plant, planted } from './planting.ts';
+import type * as EtcdStories from './etcd-stories.ts';
 import type * as Stories from './lease-stories.ts';
 import type * as Scenarios from './scenarios.ts';
 import type * as NodeSwarm from './swarm.ts';
@@ -30,7 +31,8 @@ export async function trialOf(bug: PlantedBug): Promise<Trial> {
   if (bug.by === 'story') {
     const { playScenario } = await planted<typeof Scenarios>(folder, 'test/sim/scenarios.js');
     const { LEASE_STORIES } = await planted<typeof Stories>(folder, 'test/sim/lease-stories.js');
-    const story = LEASE_STORIES.find(({ name }) => name.startsWith(bug.play ?? '?'));
+    const { ETCD_STORIES } = await planted<typeof EtcdStories>(folder, 'test/sim/etcd-stories.js');
+    const story = [...LEASE_STORIES, ...ETCD_STORIES].find(({ name }) => name.startsWith(bug.play ?? '?'));
     return (seed) => messageOf(() => playScenario(present(story, `the story ${bug.play}`), seed));
   }
   if (bug.by === 'schedule') {

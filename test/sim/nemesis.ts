@@ -6,6 +6,7 @@ import { Chance } from './chance.ts';
 import { PartitionNemesis } from './nemesis-network.ts';
 import type { FaultFamily } from './options.ts';
 import type { SimulatedProcess } from './process.ts';
+import type { EtcdHarm } from './simulated-etcd.ts';
 import { calm, type Machine, type Simulation } from './simulation.ts';
 
 export interface FaultDone {
@@ -41,6 +42,7 @@ export class Nemesis {
   }
 
   begin(): void {
+    if (this.#simulation.options.hasEtcd) this.#simulation.etcd.begin(etcdHarm(this.#simulation));
     const { network, options } = this.#simulation;
     network.options = options.network;
     this.#next();
@@ -48,6 +50,7 @@ export class Nemesis {
 
   /** No further harm; what is broken is mended, who is down comes back. */
   end(): void {
+    this.#simulation.etcd.end();
     this.#isOver = true;
     const { network, machines, now } = this.#simulation;
     this.#partitions.end();
@@ -109,7 +112,7 @@ export class Nemesis {
         return;
       case 'powerCut':
         // Who has not heard of the cluster yet founds another while the voters of this one are down.
-        if (simulation.machines.some(({ kind, directory }) => kind === 'voter' && !directory.hasCluster)) return;
+        if (simulation.machines.some((one) => mayFoundAnother(simulation, one))) return;
         for (const each of simulation.machines) this.#crash(each, 'poweredOff', chance);
         return;
       case 'newAddress':
@@ -155,6 +158,7 @@ export class Nemesis {
         this.#drain(machine, chance);
         return;
       case 'churn':
+        if (simulation.options.hasEtcd) return;
         this.#churn(machine, chance);
         return;
       case 'slowDisk':
@@ -260,4 +264,17 @@ export class Nemesis {
 
 function pauseMs(chance: Chance): number {
   return chance.isHit(0.6) ? chance.between(10, 900) : chance.between(900, 6_000);
+}
+
+function mayFoundAnother({ options }: Simulation, { kind, directory }: Machine): boolean {
+  return !options.hasEtcd && kind === 'voter' && !directory.hasCluster;
+}
+
+function etcdHarm({ options }: Simulation): EtcdHarm {
+  const chance = new Chance(options.seed, 'etcd harm');
+  return {
+    loss: chance.isHit(0.5) ? chance.between(0, 0.1) : 0,
+    outageEveryMs: chance.isHit(0.7) ? chance.between(1_000, 8_000) : Number.POSITIVE_INFINITY,
+    outageForMs: chance.between(200, 4_000),
+  };
 }

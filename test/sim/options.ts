@@ -55,6 +55,8 @@ export interface SimulationOptions {
   /** What the machines' options say of the lease at their first start. */
   readonly leaseMs: number;
   readonly restartGraceMs: number;
+  /** A standalone etcd keeps the log, and nobody votes. */
+  readonly hasEtcd: boolean;
   /** Clients of the application on the shards. */
   readonly clients: number;
   readonly network: NetworkOptions;
@@ -99,6 +101,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     priorities: [],
     leaseMs: 900,
     restartGraceMs: 0,
+    hasEtcd: false,
     clients: 0,
     network: QUIET_NETWORK,
     storeLateness: 0.05,
@@ -128,6 +131,8 @@ export function drawOptions(seed: number): SimulationOptions {
   const families = FAULT_FAMILIES.filter((family) => !(isFoundingDisturbed && family === 'powerCut'));
   const faults: FaultFamily[] = families.filter(() => chance.isHit(0.35));
   if (isFoundingDisturbed && new Chance(seed, 'powerCut').isHit(0.35)) faults.push('powerCut');
+  // A stream of its own, too.
+  const hasEtcd = new Chance(seed, 'etcd?').isHit(0.08);
   const isLan = chance.isHit(0.6);
   return quietOptions(seed, {
     voters: 1 + chance.below(7),
@@ -144,6 +149,7 @@ export function drawOptions(seed: number): SimulationOptions {
     },
     diskMs: chance.isHit(0.7) ? chance.between(0.2, 2) : chance.between(2, 15),
     clockDrift: chance.isHit(0.7) ? 0.02 : 0,
+    hasEtcd,
     faults: faults.length > 0 ? faults : ['kill'],
     faultEveryMs: chance.isHit(0.5) ? chance.between(300, 1_500) : chance.between(1_500, 6_000),
     faultsForMs: chance.between(10_000, 25_000),

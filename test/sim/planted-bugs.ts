@@ -1,5 +1,6 @@
 /** The bugs that the net must catch, each by a checker of its own kind. Rows of raft.md 17, ownership.md 8 and reliability.md 9. */
 import type { SimulationOptions } from './options.ts';
+import { ETCD_BUGS } from './planted-etcd-bugs.ts';
 import type { Change } from './planting.ts';
 
 export interface PlantedBug extends Change {
@@ -455,4 +456,10 @@ const GOSSIP_BUGS: readonly PlantedBug[] = [
   },
 ];
 
-export const PLANTED_BUGS: readonly PlantedBug[] = [...RAFT_BUGS, ...NODE_BUGS, ...LOG_BUGS, ...GOSSIP_BUGS];
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  ...RAFT_BUGS,
+  ...NODE_BUGS,
+  ...LOG_BUGS,
+  ...ETCD_BUGS,
+  ...GOSSIP_BUGS,
+];

@@ -15,6 +15,7 @@ import type { GossipStreams } from './gossip-streams.ts';
 import type { Network, NetworkHost, PortName } from './network.ts';
 import { SimulatedPeerLinks } from './peer-links.ts';
 import type { SimulatedClock } from './simulated-clock.ts';
+import type { SimulatedEtcd } from './simulated-etcd.ts';
 import type { DiskEffect, SimulatedDirectory } from './simulated-directory.ts';
 
 /** As in the real loop: a timer this late lets the sockets be read first. */
@@ -25,6 +26,7 @@ const HELD_DATAGRAMS_MAX = 256;
 export interface ProcessHost extends NetworkHost {
   readonly network: Network;
   readonly streams: GossipStreams;
+  readonly etcd: SimulatedEtcd;
   readonly turnDelayMs: number;
   /** The core checks itself after so many turns. */
   readonly turnsBetweenChecks: number;
@@ -348,7 +350,8 @@ export class SimulatedProcess {
         this.#store(effect);
         return;
       case 'etcd':
-        throw new Error(`${this.name} has no etcd`);
+        this.#host.etcd.perform(this, effect.request);
+        return;
       case 'saveKeyring':
         throw new Error(`${this.name} has no keyring file`);
       case 'rememberPeers':

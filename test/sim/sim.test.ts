@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runCommandLine } from './main.ts';
+import { ETCD_STORIES } from './etcd-stories.ts';
 import { LEASE_STORIES } from './lease-stories.ts';
 import { OWNERSHIP_STORIES } from './ownership-stories.ts';
 import type { SimulationOptions } from './options.ts';
@@ -16,7 +17,7 @@ const SCENARIO_SEEDS = isLong ? 100 : 3;
 const CORPUS: readonly number[] = [7038, 7218, 100198, 100578, 101597, 101955, 102024];
 
 describe('simulated clusters: stories', () => {
-  for (const scenario of [...SCENARIOS, ...LEASE_STORIES, ...OWNERSHIP_STORIES]) {
+  for (const scenario of [...SCENARIOS, ...LEASE_STORIES, ...OWNERSHIP_STORIES, ...ETCD_STORIES]) {
     it(scenario.name, (t) => {
       const times = Array.from({ length: SCENARIO_SEEDS }, (_, i) => playScenario(scenario, i + 1).tookMs);
       t.diagnostic(distribution(times));

@@ -33,6 +33,7 @@ import { type ProcessHost, SimulatedProcess } from './process.ts';
 import { SimulatedClock } from './simulated-clock.ts';
 import { SimulatedDirectory } from './simulated-directory.ts';
 import { SimulatedDiscovery } from './simulated-discovery.ts';
+import { SimulatedEtcd } from './simulated-etcd.ts';
 import type { Trace } from './trace.ts';
 import { Violation } from './violation.ts';
 
@@ -69,6 +70,7 @@ export class Simulation implements ProcessHost {
   readonly network: Network;
   readonly streams: GossipStreams;
   readonly discovery: SimulatedDiscovery;
+  readonly etcd: SimulatedEtcd;
   readonly machines: Machine[] = [];
   readonly checkers: readonly Checker[];
   readonly #queue: EventQueue;
@@ -86,6 +88,9 @@ export class Simulation implements ProcessHost {
     this.network = new Network(this, calm(options.network), new Chance(options.seed, 'network'));
     this.streams = new GossipStreams(this.network, this);
     this.discovery = new SimulatedDiscovery(this.network, this, new Chance(options.seed, 'mdns'));
+    const etcd = new Chance(options.seed, 'etcd');
+    const rate = 1 + etcd.between(-options.clockDrift, options.clockDrift);
+    this.etcd = new SimulatedEtcd(this, etcd, { rate, meanMs: options.network.delayMeanMs + options.diskMs });
     this.checkers = makeCheckers();
   }
 
@@ -263,6 +268,11 @@ export class Simulation implements ProcessHost {
     else this.note(`  ${process.name} ${effect.kind}${detailOf(effect)}`);
   }
 
+  onEtcdOutage(machine: number | undefined): void {
+    this.trace.count('etcdOutage');
+    this.note(`etcd is away for ${machine === undefined ? 'all' : (this.machines[machine]?.nodeId ?? 'nobody')}`);
+  }
+
   afterTurn(process: SimulatedProcess): void {
     this.turns += 1;
     for (const checker of this.checkers) checker.afterTurn?.(this, process);
@@ -318,6 +328,7 @@ export class Simulation implements ProcessHost {
         restartGraceMs: this.options.restartGraceMs,
       }),
       liveness: DEFAULT_LIVENESS_CONFIG,
+      etcd: this.options.hasEtcd ? { prefix: '/simulated', ttlSeconds: 2, where: 'nowhere' } : undefined,
     };
   }
 }
