@@ -326,7 +326,8 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     steward.tick(now, effects);
     permits.tick(now, effects);
     holding.refresh(this.#neighbourhood, now, effects);
-    if (replica.stopReason !== undefined) effects.push({ kind: 'stop', reason: replica.stopReason, exitCode: 70 });
+    if (replica.stopReason !== undefined)
+      effects.push({ kind: 'stop', reason: replica.stopReason, exitCode: replica.stopCode });
     this.#leaveTaking.evaluate(now, effects);
     this.#livenessWatch.refresh(this.#core, this.#neighbourhood, now, effects);
     this.#addressBook.tick(now, effects);

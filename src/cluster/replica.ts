@@ -98,6 +98,11 @@ export class Replica {
     return this.#stopReason;
   }
 
+  /** What of this node ends it: its software (EX_SOFTWARE), or the data in etcd (EX_DATAERR). */
+  get stopCode(): number {
+    return this.#etcd === undefined ? 70 : 65;
+  }
+
   get snapshotIndex(): LogIndex {
     return this.#schedule.index;
   }

@@ -187,7 +187,11 @@ export class Requests {
     if (copied === undefined || founding === undefined)
       return refusal('REFUSED', 'this node has no state of a cluster: it gossips only, or has not joined yet');
     const { leader, term } = replica.knownLeader(self, now);
-    const { meta, bytes: image } = copied;
+    const { bytes: image } = copied;
+    // Where etcd keeps the log nobody votes; a copy is of a cluster that somebody could go on with.
+    const { configuration: agreed } = copied.meta;
+    const configuration = replica.etcd === undefined ? agreed : { ...agreed, voters: [self] };
+    const meta = { ...copied.meta, configuration };
     const mapVersion = holding.sharding.activeMap()?.version ?? NO_INDEX;
     const ledBy = leader ?? '';
     return { kind: 'copy', copy: { meta, image, term, ledBy, uncertain: 0, mapVersion, ...founding } };

@@ -179,15 +179,23 @@ function waitingForEtcd(
   facts: StandingFacts,
   { where, isReachable }: NonNullable<StandingFacts['etcd']>,
 ): Waiting | undefined {
-  const isPatient = facts.now - Math.max(facts.leaderLostAt, facts.startedAt) < QUORUM_PATIENCE_MS;
-  if (facts.leader !== undefined || isPatient) return undefined;
-  const since = facts.leaderLostAt;
+  const since = Math.max(facts.leaderLostAt, facts.startedAt);
+  if (facts.now - since < QUORUM_PATIENCE_MS) return undefined;
+  if (facts.leader !== undefined) return waitingForGossip(facts, facts.leader, since);
   if (!isReachable) {
     const advice = `etcd at ${where} does not answer, and nothing is agreed on without it: start it, or check --etcd-endpoints`;
     return { reason: 'quorum', nodes: [], since, advice };
   }
   const advice = `nobody leads: the next leader comes when etcd at ${where} has let the seat of the last one go (--etcd-lease)`;
   return { reason: 'leader', nodes: [], since, advice };
+}
+
+/** etcd tells who leads, and gossip where. */
+function waitingForGossip(facts: StandingFacts, leader: NodeId, since: MonotonicMs): Waiting | undefined {
+  const isThere = facts.isLeader || facts.aliveOthers().some(({ node }) => node === leader);
+  if (isThere || facts.now - since < 3 * QUORUM_PATIENCE_MS) return conflictOf(facts);
+  const advice = `${leader} leads, and gossip does not know it: name a node that it does by --join, or use --zeroconf`;
+  return { reason: 'members', nodes: [leader], since, advice };
 }
 
 /** Whoever sees nobody, and does not look by mDNS, may be the one that is lost: the others run where its data does not know them. */

@@ -56,6 +56,37 @@ function problemsOf(options: Readonly<Record<string, unknown>>): readonly string
   return [];
 }
 
+describe('a standalone etcd', () => {
+  const etcdEndpoints = 'http://e1:2379, http://e2:2379/';
+
+  it('is named by one endpoint or several, and keeps all keys below the cluster name', () => {
+    assert.deepEqual(resolve({ etcdEndpoints, clusterName: 'shop', etcdLease: '5s' }).etcd, {
+      endpoints: ['http://e1:2379', 'http://e2:2379'],
+      prefix: '/funknode/shop',
+      ttlSeconds: 5,
+      caFile: undefined,
+      certFile: undefined,
+      keyFile: undefined,
+    });
+    assert.equal(resolve({ etcdEndpoints, etcdPrefix: 'a/b' }).etcd?.prefix, 'a/b');
+    assert.equal(resolve({}).etcd, undefined);
+    assert.equal(resolve({ etcdEndpoints, role: 'non-member' }).etcd, undefined);
+  });
+
+  it('refuses what goes without one, and what does not go with one', () => {
+    const said = (options: NodeOptions): string => problemsOf({ ...options }).join('\n');
+    assert.match(said({ etcdPrefix: '/x' }), /^etcdPrefix: only with etcdEndpoints$/);
+    assert.match(said({ etcdEndpoints: 'e1:2379' }), /"e1:2379" is not http:\/\/host:port or https/);
+    assert.match(said({ etcdEndpoints: ['http://e1:2379', 'https://e2:2379'] }), /all by http or all by https/);
+    assert.match(said({ etcdEndpoints, bootstrap: true }), /^bootstrap: not with etcdEndpoints/);
+    assert.match(said({ etcdEndpoints, leaseReads: true, hostsNeverSuspend: true }), /^leaseReads: not with/);
+    assert.match(said({ etcdEndpoints, etcdLease: '2500ms' }), /^etcdLease: 2500 ms; etcd counts whole seconds/);
+    assert.match(said({ etcdEndpoints, etcdCaFile: 'ca.pem' }), /only with https/);
+    assert.match(said({ etcdEndpoints: 'https://e1:2379', etcdCertFile: 'c.pem' }), /both or none/);
+    assert.match(said({ etcdEndpoints, etcdPrefix: 'a//b' }), /"a\/\/b" is not letters, digits/);
+  });
+});
+
 describe('reads under the leader lease', () => {
   it('are refused unless it is stated that no machine is ever suspended', () => {
     assert.match(problemsOf({ leaseReads: true }).join(), /^leaseReads: state with hostsNeverSuspend/);

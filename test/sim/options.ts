@@ -132,7 +132,7 @@ export function drawOptions(seed: number): SimulationOptions {
   const faults: FaultFamily[] = families.filter(() => chance.isHit(0.35));
   if (isFoundingDisturbed && new Chance(seed, 'powerCut').isHit(0.35)) faults.push('powerCut');
   // A stream of its own, too.
-  const hasEtcd = new Chance(seed, 'etcd?').isHit(0.08);
+  const hasEtcd = new Chance(seed, 'who keeps the log').isHit(0.08);
   const isLan = chance.isHit(0.6);
   return quietOptions(seed, {
     voters: 1 + chance.below(7),
