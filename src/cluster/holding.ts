@@ -389,6 +389,13 @@ export class Holding {
         notify({ kind: 'warning', text }, effects);
         return;
       }
+      case 'clocksApart': {
+        const apart =
+          "the leader's clock and this node's do not run alike (--clock-drift): no shard is served here until they do";
+        const text = event.isApart ? apart : "the leader's clock and this node's run alike again";
+        notify({ kind: 'warning', text }, effects);
+        return;
+      }
       case 'proposalVoided':
       case 'holderGone':
         return;

@@ -7,7 +7,9 @@ import { assert } from '../base/assert.ts';
 import { type Random, randomBetween } from '../base/random.ts';
 import type { LogIndex, NodeId, Term } from '../model/ids.ts';
 import type { LeaseGrant, LeaseRefusal, LeaseRenew } from '../wire/sharding/lease.ts';
+import { ClockRates } from './clock-rates.ts';
 import { LEASE_MARGIN_MS, RENEWAL_LATEST, type ShardingConfig } from './config.ts';
+import type { ShardingEffect } from './messages.ts';
 import type { OwnerPair, OwnershipRules } from './rules.ts';
 
 /** More than the renewals of a lease, so that only answers that are worth nothing are dropped (O-2). */
@@ -33,6 +35,7 @@ export class HolderLease {
   readonly #random: Random;
   /** When each unanswered request was sent, by seq, oldest first; shortened like all that is held. */
   readonly #open: Map<number, number> = new Map();
+  readonly #rates: ClockRates = new ClockRates();
   #seq = 0;
   #grantUntil = NEVER;
   #leaderUntil = NEVER;
@@ -139,14 +142,19 @@ export class HolderLease {
   }
 
   /** O-2. An answer that is not to a request of this boot still open counts for nothing. */
-  onGrant(grant: LeaseGrant, now: number): void {
+  onGrant(grant: LeaseGrant, now: number, effects: ShardingEffect[]): void {
     if (grant.boot !== this.#self.boot || this.#isStopped) return;
     this.#onAnswer(grant, now);
     const sentAt = this.#open.get(grant.seq);
     if (sentAt === undefined) return;
+    const bounds = { term: grant.term, sentAt, receivedAt: now, leaderNow: grant.leaderNow };
+    if (this.#rates.onGrant(bounds, this.#config.clockDrift))
+      effects.push({ kind: 'notify', event: { kind: 'clocksApart', isApart: this.#rates.isApart } });
     for (const seq of this.#open.keys()) {
       if (seq <= grant.seq) this.#open.delete(seq);
     }
+    // The leader may count less time than we do: nothing that it grants is safe to serve by.
+    if (this.#rates.isApart) return;
     const from = this.#rules.grantCountsFrom({ sentAt, receivedAt: now });
     this.#grantUntil = Math.max(this.#grantUntil, from + this.#config.leaseMs - LEASE_MARGIN_MS);
   }
@@ -182,6 +190,7 @@ export class HolderLease {
   /** The wall clock ran ahead of the monotonic one: a guest was suspended. All that is held is that much older. */
   onJump(byMs: number): void {
     if (!(byMs > 0)) return;
+    this.#rates.forget();
     this.#grantUntil -= byMs;
     this.#leaderUntil -= byMs;
     for (const [seq, sentAt] of this.#open) this.#open.set(seq, sentAt - byMs);

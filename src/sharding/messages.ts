@@ -105,4 +105,6 @@ export type ShardingEvent =
   | { readonly kind: 'holderGone'; readonly node: NodeId; readonly boot: Boot }
   /** Leader only: it died again, and is given no shards for a while. */
   | ({ readonly kind: 'held' } & Hold)
+  /** The leader's clock and this node's run unlike, for certain; or do not any more. */
+  | { readonly kind: 'clocksApart'; readonly isApart: boolean }
   | { readonly kind: 'drained' };

@@ -384,7 +384,7 @@ export class Sharding implements Machine<ShardingInput, ShardingEffect> {
       case 'release':
         return this.#leading?.grants.onRelease(message, now);
       case 'grant':
-        if (message.node === this.#self.node) this.#lease.onGrant(message, now);
+        if (message.node === this.#self.node) this.#lease.onGrant(message, now, effects);
         return;
       case 'refusal':
         if (message.node !== this.#self.node || message.boot !== this.#self.boot) return;

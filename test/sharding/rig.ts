@@ -223,9 +223,10 @@ export class Rig {
   }
 
   /** A grant for the renewal that left last. */
-  grantFor(renew: LeaseRenew): this {
+  /** By the same clock, unless the leader's says something else. */
+  grantFor(renew: LeaseRenew, leaderNow: number = this.now): this {
     const { node: holder, boot: itsBoot, seq } = renew;
-    return this.receive({ kind: 'grant', node: holder, boot: itsBoot, seq, term: this.#term, leaderNow: 0 });
+    return this.receive({ kind: 'grant', node: holder, boot: itsBoot, seq, term: this.#term, leaderNow });
   }
 
   served(): number[] {
