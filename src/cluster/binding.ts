@@ -165,7 +165,8 @@ export class Binding {
       clusterId: mintClusterId(this.#host.random),
       command: encodeCommand({ kind: 'found', ...this.#founding(now) }),
     });
-    const config = { ...etcd, clockDrift: sharding.clockDrift, mayLead: kind === 'voter', found };
+    const mayLead = (): boolean => kind === 'voter' && !replica.state.isExcluded(self);
+    const config = { ...etcd, clockDrift: sharding.clockDrift, mayLead, found };
     replica.openEtcd(self, new EtcdLog(config, self, this.#host.random), now, effects);
   }
 

@@ -399,8 +399,7 @@ export class Cluster implements Machine<ClusterInput, ClusterEffect> {
     return new PostOffice({
       core: () => this.#core,
       neighbourhood: this.#neighbourhood,
-      bind: (clusterId, leader, effects) =>
-        this.#leaveTaking.phase === undefined && this.#binding.bind(clusterId, leader, effects),
+      bind: (clusterId, leader, effects) => this.#decides && this.#binding.bind(clusterId, leader, effects),
       onAnswer: (from, answer, now, effects) => {
         if (answer.kind === 'done') this.#leaveTaking.onRetired(from, now, effects);
         else if (answer.kind === 'description') this.#affiliation.onDescription(from, answer, now);

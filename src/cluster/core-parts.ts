@@ -48,6 +48,7 @@ export function makeCore(host: CoreHost, self: MemberId, boot: Boot, now: Monoto
     memberOf: (node) => neighbourhood.peer(node)?.member,
     nextRequestId,
     hasReleaseHook: config.hasReleaseHook,
+    clusterName: config.clusterName,
     ownTiming: ownTiming(config),
     hasAcquireHook: config.hasAcquireHook,
   });

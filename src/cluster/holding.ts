@@ -33,6 +33,7 @@ export interface HoldingHost {
   /** The Raft member that a node is now, as gossip knows it. */
   memberOf(node: NodeId): MemberId | undefined;
   nextRequestId(): RequestId;
+  readonly clusterName: string;
   /** What this node's options say; the founder's count. */
   readonly ownTiming: Timing;
   /** The application may hold a shard for a while; without a hook the release is done at once. */
@@ -211,7 +212,13 @@ export class Holding {
   /** Holder and leader must count one lease alike, or a shard has two owners: what was founded goes before what this node was told. */
   #adoptTiming(now: MonotonicMs, effects: ClusterEffect[]): void {
     const { replica, ownTiming } = this.#host;
-    const timing = replica.state.founding?.timing ?? replica.timing;
+    const { founding } = replica.state;
+    const timing = founding?.timing ?? replica.timing;
+    // Two clusters of other names that were told the same place in etcd would take the shards from each other.
+    if (replica.etcd !== undefined && founding !== undefined && founding.clusterName !== this.#host.clusterName) {
+      const reason = `below --etcd-prefix lies the cluster "${founding.clusterName}", and this node is of "${this.#host.clusterName}"`;
+      effects.push({ kind: 'stop', reason, exitCode: 78 });
+    }
     if (timing === undefined || timing === this.#timing) return;
     const before = this.#timing ?? ownTiming;
     this.#timing = timing;

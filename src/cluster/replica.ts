@@ -44,8 +44,8 @@ export class Replica {
   readonly #digests: DigestDesk;
   #self: MemberId | undefined;
   #raft: Consensus | undefined;
-  /** The same, where a standalone etcd keeps the log. */
-  #etcd: EtcdLog | undefined;
+  /** The same, where a standalone etcd keeps the log. Set when it is opened. */
+  etcd: EtcdLog | undefined;
   #followedLeader: KnownLeader = { leader: undefined, term: NO_TERM };
   #pendingInstall: { meta: SnapshotMeta; bytes: Uint8Array } | undefined;
   readonly #schedule: SnapshotSchedule;
@@ -100,7 +100,7 @@ export class Replica {
 
   /** What of this node ends it: its software (EX_SOFTWARE), or the data in etcd (EX_DATAERR). */
   get stopCode(): number {
-    return this.#etcd === undefined ? 70 : 65;
+    return this.etcd === undefined ? 70 : 65;
   }
 
   get snapshotIndex(): LogIndex {
@@ -119,12 +119,7 @@ export class Replica {
 
   /** Whether the log comes to this node at first hand. */
   isInGroup(self: MemberId): boolean {
-    return this.#etcd !== undefined || (this.#raft !== undefined && isNamed(this.configuration, self));
-  }
-
-  /** Undefined: the nodes agree among themselves. */
-  get etcd(): EtcdLog | undefined {
-    return this.#etcd;
+    return this.etcd !== undefined || (this.#raft !== undefined && isNamed(this.configuration, self));
   }
 
   /** Whether this node, started from its own disk, would take itself for a member of the group. */
@@ -154,7 +149,7 @@ export class Replica {
   /** Learners have no election timer: they keep the name of a dead leader. */
   #isLedAt(now: MonotonicMs): boolean {
     if (this.#raft?.leader === undefined) return false;
-    return this.isLeader || this.#etcd !== undefined || now - this.#leaderHeardAt <= LEADER_SILENT_MS;
+    return this.isLeader || this.etcd !== undefined || now - this.#leaderHeardAt <= LEADER_SILENT_MS;
   }
 
   get isLeader(): boolean {
@@ -189,14 +184,14 @@ export class Replica {
     assert(this.#raft === undefined, 'a replica opens its log once');
     this.#self = self;
     this.#raft = log;
-    this.#etcd = log;
+    this.etcd = log;
     this.tick(now, effects);
   }
 
   onEtcd(input: EtcdInput, now: MonotonicMs, effects: ClusterEffect[]): void {
-    if (this.#etcd === undefined || this.#isSilent) return;
+    if (this.etcd === undefined || this.#isSilent) return;
     const out: EtcdLogEffect[] = [];
-    this.#etcd.onEtcd(input, now, out);
+    this.etcd.onEtcd(input, now, out);
     this.#perform(out, now, effects);
   }
 
@@ -378,9 +373,11 @@ export class Replica {
         if (effect.meta.lastLog.index > this.state.appliedIndex) this.#restore(effect.meta, effect.bytes, now, effects);
         this.#schedule.index = effect.meta.lastLog.index;
         return;
-      case 'imageEnded':
-        if (effect.isKept) this.#schedule.onSaved(effect.meta.lastLog.index);
-        else this.#schedule.onRefused(this.state.appliedIndex);
+      case 'imageKept':
+        this.#schedule.onSaved(effect.index);
+        return;
+      case 'imageGivenUp':
+        this.#schedule.onRefused(this.state.appliedIndex);
         return;
       default:
         unreachable(effect);
@@ -475,11 +472,12 @@ export class Replica {
     const { appliedIndex } = this.state;
     // A node that followed before it was a member is ahead of its log, and what is being installed is newer than what is saved.
     const isBeside = this.#emittedIndex !== appliedIndex || this.#isInstalling;
-    if (isBeside || !this.#schedule.isDue(appliedIndex)) return;
+    if (isBeside || !this.#schedule.isDue(appliedIndex) || this.etcd?.takesImage === false) return;
     const copy = this.copy();
     if (copy === undefined) return;
-    if (this.#etcd !== undefined) {
-      if (this.#etcd.keepImage(copy.meta, copy.bytes, now)) this.#schedule.begin(appliedIndex);
+    if (this.etcd !== undefined) {
+      this.#schedule.begin(appliedIndex);
+      this.etcd.keepImage(copy.meta, copy.bytes, now);
       return;
     }
     // Streams under way still need what follows the snapshot that they carry.

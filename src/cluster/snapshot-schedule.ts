@@ -66,7 +66,9 @@ export class SnapshotSchedule {
     return applied - trailing;
   }
 
+  /** By this node, or where all keep theirs by another. */
   onSaved(index: LogIndex): void {
+    if (!this.#isPending) this.#bytesSince = 0;
     this.#isPending = false;
     this.#index = index;
   }

@@ -43,7 +43,11 @@ export function factsOf(source: StandingSource): StandingFacts {
     holdsLease: now < holding.leaseUntil,
     aliveOthers: () => neighbourhood.alive().filter((peer) => peer.member !== self),
     isExcluded: replica.state.isExcluded(self),
-    etcd: config.etcd && { where: config.etcd.where, isReachable: replica.etcd?.isReachable === true },
+    etcd: config.etcd && {
+      where: config.etcd.where,
+      isReachable: replica.etcd?.isReachable === true,
+      refusal: replica.etcd?.refusal,
+    },
     conflict: affiliation.conflict,
     leaderLostAt: standing.leaderChangedAt,
     stateSince: standing.stateSince,

@@ -14,6 +14,13 @@ import type { KnownLeader } from './replica-host.ts';
 /** A quorum is not missed before the first election had its time. */
 const QUORUM_PATIENCE_MS = 1_000;
 
+export interface EtcdFacts {
+  readonly where: string;
+  readonly isReachable: boolean;
+  /** Why it refuses what is asked of it. */
+  readonly refusal: string | undefined;
+}
+
 export interface StandingFacts {
   readonly now: MonotonicMs;
   readonly self: MemberId;
@@ -40,7 +47,7 @@ export interface StandingFacts {
   /** An operator removed this member. */
   readonly isExcluded: boolean;
   /** The standalone etcd that keeps the log, where there is one, and whether it answers. */
-  readonly etcd: { readonly where: string; readonly isReachable: boolean } | undefined;
+  readonly etcd: EtcdFacts | undefined;
   readonly conflict: Conflict | undefined;
   readonly leaderLostAt: MonotonicMs;
   readonly startedAt: MonotonicMs;
@@ -175,11 +182,12 @@ export function waitingOf(facts: StandingFacts): Waiting | undefined {
   return { reason: 'quorum', nodes, since: facts.leaderLostAt, advice: quorumAdvice(facts, nodes) };
 }
 
-function waitingForEtcd(
-  facts: StandingFacts,
-  { where, isReachable }: NonNullable<StandingFacts['etcd']>,
-): Waiting | undefined {
+function waitingForEtcd(facts: StandingFacts, { where, isReachable, refusal }: EtcdFacts): Waiting | undefined {
   const since = Math.max(facts.leaderLostAt, facts.startedAt);
+  if (refusal !== undefined) {
+    const advice = `etcd at ${where} refuses what it is asked for, and nothing is agreed on without it: ${refusal}`;
+    return { reason: 'quorum', nodes: [], since, advice };
+  }
   if (facts.now - since < QUORUM_PATIENCE_MS) return undefined;
   if (facts.leader !== undefined) return waitingForGossip(facts, facts.leader, since);
   if (!isReachable) {

@@ -8,8 +8,8 @@ export interface EtcdLogConfig {
   readonly ttlSeconds: number;
   /** Largest part by which two clocks may differ in rate. */
   readonly clockDrift: number;
-  /** May lead; others only follow. */
-  readonly mayLead: boolean;
+  /** May lead, as things are; others only follow. */
+  mayLead(): boolean;
   /** What this node founds when there is nothing below the prefix: a new id, and the command that a log begins with. */
   found(): { readonly clusterId: ClusterId; readonly command: Uint8Array };
   /** Where etcd is, for people. */

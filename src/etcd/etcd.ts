@@ -6,6 +6,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { fromUtf8, utf8 } from '../base/bytes.ts';
+import { DecodeError } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/machine.ts';
 import type { Random } from '../base/random.ts';
 import { isMemberId, NO_INDEX, NO_TERM } from '../model/ids.ts';
@@ -14,7 +15,7 @@ import { type Configuration, EMPTY_CONFIGURATION, type Entry, type LogId, type S
 import type { RaftStats } from '../model/node-stats.ts';
 import type { RaftInput, RaftOutcome, RaftReadings, RaftRole } from '../raft/messages.ts';
 import type { EtcdLogConfig } from './config.ts';
-import { Layout } from './layout.ts';
+import { decodeIndex, Layout } from './layout.ts';
 import { LogTail } from './log-tail.ts';
 import { ETCD_COMMAND_BYTES_MAX, LogWriter } from './log-writer.ts';
 import type { EtcdAnswer, EtcdInput, EtcdKeyValue, EtcdLogEffect } from './messages.ts';
@@ -68,7 +69,8 @@ export class EtcdLog implements RaftReadings {
     this.#config = config;
     this.#self = self;
     this.#layout = new Layout(config.prefix);
-    const { ttlSeconds, mayLead, clockDrift } = config;
+    const { ttlSeconds, clockDrift } = config;
+    const mayLead = (): boolean => config.mayLead();
     this.#silentMs = Math.max(SILENT_MS, ttlSeconds * 1_000);
     const layout = this.#layout;
     const questions = this.#questions;
@@ -138,6 +140,16 @@ export class EtcdLog implements RaftReadings {
   /** etcd has answered lately. */
   get isReachable(): boolean {
     return this.#isHeard;
+  }
+
+  /** Why it refuses what is asked of it; undefined when it does not. */
+  get refusal(): string | undefined {
+    return this.#questions.refusal;
+  }
+
+  /** This node leads, and no image is on its way. */
+  get takesImage(): boolean {
+    return this.#leadership?.isReady === true && !this.#leadership.writer.keepsImage;
   }
 
   get stats(): RaftStats {
@@ -215,6 +227,8 @@ export class EtcdLog implements RaftReadings {
     this.#tail.tick(now, effects);
     if (this.#leadership !== undefined && now >= this.#seat.until)
       this.#stepDown('etcd has not confirmed the leadership in time', now, effects);
+    else if (this.#leadership !== undefined && !this.#config.mayLead())
+      this.#stepDown('this node may not lead any more', now, effects);
     this.#seat.tick(now, effects);
     this.#leadership?.writer.tick(now, effects);
     this.#isHeard = now - this.#questions.heardAt <= this.#silentMs;
@@ -241,12 +255,10 @@ export class EtcdLog implements RaftReadings {
     assert(this.#leadership === undefined || this.#leadership.term === this.#term, 'a leader leads its own term');
   }
 
-  /** Keeps the agreed state beside the log, which may then be shorter. False when it does not lead, or an image is on its way. */
-  keepImage(meta: SnapshotMeta, bytes: Uint8Array, now: MonotonicMs): boolean {
-    const writer = this.#leadership?.isReady === true ? this.#leadership.writer : undefined;
-    if (writer === undefined || writer.imageUnderWay !== undefined) return false;
-    writer.keepImage(meta, bytes, now);
-    return true;
+  /** Keeps the agreed state beside the log, which may then be shorter. Only while it {@link takesImage}. */
+  keepImage(meta: SnapshotMeta, bytes: Uint8Array, now: MonotonicMs): void {
+    assert(this.takesImage, 'a leader writes one image at a time');
+    this.#leadership?.writer.keepImage(meta, bytes, now);
   }
 
   // What etcd tells.
@@ -287,13 +299,17 @@ export class EtcdLog implements RaftReadings {
   }
 
   #onLeader(leader: EtcdKeyValue | undefined, now: MonotonicMs, effects: EtcdLogEffect[]): void {
-    const name = leader === undefined ? undefined : fromUtf8(leader.value);
+    const name = leader === undefined ? undefined : nameIn(leader);
+    if (leader !== undefined && name === undefined) {
+      this.#break('the seat is taken by something that is no node, or for ever', effects);
+      return;
+    }
     const term = (leader?.createRevision ?? this.#term) as Term;
-    this.#seat.onSeat(leader === undefined, now);
+    this.#seat.onSeat(leader, now, effects);
     if (this.#leadership !== undefined && (leader === undefined || term !== this.#leadership.term))
       this.#stepDown('the seat in etcd was lost', now, effects);
     this.#term = term;
-    this.#seated = name !== undefined && isMemberId(name) ? name : undefined;
+    this.#seated = name;
     const isNew = this.#leadership === undefined && term !== this.#abandoned;
     if (leader !== undefined && isNew && this.#seat.isOurs(leader)) {
       if (now < this.#seat.until) this.#lead(term, now, effects);
@@ -361,13 +377,13 @@ export class EtcdLog implements RaftReadings {
   /** How far the log reaches now, which may be further than this node has heard of. */
   #onReadIndex(requestId: RequestId, effects: EtcdLogEffect[]): void {
     const onAnswer = (answer: EtcdAnswer, _now: MonotonicMs, out: EtcdLogEffect[]): void => {
-      const key = answer.kind === 'range' ? answer.kvs[0]?.key : undefined;
-      const index = key === undefined ? undefined : this.#layout.indexOf(key);
+      const end = answer.kind === 'range' ? answer.kvs[0]?.value : undefined;
+      const index = end === undefined ? undefined : indexIn(end);
       if (index !== undefined) this.#reply(requestId, { kind: 'readReady', index }, out);
       else this.#refuse(requestId, 'TIMED_OUT', 'etcd did not say how far the log reaches', out);
     };
-    const question = { kind: 'range', range: this.#layout.log, limit: 1, isBackwards: true, keysOnly: true } as const;
-    this.#questions.ask(question, onAnswer, effects);
+    const { end } = this.#layout;
+    this.#questions.ask({ kind: 'range', range: { from: end, to: `${end}\0` }, limit: 1 }, onAnswer, effects);
   }
 
   #onTransfer(requestId: RequestId, now: MonotonicMs, effects: EtcdLogEffect[]): void {
@@ -404,8 +420,7 @@ export class EtcdLog implements RaftReadings {
       if (mayBeWritten) this.#reply(requestId, { kind: 'unknown', reason }, effects);
       else this.#refuse(requestId, 'NOT_LEADER', reason, effects);
     }
-    const image = leadership.writer.imageUnderWay;
-    if (image !== undefined) effects.push({ kind: 'imageEnded', meta: image, isKept: false });
+    if (leadership.writer.keepsImage) effects.push({ kind: 'imageGivenUp' });
     const { term } = leadership;
     effects.push(
       { kind: 'notify', event: { kind: 'steppedDown', term, reason } },
@@ -441,5 +456,24 @@ export class EtcdLog implements RaftReadings {
 
   #reply(requestId: RequestId, outcome: RaftOutcome, effects: EtcdLogEffect[]): void {
     effects.push({ kind: 'reply', requestId, outcome });
+  }
+}
+
+/** Who sits there. Undefined for what no node of ours has written: a node is named, and leaves with its lease. */
+function nameIn({ value, lease }: EtcdKeyValue): MemberId | undefined {
+  const name = decoded(() => fromUtf8(value));
+  return name !== undefined && lease !== 0 && isMemberId(name) ? name : undefined;
+}
+
+function indexIn(value: Uint8Array): LogIndex | undefined {
+  return decoded(() => decodeIndex(value));
+}
+
+function decoded<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return undefined;
   }
 }

@@ -1,12 +1,14 @@
 /**
  * What lies in etcd, below the prefix:
  *
- *   agreed/cluster            the cluster's id
- *   agreed/image              how far the newest image goes, and how to know it
- *   agreed/log/<index>        an entry: term, kind, data
- *   agreed/seat               who leads, under its lease. The term is the revision that created it
- *   images/<index>/<piece>    an image in pieces: outside of what is watched
+ *   head/cluster              the cluster's id
+ *   head/end                  the index of the last entry
+ *   head/image/<index>        an image of the state through that entry, and how to know it; the highest counts
+ *   head/seat                 who leads, under its lease. The term is the revision that created it
+ *   log/<index>               an entry: term, kind, data
+ *   pieces/<index>/<piece>    an image in pieces: outside of what is watched
  *
+ * A node watches head and log together, since the order of what happens to both matters, and asks for the head alone to see whether it has missed something.
  * Every write but that of `seat` itself is guarded by the revision that created `seat`: who does not lead any more writes nothing.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
@@ -34,21 +36,23 @@ export interface ImageHeader {
 export class Layout {
   readonly cluster: string;
   readonly leader: string;
-  readonly image: string;
+  readonly end: string;
   /** What a node watches. */
   readonly agreed: KeyRange;
-  readonly log: KeyRange;
-  readonly #log: string;
+  readonly head: KeyRange;
   readonly #images: string;
+  readonly #log: string;
+  readonly #pieces: string;
 
   constructor(prefix: string) {
-    this.cluster = `${prefix}/agreed/cluster`;
-    this.leader = `${prefix}/agreed/seat`;
-    this.image = `${prefix}/agreed/image`;
-    this.#log = `${prefix}/agreed/log/`;
-    this.#images = `${prefix}/images/`;
-    this.agreed = below(`${prefix}/agreed/`);
-    this.log = below(this.#log);
+    this.cluster = `${prefix}/head/cluster`;
+    this.end = `${prefix}/head/end`;
+    this.leader = `${prefix}/head/seat`;
+    this.#images = `${prefix}/head/image/`;
+    this.#log = `${prefix}/log/`;
+    this.#pieces = `${prefix}/pieces/`;
+    this.head = below(`${prefix}/head/`);
+    this.agreed = { from: this.head.from, to: below(this.#log).to };
   }
 
   entry(index: number): string {
@@ -57,27 +61,34 @@ export class Layout {
 
   /** The index of an entry's key; undefined for all other keys. */
   indexOf(key: string): LogIndex | undefined {
-    if (!key.startsWith(this.#log)) return undefined;
-    const index = Number(key.slice(this.#log.length));
-    return Number.isSafeInteger(index) && index > 0 ? (index as LogIndex) : undefined;
+    return indexBelow(this.#log, key);
   }
 
-  /** Entries that nobody needs beside an image through `index`. The last one stays: it tells how far the log reaches. */
+  image(index: number): string {
+    return this.#images + digits(index);
+  }
+
+  /** How far the image of that key goes; undefined for all other keys. */
+  imageIndexOf(key: string): LogIndex | undefined {
+    return indexBelow(this.#images, key);
+  }
+
+  /** Entries that nobody needs beside an image through `index`. The last one stays: by it a log is known again. */
   entriesBelow(index: number): KeyRange {
     return { from: this.#log, to: this.entry(index) };
   }
 
   piece(index: number, piece: number): string {
-    return `${this.#images}${digits(index)}/${digits(piece)}`;
+    return `${this.#pieces}${digits(index)}/${digits(piece)}`;
   }
 
   piecesOf(index: number): KeyRange {
-    return below(`${this.#images}${digits(index)}/`);
+    return below(`${this.#pieces}${digits(index)}/`);
   }
 
-  /** Images older than the one at `index`. */
-  imagesBelow(index: number): KeyRange {
-    return { from: this.#images, to: this.#images + digits(index) };
+  /** Images older than the one at `index`, and their pieces. */
+  imagesBelow(index: number): KeyRange[] {
+    return [this.#images, this.#pieces].map((folder) => ({ from: folder, to: folder + digits(index) }));
   }
 }
 
@@ -107,6 +118,24 @@ export function decodeImageHeader(value: Uint8Array): ImageHeader {
   reader.end();
   if (header.pieces < 1 || header.pieces > PIECES_MAX) throw new DecodeError(`an image of ${header.pieces} pieces`);
   return header;
+}
+
+export function encodeIndex(index: LogIndex): Uint8Array {
+  return new ByteWriter(16).u8(FORMAT).varint(index).finish();
+}
+
+/** @throws {DecodeError} */
+export function decodeIndex(value: Uint8Array): LogIndex {
+  const reader = readerOf(value);
+  const index = reader.varint() as LogIndex;
+  reader.end();
+  return index;
+}
+
+function indexBelow(folder: string, key: string): LogIndex | undefined {
+  if (!key.startsWith(folder)) return undefined;
+  const index = Number(key.slice(folder.length));
+  return Number.isSafeInteger(index) && index > 0 ? (index as LogIndex) : undefined;
 }
 
 function readerOf(value: Uint8Array): ByteReader {

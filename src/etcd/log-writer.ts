@@ -8,7 +8,14 @@ import type { MonotonicMs } from '../base/machine.ts';
 import type { ClusterId, LogIndex, RequestId, Term } from '../model/ids.ts';
 import type { Entry, SnapshotMeta } from '../model/log.ts';
 import { entrySize } from '../wire/raft/entry.ts';
-import { encodeEntry, encodeImageHeader, IMAGE_PIECE_BYTES, type ImageHeader, type Layout } from './layout.ts';
+import {
+  encodeEntry,
+  encodeImageHeader,
+  encodeIndex,
+  IMAGE_PIECE_BYTES,
+  type ImageHeader,
+  type Layout,
+} from './layout.ts';
 import type { EtcdAnswer, EtcdLogEffect, EtcdPut, EtcdQuestion, KeyRange } from './messages.ts';
 import type { Questions } from './questions.ts';
 
@@ -16,6 +23,8 @@ import type { Questions } from './questions.ts';
 const BATCH_ENTRIES = 100;
 const BATCH_BYTES = 1024 * 1024;
 const RETRY_MS = 100;
+/** After etcd has said no: there may be no room, or no leave. */
+const REFUSED_MS = 1_000;
 const PENDING_MAX = 5_000;
 
 /** A command that is longer is refused: etcd would not take it. */
@@ -87,9 +96,8 @@ export class LogWriter {
     return this.#pending.length >= PENDING_MAX;
   }
 
-  /** What it is putting there now. */
-  get imageUnderWay(): SnapshotMeta | undefined {
-    return this.#image?.meta;
+  get keepsImage(): boolean {
+    return this.#image !== undefined;
   }
 
   nextDeadline(): MonotonicMs {
@@ -172,6 +180,7 @@ export class LogWriter {
     if (puts.length === 0) return;
     // Before the entries: what one transaction writes is told in its order.
     if (this.#founds !== undefined) puts.unshift({ key: this.#layout.cluster, value: utf8(this.#founds) });
+    puts.push({ key: this.#layout.end, value: encodeIndex(through) });
     if (through > this.#sentThrough) this.#sentThrough = through;
     this.#isAsking = true;
     this.#txn({ puts }, (answer, now) => this.#onSent(answer, through, now), effects);
@@ -180,7 +189,7 @@ export class LogWriter {
   #onSent(answer: EtcdAnswer, through: LogIndex, now: MonotonicMs): void {
     this.#isAsking = false;
     if (answer.kind !== 'txn') {
-      this.#sendAt = now + RETRY_MS;
+      this.#sendAt = now + retryMs(answer);
       return;
     }
     this.#founds = undefined;
@@ -200,25 +209,25 @@ export class LogWriter {
         { puts: [{ key: this.#layout.piece(index, written), value }] },
         (answer, now) => {
           if (answer.kind === 'txn') image.written += 1;
-          this.#imageAt = answer.kind === 'txn' ? now : now + RETRY_MS;
+          this.#imageAt = answer.kind === 'txn' ? now : now + retryMs(answer);
         },
         effects,
       );
       return;
     }
-    const header = { key: this.#layout.image, value: encodeImageHeader(image.header) };
-    const deletes = [this.#layout.entriesBelow(index), this.#layout.imagesBelow(index)];
+    const header = { key: this.#layout.image(index), value: encodeImageHeader(image.header) };
+    const deletes = [this.#layout.entriesBelow(index), ...this.#layout.imagesBelow(index)];
     this.#txn(
       { puts: [header], deletes },
-      (answer, now, out) => {
-        if (answer.kind !== 'txn') {
-          this.#imageAt = now + RETRY_MS;
-          return;
-        }
-        this.#image = undefined;
-        out.push({ kind: 'imageEnded', meta, isKept: true });
+      (answer, now) => {
+        if (answer.kind === 'txn') this.#image = undefined;
+        else this.#imageAt = now + retryMs(answer);
       },
       effects,
     );
   }
+}
+
+function retryMs(answer: EtcdAnswer): number {
+  return answer.kind === 'failed' && answer.isRefused ? REFUSED_MS : RETRY_MS;
 }

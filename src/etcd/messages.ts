@@ -2,7 +2,7 @@
  * The vocabulary between a node and a standalone etcd, in the terms of its v3 API: keys are text, revisions safe integers, a lease has an
  * id that the node chose. The shell carries questions and watches out; every question is answered once, in any order.
  */
-import type { ClusterId } from '../model/ids.ts';
+import type { ClusterId, LogIndex } from '../model/ids.ts';
 import type { SnapshotMeta } from '../model/log.ts';
 import type { RaftEffect } from '../raft/messages.ts';
 
@@ -36,13 +36,11 @@ export type EtcdQuestion =
       readonly puts: readonly EtcdPut[];
       readonly deletes: readonly KeyRange[];
     }
-  /** Linearizable. At most `limit` keys, in order or from the last one back. */
+  /** Linearizable. The first `limit` keys, in order. */
   | {
       readonly kind: 'range';
       readonly range: KeyRange;
       readonly limit: number;
-      readonly isBackwards?: boolean;
-      readonly keysOnly?: boolean;
       /** As of this revision; unset: now. */
       readonly revision?: number;
     };
@@ -60,15 +58,17 @@ export type EtcdAnswer =
   /** `ttlSeconds`: what is left; of a lease that is no more, 0. */
   | { readonly kind: 'lease'; readonly ttlSeconds: number }
   | { readonly kind: 'revoked' }
-  | { readonly kind: 'txn'; readonly succeeded: boolean; readonly revision: number }
+  /** `store`: which etcd has answered; another number is another one. */
+  | { readonly kind: 'txn'; readonly succeeded: boolean; readonly revision: number; readonly store: number }
   | {
       readonly kind: 'range';
       readonly kvs: readonly EtcdKeyValue[];
       readonly more: boolean;
       readonly revision: number;
+      readonly store: number;
     }
-  /** No answer has come: it may have been done. */
-  | { readonly kind: 'failed'; readonly reason: string };
+  /** It may have been done, unless etcd has refused it. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly isRefused: boolean };
 
 export type EtcdEvent =
   | { readonly kind: 'put'; readonly kv: EtcdKeyValue }
@@ -83,7 +83,8 @@ export type EtcdInput =
       readonly events: readonly EtcdEvent[];
       readonly revision: number;
     }
-  | { readonly kind: 'etcdWatchEnded'; readonly watch: number; readonly reason: string };
+  /** `isCompacted`: what it would have to tell next is not known to etcd any more. */
+  | { readonly kind: 'etcdWatchEnded'; readonly watch: number; readonly isCompacted: boolean };
 
 /** For the shell. */
 export type EtcdRequest =
@@ -105,5 +106,7 @@ export type EtcdLogEffect =
   | { readonly kind: 'belongs'; readonly clusterId: ClusterId; readonly isFounder: boolean }
   /** The state through `meta.lastLog` takes the place of everything so far. */
   | { readonly kind: 'image'; readonly meta: SnapshotMeta; readonly bytes: Uint8Array }
-  /** An image that was offered is kept in etcd, or will not be. */
-  | { readonly kind: 'imageEnded'; readonly meta: SnapshotMeta; readonly isKept: boolean };
+  /** There is an image in etcd through that index: of this node or of another that led. */
+  | { readonly kind: 'imageKept'; readonly index: LogIndex }
+  /** An image that was offered is not written to its end. */
+  | { readonly kind: 'imageGivenUp' };

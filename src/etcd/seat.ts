@@ -18,7 +18,7 @@ const WORDS_PER_LEASE = 6;
 
 export interface SeatConfig {
   readonly ttlSeconds: number;
-  readonly mayLead: boolean;
+  mayLead(): boolean;
   /** What the key holds: who leads. */
   readonly name: Uint8Array;
 }
@@ -64,13 +64,15 @@ export class Seat {
     return Math.min(this.#campaignAt, this.#keepAliveAt);
   }
 
-  /** Whether anybody sits there, as far as this node has heard. */
-  onSeat(isEmpty: boolean, now: MonotonicMs): void {
+  /** Who sits there, as far as this node has heard. */
+  onSeat(leader: EtcdKeyValue | undefined, now: MonotonicMs, effects: EtcdLogEffect[]): void {
+    const isEmpty = leader === undefined;
+    // A try that came too late holds a lease for nothing.
+    if (leader !== undefined && !this.isOurs(leader)) this.#giveBack(effects);
     if (this.#isEmpty === isEmpty) return;
     this.#isEmpty = isEmpty;
     this.#campaignAt = Number.POSITIVE_INFINITY;
-    if (isEmpty && this.#config.mayLead)
-      this.#campaignAt = Math.max(now, this.#restsUntil) + randomBelow(this.#random, SPREAD_MS);
+    if (isEmpty) this.#tryAt(Math.max(now, this.#restsUntil));
   }
 
   tick(now: MonotonicMs, effects: EtcdLogEffect[]): void {
@@ -101,14 +103,22 @@ export class Seat {
     this.#questions.ask({ kind: 'revoke', lease }, () => undefined, effects);
   }
 
+  #tryAt(from: MonotonicMs): void {
+    this.#campaignAt = from + randomBelow(this.#random, SPREAD_MS);
+  }
+
   get #everyMs(): number {
     return (this.#config.ttlSeconds * 1_000) / WORDS_PER_LEASE;
   }
 
   #campaign(now: MonotonicMs, effects: EtcdLogEffect[]): void {
-    this.#campaignAt = now + RETRY_MS + randomBelow(this.#random, SPREAD_MS);
-    // The try before may still come true: its lease would keep the seat with nobody on it.
+    // A try goes on for as long as it takes: whoever began anew would give up what is about to come true.
+    this.#campaignAt = Number.POSITIVE_INFINITY;
     this.#giveBack(effects);
+    if (!this.#config.mayLead()) {
+      this.#tryAt(now + RETRY_MS);
+      return;
+    }
     const lease = 1 + randomBelow(this.#random, Number.MAX_SAFE_INTEGER - 1);
     this.#lease = lease;
     this.#askLease({ kind: 'grant', lease, ttlSeconds: this.#config.ttlSeconds }, now, effects);
@@ -122,7 +132,11 @@ export class Seat {
     const { lease } = question;
     const jumpedBefore = this.#jumpedMs;
     const onAnswer = (answer: EtcdAnswer, now: MonotonicMs, out: EtcdLogEffect[]): void => {
-      if (lease !== this.#lease || answer.kind !== 'lease') return;
+      if (lease !== this.#lease) return;
+      if (answer.kind !== 'lease') {
+        if (question.kind === 'grant') this.#fail(now, out);
+        return;
+      }
       if (answer.ttlSeconds <= 0) {
         this.#until = Number.NEGATIVE_INFINITY;
         return;
@@ -145,9 +159,18 @@ export class Seat {
       puts: [{ key: leader, value: this.#config.name, lease }],
       deletes: [],
     };
-    const onAnswer = (answer: EtcdAnswer, _at: MonotonicMs, out: EtcdLogEffect[]): void => {
-      if (answer.kind === 'txn' && !answer.succeeded && lease === this.#lease) this.#giveBack(out);
+    const onAnswer = (answer: EtcdAnswer, at: MonotonicMs, out: EtcdLogEffect[]): void => {
+      if (lease !== this.#lease) return;
+      const isRefused = answer.kind === 'txn' ? !answer.succeeded : answer.kind === 'failed' && answer.isRefused;
+      if (isRefused) this.#fail(at, out);
+      // Its word may be lost, or on its way: when the lease is over it will not come true any more.
+      else if (this.#isEmpty) this.#tryAt(Math.max(at, this.#until) + RETRY_MS);
     };
     this.#questions.ask(question, onAnswer, effects);
+  }
+
+  #fail(now: MonotonicMs, effects: EtcdLogEffect[]): void {
+    this.#giveBack(effects);
+    if (this.#isEmpty) this.#tryAt(now + RETRY_MS);
   }
 }

@@ -19,6 +19,7 @@ import type {
 import type { KVDefinition } from '../gen/etcdserverpb/KV.ts';
 import type { LeaseDefinition } from '../gen/etcdserverpb/Lease.ts';
 import type { RangeResponse__Output } from '../gen/etcdserverpb/RangeResponse.ts';
+import type { ResponseHeader__Output } from '../gen/etcdserverpb/ResponseHeader.ts';
 import type { TxnRequest } from '../gen/etcdserverpb/TxnRequest.ts';
 import type { WatchDefinition } from '../gen/etcdserverpb/Watch.ts';
 import type { WatchRequest } from '../gen/etcdserverpb/WatchRequest.ts';
@@ -27,11 +28,23 @@ import type { KeyValue__Output } from '../gen/mvccpb/KeyValue.ts';
 import { findProtoFolder } from './proto-folder.ts';
 
 const ANSWER_MS = 3_000;
+/** What keeps no lease may be long. */
+const PAGE_MS = 10_000;
+/** By these an endpoint says that it is none that could answer; what etcd refuses, it refuses by others. */
+const NO_ETCD: readonly grpc.status[] = [
+  grpc.status.UNAVAILABLE,
+  grpc.status.DEADLINE_EXCEEDED,
+  grpc.status.UNKNOWN,
+  grpc.status.UNIMPLEMENTED,
+  grpc.status.INTERNAL,
+  grpc.status.CANCELLED,
+];
 /** After an outage etcd is found again at once, and not after minutes. */
 const CHANNEL: grpc.ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
   'grpc.max_receive_message_length': -1,
+  'grpc.enable_http_proxy': 0,
   // Two nodes in one process have a connection each.
   'grpc.use_local_subchannel_pool': 1,
 };
@@ -158,21 +171,15 @@ export class EtcdLink {
         this.#call(
           kv.Txn,
           txnRequest(question),
-          ({ header, succeeded }) => ({ kind: 'txn', succeeded, revision: header?.revision ?? 0 }),
+          ({ header, succeeded }) => ({ kind: 'txn', succeeded, ...headOf(header) }),
           onAnswer,
         );
         return;
       case 'range': {
-        const { range, limit, isBackwards, keysOnly, revision } = question;
-        const sortOrder = isBackwards === true ? 'DESCEND' : 'ASCEND';
-        const request = {
-          ...bytesOf(range),
-          limit,
-          sortOrder,
-          keysOnly: keysOnly === true,
-          revision: revision ?? 0,
-        } as const;
-        this.#call(kv.Range, request, rangeAnswer, onAnswer);
+        const { range, limit, revision } = question;
+        // In order of keys without being asked to: etcd would sort the whole range first.
+        const request = { ...bytesOf(range), limit, revision: revision ?? 0 };
+        this.#call(kv.Range, request, rangeAnswer, onAnswer, limit > 2 ? PAGE_MS : ANSWER_MS);
         return;
       }
       default:
@@ -185,9 +192,10 @@ export class EtcdLink {
     request: Request,
     read: (response: Response) => EtcdAnswer,
     onAnswer: (answer: EtcdAnswer) => void,
+    withinMs: number = ANSWER_MS,
   ): void {
     const client = this.#client;
-    const deadline = Date.now() + ANSWER_MS;
+    const deadline = Date.now() + withinMs;
     client.makeUnaryRequest(
       method.path,
       method.requestSerialize,
@@ -217,7 +225,9 @@ export class EtcdLink {
     };
     call.on('data', ({ TTL }) => answerOnce(() => onAnswer({ kind: 'lease', ttlSeconds: TTL })));
     call.on('error', (error: grpc.ServiceError) => answerOnce(() => this.#onFailure(client, error, onAnswer)));
-    call.on('end', () => answerOnce(() => onAnswer({ kind: 'failed', reason: 'the stream has ended' })));
+    call.on('end', () =>
+      answerOnce(() => onAnswer({ kind: 'failed', reason: 'the stream has ended', isRefused: false })),
+    );
     call.write({ ID: lease });
   }
 
@@ -225,25 +235,25 @@ export class EtcdLink {
     const { Watch: method } = this.#methods.watch;
     const call = this.#client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize);
     this.#watches.set(watch, call);
-    const end = (reason: string): void => {
+    const end = (isCompacted: boolean): void => {
       if (!this.#watches.delete(watch) || this.#isClosed) return;
       call.cancel();
-      this.#post({ kind: 'etcdWatchEnded', watch, reason });
+      this.#post({ kind: 'etcdWatchEnded', watch, isCompacted });
     };
     call.on('data', (response) => {
       if (this.#watches.get(watch) !== call || this.#isClosed) return;
-      if (response.canceled) end(response.cancelReason || `compacted through ${response.compactRevision}`);
+      if (response.canceled) end(response.compactRevision > 0);
       else if (response.events.length > 0) this.#post({ kind: 'etcdEvents', watch, ...eventsOf(response) });
     });
-    call.on('error', (error) => end(error.message));
-    call.on('end', () => end('the stream has ended'));
+    call.on('error', () => end(false));
+    call.on('end', () => end(false));
     call.write({ createRequest: { ...bytesOf(range), startRevision: fromRevision } });
   }
 
   #onFailure(client: grpc.Client, error: grpc.ServiceError | null, onAnswer: (answer: EtcdAnswer) => void): void {
-    const { UNAVAILABLE, DEADLINE_EXCEEDED } = grpc.status;
-    if (error?.code === UNAVAILABLE || error?.code === DEADLINE_EXCEEDED) this.#leave(client);
-    onAnswer({ kind: 'failed', reason: error?.details ?? 'there was no answer' });
+    const isRefused = error !== null && !NO_ETCD.includes(error.code);
+    if (!isRefused) this.#leave(client);
+    onAnswer({ kind: 'failed', reason: error?.details ?? 'there was no answer', isRefused });
   }
 }
 
@@ -284,7 +294,12 @@ function txnRequest({ guards, puts, deletes }: Extract<EtcdQuestion, { kind: 'tx
 }
 
 function rangeAnswer({ header, kvs, more }: RangeResponse__Output): EtcdAnswer {
-  return { kind: 'range', kvs: kvs.map(keyValueOf), more, revision: header?.revision ?? 0 };
+  return { kind: 'range', kvs: kvs.map(keyValueOf), more, ...headOf(header) };
+}
+
+/** The id of a cluster of etcd has 64 bits: what is left of it here tells two apart as well. */
+function headOf(header: ResponseHeader__Output | null): { readonly revision: number; readonly store: number } {
+  return { revision: header?.revision ?? 0, store: header?.clusterId ?? 0 };
 }
 
 function keyValueOf({ key, value, createRevision, modRevision, lease }: KeyValue__Output): EtcdKeyValue {

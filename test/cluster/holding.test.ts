@@ -60,6 +60,7 @@ function rig(): { readonly replica: Replica; readonly holding: Holding; readonly
       return lastRequestId as RequestId;
     },
     hasReleaseHook: false,
+    clusterName: 'test',
     ownTiming: { leaseMs: 900, clockDrift: 0.02, heartbeatMs: 50, electionMs: 250 },
     hasAcquireHook: false,
   });

@@ -61,10 +61,10 @@ describe('a standalone etcd in the place of Raft', () => {
     const { leader, clusterId } = await settled(nodes, { voters: 0 });
     const keys = await etcd.keys(cluster);
     assert.deepEqual(
-      keys.filter((key) => !key.startsWith('agreed/log/')),
-      ['agreed/cluster', 'agreed/seat'],
+      keys.filter((key) => !key.startsWith('log/')),
+      ['head/cluster', 'head/end', 'head/seat'],
     );
-    assert.match(await etcd.ask('get', `/funknode/${cluster}/agreed/cluster`, '--print-value-only'), RegExp(clusterId));
+    assert.match(await etcd.ask('get', `/funknode/${cluster}/head/cluster`, '--print-value-only'), RegExp(clusterId));
 
     const victim = nodes.find((node) => node.id === leader) as NodeProcess;
     const others = nodes.filter((node) => node !== victim);
@@ -95,9 +95,9 @@ describe('a standalone etcd in the place of Raft', () => {
     await settled(all, { voters: 0 });
     assert.equal(await mapVersion(all[0] as NodeProcess), version, 'no shard has moved');
 
-    const last = (await etcd.keys(cluster)).findLast((key) => key.startsWith('agreed/log/')) as string;
-    const next = String(Number(last.slice('agreed/log/'.length)) + 1).padStart(16, '0');
-    await etcd.ask('put', `/funknode/${cluster}/agreed/log/${next}`, 'none of ours');
+    const last = (await etcd.keys(cluster)).findLast((key) => key.startsWith('log/')) as string;
+    const next = String(Number(last.slice('log/'.length)) + 1).padStart(16, '0');
+    await etcd.ask('put', `/funknode/${cluster}/log/${next}`, 'none of ours');
     const ends = await Promise.all(all.map((node) => node.ended));
     assert.deepEqual(
       ends.map(({ code }) => code),

@@ -69,6 +69,35 @@ export const ETCD_STORIES: readonly Scenario[] = [
     },
   },
   {
+    name: 'etcd: one that takes half a second for an answer gets a leader all the same',
+    options: { voters: 3, hasEtcd: true },
+    play: (simulation) => {
+      for (const machine of simulation.machines) {
+        simulation.start(machine);
+        simulation.etcd.slowDown(machine.number, 500);
+      }
+      return whole(simulation, 'founding', 15_000);
+    },
+  },
+  {
+    name: 'etcd: a node that an operator has removed does not come to lead',
+    options: { voters: 3, hasEtcd: true },
+    play: (simulation) => {
+      form(simulation);
+      const leader = leaderOf(simulation);
+      const others = simulation.machines.filter((machine) => machine !== leader);
+      const [removed, stays] = others as [Machine, Machine];
+      simulation.request(leader, { kind: 'removeNode', node: removed.nodeId });
+      simulation.run(3_000);
+      simulation.crash(leader, 'killed');
+      const took = anotherLeads(simulation, leader, STRETCHED_MS + 2 * ELECTION_MS);
+      if (simulation.leader() !== stays) throw new Violation('the removed node leads');
+      simulation.run(4_000);
+      if (serves(simulation, removed)) throw new Violation('the removed node serves');
+      return took;
+    },
+  },
+  {
     name: 'etcd: a leader that is killed has a successor when its seat has run out',
     options: { voters: 3, nonVoters: 1, hasEtcd: true },
     play: (simulation) => {

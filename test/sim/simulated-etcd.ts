@@ -128,7 +128,13 @@ export class SimulatedEtcd {
     const askedAt = this.#host.now;
     const fail = (): void =>
       this.#host.at(askedAt + ANSWER_MS, () => tell(client, { kind: 'etcdAnswer', ask, answer: FAILED }));
-    if (this.#isLost(client)) return fail();
+    if (this.#isLost(client)) {
+      fail();
+      // What nobody waits for any more may be done yet.
+      if (this.#harm !== NO_HARM && this.#chance.isHit(0.3))
+        this.#later(() => void this.#do(question), this.#chance.between(0, 3 * ANSWER_MS));
+      return;
+    }
     this.#later(() => {
       if (this.#isLost(client)) return fail();
       const answer = this.#do(question);
@@ -171,23 +177,24 @@ export class SimulatedEtcd {
           ({ key, createRevision }) => (this.#keys.get(key)?.createRevision ?? 0) === createRevision,
         );
         if (succeeded) this.#write(question);
-        return { kind: 'txn', succeeded, revision: this.#revision };
+        return { kind: 'txn', succeeded, revision: this.#revision, store: 1 };
       }
       case 'range':
         return this.#range(question);
     }
   }
 
-  #range({ range, limit, isBackwards, keysOnly, revision }: Extract<EtcdQuestion, { kind: 'range' }>): EtcdAnswer {
+  #range({ range, limit, revision }: Extract<EtcdQuestion, { kind: 'range' }>): EtcdAnswer {
     if (revision !== undefined && revision < this.#compacted) return FAILED;
     const kvs = [...this.#keysAt(revision ?? this.#revision).values()].filter(({ key }) => isIn(range, key));
-    kvs.sort((a, b) => (a.key < b.key ? -1 : 1) * (isBackwards === true ? -1 : 1));
+    kvs.sort((a, b) => (a.key < b.key ? -1 : 1));
     const answered = kvs.slice(0, limit);
     return {
       kind: 'range',
-      kvs: keysOnly === true ? answered.map((kv) => ({ ...kv, value: new Uint8Array(0) })) : answered,
+      kvs: answered,
       more: kvs.length > limit,
       revision: this.#revision,
+      store: 1,
     };
   }
 
@@ -228,7 +235,7 @@ export class SimulatedEtcd {
     this.#revision = revision;
     this.#history.push({ revision, events });
     for (const watch of this.#watches) this.#tellNews(watch);
-    if (this.#chance.isHit(0.01)) this.#compact();
+    if (this.#chance.isHit(0.01)) this.#compact(5);
   }
 
   /** What is agreed stays what it is. */
@@ -238,8 +245,13 @@ export class SimulatedEtcd {
       throw new Violation(`I-5: ${key} is written again with something else`);
   }
 
-  #compact(): void {
-    const upTo = Math.max(this.#compacted, this.#revision - 5);
+  /** Forgets all that is not so any more. */
+  compactNow(): void {
+    this.#compact(0);
+  }
+
+  #compact(kept: number): void {
+    const upTo = Math.max(this.#compacted, this.#revision - kept);
     this.#base = new Map(this.#keysAt(upTo));
     this.#compacted = upTo;
     this.#history = this.#history.filter(({ revision }) => revision > upTo);
@@ -268,8 +280,9 @@ export class SimulatedEtcd {
   // Watches.
 
   #onWatch(client: EtcdClient, { watch, range, fromRevision }: Extract<EtcdRequest, { kind: 'watchEtcd' }>): void {
-    if (this.#isLost(client) || fromRevision <= this.#compacted) {
-      this.#later(() => tell(client, { kind: 'etcdWatchEnded', watch, reason: 'it is not there, or has forgotten' }));
+    const isCompacted = fromRevision <= this.#compacted;
+    if (this.#isLost(client) || isCompacted) {
+      this.#later(() => tell(client, { kind: 'etcdWatchEnded', watch, isCompacted }));
       return;
     }
     const one: Watch = { client, watch, range, nextRevision: fromRevision, arrivesAt: 0 };
@@ -300,7 +313,7 @@ export class SimulatedEtcd {
       this.#watches.delete(watch);
       // Some break in silence.
       if (this.#chance.isHit(0.7))
-        this.#arrive(watch, { kind: 'etcdWatchEnded', watch: watch.watch, reason: 'broken' });
+        this.#arrive(watch, { kind: 'etcdWatchEnded', watch: watch.watch, isCompacted: false });
     }
   }
 
@@ -334,7 +347,7 @@ export class SimulatedEtcd {
   }
 }
 
-const FAILED: EtcdAnswer = { kind: 'failed', reason: 'no answer' };
+const FAILED: EtcdAnswer = { kind: 'failed', reason: 'no answer', isRefused: false };
 
 function tell(client: EtcdClient, told: EtcdInput): void {
   client.receive({ kind: 'etcd', told });

@@ -3,9 +3,11 @@
 import type { Long } from '@grpc/proto-loader';
 
 export interface ResponseHeader {
+  'clusterId'?: (number | string | Long);
   'revision'?: (number | string | Long);
 }
 
 export interface ResponseHeader__Output {
+  'clusterId': (number);
   'revision': (number);
 }

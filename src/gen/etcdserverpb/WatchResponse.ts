@@ -9,7 +9,6 @@ export interface WatchResponse {
   'created'?: (boolean);
   'canceled'?: (boolean);
   'compactRevision'?: (number | string | Long);
-  'cancelReason'?: (string);
   'events'?: (_mvccpb_Event)[];
 }
 
@@ -18,6 +17,5 @@ export interface WatchResponse__Output {
   'created': (boolean);
   'canceled': (boolean);
   'compactRevision': (number);
-  'cancelReason': (string);
   'events': (_mvccpb_Event__Output)[];
 }
