@@ -94,7 +94,7 @@ export class NodeProcess {
     if (options.dataDir !== null && options.dataDir !== undefined) args.push('--data-dir', options.dataDir);
     args.push(...(options.args ?? ['--zeroconf']));
     const inside = options.netns === undefined ? (options.wrap ?? []) : ['ip', 'netns', 'exec', options.netns];
-    const [command, ...rest] = [...inside, process.execPath, '--enable-source-maps', ...args];
+    const [command, ...rest] = [...inside, process.execPath, ...args];
     this.#child = spawn(command as string, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
