@@ -1,10 +1,9 @@
 /** Every verb of `funkctl` against a real cluster: as a program of its own the first time, and in one process what is asked once more. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ended, HostedProgram } from '../tools/hosted-program.ts';
-import { FUNKCTL, freshClusterName, type NodeProcess, Scratch, settled } from './node-process.ts';
+import { FUNKCTL, type NodeProcess, settled } from './node-process.ts';
 import { started } from './program-runs.ts';
 
 const hosted = new HostedProgram(FUNKCTL);
@@ -35,28 +34,22 @@ async function json<T = Record<string, unknown>>(...words: readonly string[]): P
   return JSON.parse(await successOf(again, [...words, '--json'])) as T;
 }
 
-describe('funkctl against three voters and a non-voter', () => {
-  it('shows and steers them with every verb', async () => {
-    await using scratch = new Scratch();
-    const cluster = freshClusterName();
-    const voters = ['n1', 'n2', 'n3'].map((id) => scratch.start({ id, cluster }));
-    const second = scratch.start({ id: 'nv', cluster, dataDir: null, args: ['--zeroconf', '--role', 'non-voter'] });
-    const nodes = [...voters, second];
-    const { clusterId } = await settled(nodes, { voters: 3 });
-    const to = ['--endpoint', await second.endpoint('ep.clusterfunk.management')];
+/** Shows and steers three voters and a non-voter `nv`, which is drained in the end. */
+export async function obeysEveryVerb(cluster: string, nodes: readonly NodeProcess[]): Promise<void> {
+  const { clusterId } = await settled(nodes, { voters: 3 });
+  const asked = nodes.find(({ id }) => id === 'nv') as NodeProcess;
+  const to = ['--endpoint', await asked.endpoint('ep.clusterfunk.management')];
+  await showsAll(to, { cluster, clusterId });
+  await findsThemItself(cluster, to);
+  await steers(to, nodes);
+  await watches(to);
 
-    await showsAll(to, { cluster, clusterId });
-    await findsThemItself(cluster, to);
-    await steers(to, nodes);
-    await watches(to);
-
-    const refused = await run(...to, 'node', 'add', 'nobody');
-    assert.equal(refused.code, 1);
-    assert.match(refused.err, /nobody/);
-    assert.equal((await again(...to, 'node', 'add')).code, 2);
-    assert.equal((await again('--endpoint', '127.0.0.1:1', 'status')).code, 3);
-  });
-});
+  const refused = await run(...to, 'node', 'add', 'nobody');
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /nobody/);
+  assert.equal((await again(...to, 'node', 'add')).code, 2);
+  assert.equal((await again('--endpoint', '127.0.0.1:1', 'status')).code, 3);
+}
 
 async function showsAll(
   to: readonly string[],
