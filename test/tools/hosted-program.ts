@@ -57,10 +57,14 @@ export class HostedProgram {
         host.once('exit', fails('its host has ended'));
         host.send(run);
       });
+    } catch (error) {
+      // Its answer may still come, and is not to be taken for that of the next run, which has a host of its own.
+      this.#host = undefined;
+      host.kill('SIGKILL');
+      throw error;
     } finally {
       clearTimeout(timer);
       host.removeAllListeners();
-      if (host.exitCode !== null) this.#host = undefined;
       host.unref();
       host.channel?.unref();
     }
