@@ -32,7 +32,7 @@ class Application implements AsyncDisposable {
       inMemory: true,
       thread: 'own',
     };
-    const args = ['--enable-source-maps', PROGRAM, JSON.stringify(settings), JSON.stringify(ASKED_SHARDS)];
+    const args = [PROGRAM, JSON.stringify(settings), JSON.stringify(ASKED_SHARDS)];
     this.#child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     assert.ok(this.#child.stdout !== null);
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();

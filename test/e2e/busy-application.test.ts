@@ -26,7 +26,7 @@ class Application implements AsyncDisposable {
   readonly #ended: Promise<void>;
 
   constructor(settings: NodeOptions) {
-    this.#child = spawn(process.execPath, ['--enable-source-maps', PROGRAM, JSON.stringify(settings)], {
+    this.#child = spawn(process.execPath, [PROGRAM, JSON.stringify(settings)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     assert.ok(this.#child.stdout !== null);

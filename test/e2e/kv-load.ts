@@ -44,6 +44,7 @@ interface Key {
 
 export class KvLoad {
   readonly #endpoints: readonly string[];
+  readonly #prefix: string;
   readonly #clients: KvClient[] = [];
   readonly #history: RegisterOperation[] = [];
   readonly #keys: Key[] = [];
@@ -56,8 +57,10 @@ export class KvLoad {
   #answeredAt = performance.now();
   #longestGapMs = 0;
 
-  constructor(endpoints: readonly string[]) {
+  /** Its keys begin with `prefix`, and are nobody else's. */
+  constructor(endpoints: readonly string[], prefix: string) {
     this.#endpoints = endpoints;
+    this.#prefix = prefix;
   }
 
   begin(clients: number): void {
@@ -156,7 +159,13 @@ export class KvLoad {
       .slice(-KEYS)
       .filter((key) => key.operations < OPERATIONS_PER_KEY && key.unknown < UNKNOWN_MAX);
     if (open.length < KEYS) {
-      const made = { name: `r${this.#keys.length}`, operations: 0, unknown: 0, acknowledged: 0, uncertain: 0 };
+      const made = {
+        name: `${this.#prefix}-${this.#keys.length}`,
+        operations: 0,
+        unknown: 0,
+        acknowledged: 0,
+        uncertain: 0,
+      };
       this.#keys.push(made);
       return made;
     }

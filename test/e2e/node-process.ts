@@ -36,7 +36,7 @@ export interface StartOptions {
 const PATIENCE_MS = 60_000;
 
 /** Being asked costs a node more than an idle life does. */
-const SETTLED_POLL_MS = 100;
+const SETTLED_POLL_MS = 250;
 
 let clusters = 0;
 
@@ -94,7 +94,7 @@ export class NodeProcess {
     if (options.dataDir !== null && options.dataDir !== undefined) args.push('--data-dir', options.dataDir);
     args.push(...(options.args ?? ['--zeroconf']));
     const inside = options.netns === undefined ? (options.wrap ?? []) : ['ip', 'netns', 'exec', options.netns];
-    const [command, ...rest] = [...inside, process.execPath, '--enable-source-maps', ...args];
+    const [command, ...rest] = [...inside, process.execPath, ...args];
     this.#child = spawn(command as string, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
@@ -253,7 +253,9 @@ export async function settled(
 async function pictureOf(node: NodeProcess): Promise<Settled & { readonly state: string; readonly voters: number }> {
   const client = await node.client();
   const { status } = await client.status();
-  const { map: shardMap } = await client.shardMap({ ownersOnly: true });
+  // Who is not Operational is asked again in any case.
+  const { map: shardMap } =
+    status?.state === 'Operational' ? await client.shardMap({ ownersOnly: true }) : { map: undefined };
   const shares = Object.fromEntries((shardMap?.owners ?? []).map((owner) => [owner.nodeId, owner.shardCount]));
   return {
     clusterId: status?.clusterId ?? '',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { clusterOfTwo } from './cluster-of-two.ts';
-import { run } from './funkctl-program.ts';
+import { again, run } from './funkctl-program.ts';
 
 describe('funkctl keys', () => {
   it('shows the sum on stdout, what single members say on stderr, failure by the exit code', async () => {
@@ -24,7 +24,7 @@ describe('funkctl keys', () => {
     assert.deepEqual(calls.at(-1), { name: 'gossip', argument: { kind: 'keys', operation: 'list', relayFactor: 0 } });
     answers.gossip = async () => ({ ...base, primaryKeys: new Map() });
     assert.equal(
-      (await run(['-e', cluster.leader.address, 'keys', 'use', 'AA=='])).out,
+      (await again(['-e', cluster.leader.address, 'keys', 'use', 'AA=='])).out,
       'Primary key changed on 3 of 3 nodes\n',
     );
     const argument = { kind: 'keys', operation: 'use', relayFactor: 0, key: 'AA==' };
@@ -35,13 +35,13 @@ describe('funkctl keys', () => {
     const said = 'n\\x1b2: removing the primary key is not allowed\nfunkctl: 1/3 nodes reported failure\n';
     assert.deepEqual([failed.code, failed.out, failed.err], [1, '', said]);
     answers.gossip = async () => ({ ...base, responses: 2, primaryKeys: new Map() });
-    const silent = await run(['-e', cluster.leader.address, 'keys', 'install', 'AA==', '--json']);
+    const silent = await again(['-e', cluster.leader.address, 'keys', 'install', 'AA==', '--json']);
     assert.deepEqual([silent.code, silent.err], [1, 'funkctl: 2/3 nodes reported success\n']);
     assert.equal(JSON.parse(silent.out).responses, 2);
     answers.gossip = async () => ({ kind: 'refused', reason: 'the key is not base64' });
-    const refused = await run(['-e', cluster.leader.address, 'keys', 'install', '!']);
+    const refused = await again(['-e', cluster.leader.address, 'keys', 'install', '!']);
     assert.deepEqual([refused.code, refused.err], [1, 'funkctl: the key is not base64\n']);
-    const [one, other] = await Promise.all([run(['keygen']), run(['keygen'])]);
+    const [one, other] = await Promise.all([run(['keygen']), again(['keygen'])]);
     assert.match(one.out, /^[A-Za-z0-9+/]{43}=\n$/);
     assert.notEqual(one.out, other.out);
   });

@@ -1,4 +1,6 @@
-/** `funkctl` as people and scripts run it: a process of its own against servers with fake nodes behind them. */
+/**
+ * `funkctl` as people and scripts run it, against servers with fake nodes behind them. Each verb has a process of its own once; further runs share one.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +10,8 @@ import { SeededRandom } from '../../src/base/random.ts';
 import { Discovery } from '../../src/discovery/discovery.ts';
 import { FakeNodeHandle, fakeMember, fakeView } from '../fake-node-handle.ts';
 import { type ClusterOfTwo, clusterOfTwo, type ServedNode, serve } from './cluster-of-two.ts';
-import { type Ended, PROGRAM, run, start } from './funkctl-program.ts';
+import type { Ended } from '../tools/hosted-program.ts';
+import { again, PROGRAM, run, start } from './funkctl-program.ts';
 
 /** Stands in no name of a cluster that anybody runs. */
 const NO_CLUSTER = `funkctl-test-${process.pid}`;
@@ -28,6 +31,7 @@ describe('funkctl: showing', () => {
   });
   after(() => cluster[Symbol.asyncDispose]());
   const ask = (...args: string[]): Promise<Ended> => run(['-e', cluster.follower.address, ...args]);
+  const askAgain = (...args: string[]): Promise<Ended> => again(['-e', cluster.follower.address, ...args]);
 
   it('status: an aligned list', async () => {
     const { code, out, err } = await ask('status');
@@ -57,16 +61,16 @@ describe('funkctl: showing', () => {
   it('status: says what is waited for and what to do', async () => {
     const node = await serve(new FakeNodeHandle(fakeView({ id: 'n9', state: 'Voting' })));
     const nodes = [fakeView({ id: 'n1' }).id];
-    const calm = await run(['-e', node.address, 'status']);
+    const calm = await again(['-e', node.address, 'status']);
     assert.match(calm.out, /Voters: +3: the loss of 1 can be survived\n/);
     const dead = node.handle
       .view()
       .members.map((one) => (one.name === 'n3' ? { ...one, status: 'failed' as const } : one));
     node.handle.change({ members: dead });
-    const one = await run(['-e', node.address, 'status']);
+    const one = await again(['-e', node.address, 'status']);
     assert.match(one.out, /Voters: +3: 1 is down, and no further loss can be survived\n/);
     node.handle.change({ waiting: { reason: 'quorum', nodes, since: 57_000, advice: 'start n1 again' } });
-    const { code, out } = await run(['-e', node.address, 'status']);
+    const { code, out } = await again(['-e', node.address, 'status']);
     assert.equal(code, 0);
     assert.match(out, /Voters: +3: 1 missing, and the rest is no majority\n/);
     assert.match(out, /Waiting for: +quorum of n1 for 3\.0s: start n1 again\n/);
@@ -105,7 +109,7 @@ describe('funkctl: showing', () => {
       ['n2', 'Follower', '50s', 'alive', cluster.follower.address, '0.0s'],
       ['n3', 'Follower', '50s', 'failed', '-', '0.5s'],
     ]);
-    const tagged = rows((await ask('members', '--tags')).out);
+    const tagged = rows((await askAgain('members', '--tags')).out);
     assert.deepEqual(tagged[0]?.slice(-2), ['ADDRESS', 'TAGS']);
     assert.match(tagged[3]?.at(-1) ?? '', /ep\.raft=10\.0\.0\.3:7947,/);
   });
@@ -114,7 +118,7 @@ describe('funkctl: showing', () => {
     const view = fakeView({ id: 'n1', members: [{ name: 'n1' }] });
     const evil = { ...fakeMember({ name: 'n2' }), name: 'a\u001b[2Jb\r' };
     const node = await serve(new FakeNodeHandle({ ...view, members: [...view.members, evil] }));
-    const { out } = await run(['-e', node.address, 'members']);
+    const { out } = await again(['-e', node.address, 'members']);
     assert(!out.includes('\u001b') && !out.includes('\r'));
     assert(out.includes('a\\x1b[2Jb\\x0d'));
     await node.server.close();
@@ -128,21 +132,21 @@ describe('funkctl: showing', () => {
       `${rule}\nNode: n1, Service: demo\n  \\- ep.raft -> 10.0.0.1:7947\n${rule}\nNode: n2, Service: demo\n  \\- ep.raft -> 10.0.0.2:7947\n`,
     );
     assert.match(
-      (await ask('endpoints')).out,
+      (await askAgain('endpoints')).out,
       /\n {2}\|- ep\.raft -> 10\.0\.0\.1:7947\n {2}\\- ep\.serf -> 10\.0\.0\.1:7946\n/,
     );
-    assert.deepEqual(rows((await ask('endpoints', 'serf', '--format=plain')).out), [
+    assert.deepEqual(rows((await askAgain('endpoints', 'serf', '--format=plain')).out), [
       ['Node', 'Service', 'Name', 'Endpoint'],
       ['n1', 'demo', 'ep.serf', '10.0.0.1:7946'],
       ['n2', 'demo', 'ep.serf', '10.0.0.2:7946'],
     ]);
     assert.equal(
-      (await ask('endpoints', 'serf', '--format', 'namevalue', '--show-inactive')).out,
+      (await askAgain('endpoints', 'serf', '--format', 'namevalue', '--show-inactive')).out,
       'n1.demo.ep.serf=10.0.0.1:7946\nn2.demo.ep.serf=10.0.0.2:7946\nn3.demo.ep.serf=10.0.0.3:7946\n',
     );
     const json = { nodeId: 'n1', service: 'demo', endpoints: [{ name: 'ep.raft', listenAddress: '10.0.0.1:7947' }] };
-    assert.deepEqual(JSON.parse((await ask('endpoints', 'raft', '--format=json')).out).n1, json);
-    assert.equal((await ask('endpoints', '--service', 'other')).out, '');
+    assert.deepEqual(JSON.parse((await askAgain('endpoints', 'raft', '--format=json')).out).n1, json);
+    assert.equal((await askAgain('endpoints', '--service', 'other')).out, '');
   });
 
   it('shards: count and percent per node, then the total', async () => {
@@ -162,7 +166,7 @@ describe('funkctl: showing', () => {
 
   it('prints JSON with stable names for every verb', async () => {
     const keys = async (...args: string[]): Promise<string[]> => {
-      const { code, out } = await ask(...args, '--json');
+      const { code, out } = await askAgain(...args, '--json');
       assert.equal(code, 0);
       return Object.keys(JSON.parse(out)).sort();
     };
@@ -178,10 +182,10 @@ describe('funkctl: showing', () => {
       'version',
     ]);
     assert.deepEqual(await keys('endpoints', 'raft'), ['n1', 'n2']);
-    const status = JSON.parse((await ask('--json', 'status')).out);
+    const status = JSON.parse((await askAgain('--json', 'status')).out);
     assert.equal(status.state, 'Operational');
     assert.equal(status.endpoints['ep.clusterfunk.management'], cluster.follower.address);
-    const members = JSON.parse((await ask('members', '--json')).out);
+    const members = JSON.parse((await askAgain('members', '--json')).out);
     assert.equal(members.members[0].tags['ep.raft'], '10.0.0.1:7947');
   });
 });
@@ -192,9 +196,10 @@ describe('funkctl: steering', () => {
       const joiner = { name: 'n4', raft: '', tags: { 'ep.raft': '10.0.0.4:7947' } } as const;
       await using cluster = await clusterOfTwo([joiner]);
       const endpoint = ['--endpoint', cluster.follower.address];
-      const added = await run([...endpoint, 'node', 'add', ...flag, 'n4']);
+      const give = flag.length === 0 ? run : again;
+      const added = await give([...endpoint, 'node', 'add', ...flag, 'n4']);
       assert.deepEqual(added, { code: 0, out: 'Node n4 added to cluster\n', err: '' });
-      const removed = await run(['node', 'rm', ...flag, 'n4', '-z', ...endpoint]);
+      const removed = await give(['node', 'rm', ...flag, 'n4', '-z', ...endpoint]);
       assert.deepEqual(removed, { code: 0, out: 'Node n4 removed from cluster\n', err: '' });
     }
   });
@@ -210,9 +215,9 @@ describe('funkctl: steering', () => {
     assert.equal((await run(['-e', cluster.follower.address, 'drain', 'n1'])).out, 'Node n1 is drained\n');
     assert.equal(cluster.leader.handle.view().state, 'Draining');
     assert.equal(cluster.follower.handle.view().state, 'Operational');
-    const json = await run(['-e', cluster.follower.address, 'drain', '--json']);
+    const json = await again(['-e', cluster.follower.address, 'drain', '--json']);
     assert.deepEqual(JSON.parse(json.out), { nodeId: 'n2', drained: true });
-    const unknown = await run(['-e', cluster.follower.address, 'drain', 'nobody']);
+    const unknown = await again(['-e', cluster.follower.address, 'drain', 'nobody']);
     assert.deepEqual([unknown.code, unknown.out], [1, '']);
   });
 
@@ -251,8 +256,10 @@ describe('funkctl: exit codes', () => {
       [],
       ['-e', 'no:port', 'status'],
     ];
-    for (const [at, { code, out, err }] of (await Promise.all(wrong.map((args) => run(args)))).entries()) {
-      assert.deepEqual([code, out], [2, ''], wrong[at]?.join(' '));
+    // Commander ends with it, and so do we ourselves: a process of its own for the first and the last.
+    for (const [at, args] of wrong.entries()) {
+      const { code, out, err } = await (at === 0 || at === wrong.length - 1 ? run : again)(args);
+      assert.deepEqual([code, out], [2, ''], args.join(' '));
       assert(err.length > 0);
     }
   });
@@ -261,7 +268,7 @@ describe('funkctl: exit codes', () => {
     const dead = await run(['-e', '127.0.0.1:1', 'status']);
     assert.deepEqual([dead.code, dead.out], [3, '']);
     oneLine(dead.err);
-    const none = await run(['-n', NO_CLUSTER, '-z=false', 'status']);
+    const none = await again(['-n', NO_CLUSTER, '-z=false', 'status']);
     assert.equal(none.code, 3);
     oneLine(none.err);
     assert.match(none.err, /--endpoint/);
@@ -330,7 +337,7 @@ describe('funkctl: finding a node', () => {
     await using cluster = await clusterOfTwo();
     const env = { FUNKCTL_ENDPOINT: cluster.follower.address };
     assert.equal(JSON.parse((await run(['status', '--json'], env)).out).nodeId, 'n2');
-    const named = await run(['status', '--json', '-e', cluster.leader.address], env);
+    const named = await again(['status', '--json', '-e', cluster.leader.address], env);
     assert.equal(JSON.parse(named.out).nodeId, 'n1');
   });
 
@@ -362,7 +369,7 @@ describe('funkctl: finding a node', () => {
       ],
     );
     await Promise.all([dead.stop(), alive.stop()]);
-    const none = await run([...options, 'status']);
+    const none = await again([...options, 'status']);
     assert.deepEqual([none.code, none.out], [3, '']);
     assert.match(none.err, /mDNS/);
     await node.server.close();

@@ -4,9 +4,10 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { FunkNode, type NodeOptions } from '../../src/index.ts';
 import { formatEndpoint } from '../../src/model/endpoint.ts';
 import { FunknodeProgram } from './funknode-program.ts';
-import { IS_LONG, pause, skipWithout, until } from './peer.ts';
+import { freePort, IS_LONG, pause, skipWithout, until } from './peer.ts';
 import { SerfAgent } from './serf-agent.ts';
 
 const QUIET_MS = IS_LONG ? 300_000 : 3_000;
@@ -137,33 +138,52 @@ describe('an encrypted cluster of Serf agents and funknodes', {
   });
 
   it('grows out of a plain one, a restart and a switch at a time, and then takes in an agent that knows no switches', async () => {
-    const steps = [
-      [],
-      ['--encrypt', K1, '--gossip-verify-incoming=false', '--gossip-verify-outgoing=false'],
-      ['--encrypt', K1, '--gossip-verify-incoming=false'],
-      ['--encrypt', K1],
+    const steps: readonly NodeOptions[] = [
+      {},
+      { encrypt: K1, gossipVerifyIncoming: false, gossipVerifyOutgoing: false },
+      { encrypt: K1, gossipVerifyIncoming: false },
+      { encrypt: K1 },
     ];
-    // In the short form nodes are killed, which is quicker than a leave, and back before they are missed.
+    const clusterName = `grows-${process.pid}`;
     const names = IS_LONG ? ['g1', 'g2', 'g3'] : ['g1', 'g2'];
-    let nodes: FunknodeProgram[] = [];
-    for (const [step, flags] of steps.entries()) {
-      for (const [i, name] of names.entries()) {
-        const old = nodes[i];
-        const joins = nodes.filter((node) => node !== old).flatMap((node) => ['--join', formatEndpoint(node.gossip)]);
-        if (old !== undefined) {
-          running.splice(running.indexOf(old), 1);
-          await (IS_LONG ? old.leave() : old.kill());
+    const ports = await Promise.all(names.map(() => freePort()));
+    const places = ports.map((port) => `127.0.0.1:${port}`);
+    let nodes: FunkNode[] = [];
+    const allAlive = async (wanted: readonly string[]): Promise<void> => {
+      const statuses = wanted.map((name) => `${name}:alive`).join(' ');
+      const sees = (node: FunkNode): string =>
+        node.members
+          .map(({ name, status }) => `${name}:${status}`)
+          .sort()
+          .join(' ');
+      for (const node of nodes)
+        await until(`${node.id} sees ${statuses}`, () => sees(node) === statuses || sees(node), 40_000);
+    };
+    try {
+      for (const [step, switches] of steps.entries()) {
+        for (const [i, nodeId] of names.entries()) {
+          const old = nodes[i];
+          await old?.stop();
+          const join = places.filter((_, at) => at !== i && nodes[at] !== undefined);
+          const role: NodeOptions = join.length === 0 ? { bootstrap: true } : { role: 'non-voter', join };
+          const common = {
+            clusterName,
+            nodeId,
+            interface: '127.0.0.1',
+            inMemory: true,
+            serfEndpoint: places[i] as string,
+          };
+          const fresh = new FunkNode({ ...common, ...role, ...switches });
+          nodes = [...nodes.slice(0, i), fresh, ...nodes.slice(i + 1)];
+          await fresh.start();
+          await allAlive(step === 0 ? names.slice(0, i + 1) : names);
         }
-        const role = joins.length === 0 ? ['--bootstrap'] : ['--role', 'non-voter', ...joins];
-        const fresh = started(await FunknodeProgram.start(name, [...role, ...flags], old?.gossip));
-        nodes = [...nodes.slice(0, i), fresh, ...nodes.slice(i + 1)];
-        const wanted = (step === 0 ? names.slice(0, i + 1) : names).map((one) => `${one}:alive`).join(' ');
-        await see(nodes, wanted, 40_000);
       }
+      const s4 = started(await SerfAgent.start('s4', [`-encrypt=${K1}`, `-join=${places[0]}`]));
+      await allAlive([...names, 's4']);
+      await see([s4], [...names, 's4'].map((one) => `${one}:alive`).join(' '), 40_000);
+    } finally {
+      await Promise.all(nodes.map((node) => node.stop()));
     }
-    const s4 = started(
-      await SerfAgent.start('s4', [`-encrypt=${K1}`, `-join=${formatEndpoint(nodes[0]?.gossip ?? assert.fail())}`]),
-    );
-    await see([...nodes, s4], [...names, 's4'].map((one) => `${one}:alive`).join(' '), 40_000);
   });
 });

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { connectManagement, type ManagementClient } from '../../src/client.ts';
 import { type Endpoint, formatEndpoint } from '../../src/model/endpoint.ts';
 import { freePort, PeerProcess, until } from './peer.ts';
 
@@ -23,6 +24,7 @@ export class FunknodeProgram {
   readonly gossip: Endpoint;
   readonly #management: Endpoint;
   readonly #process: PeerProcess;
+  #client: ManagementClient | undefined;
 
   private constructor(name: string, gossip: Endpoint, management: Endpoint, process: PeerProcess) {
     this.name = name;
@@ -53,8 +55,8 @@ export class FunknodeProgram {
   }
 
   async members(): Promise<readonly ShownMember[]> {
-    const stdout = await this.ctl('members', '--json');
-    return (JSON.parse(stdout) as { readonly members: readonly ShownMember[] }).members;
+    this.#client ??= await connectManagement(this.#management, { timeoutMs: 60_000, connectTimeoutMs: 5_000 });
+    return (await this.#client.members()).members;
   }
 
   /** `name:status` of all, sorted, for comparing. */
@@ -80,10 +82,12 @@ export class FunknodeProgram {
   }
 
   async kill(): Promise<void> {
+    this.#client?.close();
     await this.#process.stop('SIGKILL');
   }
 
   async leave(): Promise<void> {
+    this.#client?.close();
     await this.#process.stop('SIGINT');
   }
 

@@ -114,6 +114,9 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
   }
 }
 
+/** Many questions are answered by a process that is started for each: who has waited for long waits a little longer. */
+const PAUSE_MS = { first: 100, growth: 1.3, most: 1_000 };
+
 /** Asks again and again until the answer is what is wanted; fails with the last answer when time is up. */
 export async function until(
   what: string,
@@ -121,11 +124,11 @@ export async function until(
   timeoutMs: number,
 ): Promise<void> {
   const end = performance.now() + timeoutMs;
-  for (;;) {
+  for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * PAUSE_MS.growth, PAUSE_MS.most)) {
     const answer = await question();
     if (answer === true) return;
     if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms; last: ${answer}`);
-    await pause(100);
+    await pause(pauseMs);
   }
 }
 

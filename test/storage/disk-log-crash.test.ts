@@ -80,7 +80,8 @@ const SEQUENCES: Readonly<Record<string, readonly Operation[]>> = {
     install(90, 4),
     append(91, 1, 5),
   ],
-  'a snapshot of several blocks': [vote, append(1, 3), save(3, 1, 4, 400_000), append(4, 1)],
+  // A first block, one between, and a last one that is not full.
+  'a snapshot of several blocks': [vote, append(1, 3), save(3, 1, 4, 150_000), append(4, 1)],
 };
 
 function statesOf(operations: readonly Operation[]): LogState[] {

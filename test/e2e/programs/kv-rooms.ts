@@ -1,14 +1,14 @@
 /**
  * Runs in the middle of a network of rooms: three voters, clients that use the coordination state all the time, and one kind of harm again and
- * again. Arguments: prefix of the rooms, `kill`, `pause`, `oneWay` or `threeWay`, milliseconds. Prints figures as JSON; fails when an answer
- * was wrong.
+ * again, then the next kind. Arguments: prefix of the rooms, and for each kind `kill`, `pause`, `oneWay` or `threeWay`, `=` and milliseconds. Prints
+ * figures of each as JSON; fails when an answer was wrong.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KvLoad } from '../kv-load.ts';
 import { addressOf, cutOff, reconnect, roomOf } from '../network-rooms.ts';
 import { freshClusterName, type NodeProcess, Scratch, settled } from '../node-process.ts';
 
-const [prefix = '', harm = 'kill', lastsMs = '8000'] = process.argv.slice(2);
+const [prefix = '', ...kinds] = process.argv.slice(2);
 const ALL: readonly number[] = [1, 2, 3];
 const CLIENTS = 6;
 const HEALED_MS = 60_000;
@@ -18,35 +18,46 @@ const cluster = freshClusterName();
 const addresses = ALL.map((at) => `${addressOf(at)}:7946`).join();
 const nodes = new Map<number, NodeProcess>(ALL.map((at) => [at, start(at)]));
 await settled([...nodes.values()], { voters: 3 });
-const load = new KvLoad(ALL.map((at) => `${addressOf(at)}:7948`));
-load.begin(CLIENTS);
-await sleep(500);
-let harms = 0;
-const end = performance.now() + Number(lastsMs);
-while (performance.now() < end) {
-  await doHarm();
-  harms += 1;
+const figures: object[] = [];
+for (const kind of kinds) {
+  const [harm = '', lastsMs = ''] = kind.split('=');
+  figures.push(await underHarm(harm, Number(lastsMs)));
 }
-const healedAt = performance.now();
-await settled([...nodes.values()], { voters: 3, ms: HEALED_MS });
-const healedMs = Math.round(performance.now() - healedAt);
-await sleep(500);
-const figures = await load.end();
-process.stdout.write(`${JSON.stringify({ harm, harms, healedMs, ...figures })}\n`);
+process.stdout.write(`${JSON.stringify(figures)}\n`);
+
+async function underHarm(harm: string, lastsMs: number): Promise<object> {
+  const load = new KvLoad(
+    ALL.map((at) => `${addressOf(at)}:7948`),
+    harm,
+  );
+  load.begin(CLIENTS);
+  await sleep(500);
+  let harms = 0;
+  const end = performance.now() + lastsMs;
+  while (performance.now() < end) {
+    await doHarm(harm, harms);
+    harms += 1;
+  }
+  const healedAt = performance.now();
+  await settled([...nodes.values()], { voters: 3, ms: HEALED_MS });
+  const healedMs = Math.round(performance.now() - healedAt);
+  await sleep(500);
+  return { harm, harms, healedMs, ...(await load.end()) };
+}
 
 function start(at: number): NodeProcess {
   const args = ['--bootstrap-expect', '3', '--join', addresses];
   return scratch.start({ id: `n${at}`, cluster, interface: addressOf(at), netns: roomOf(prefix, at), args });
 }
 
-async function doHarm(): Promise<void> {
+async function doHarm(harm: string, time: number): Promise<void> {
   switch (harm) {
     case 'kill':
       return await kill();
     case 'pause':
       return await pause();
     case 'oneWay':
-      return await isolateLeader();
+      return await isolateLeader(time);
     default:
       return await splitAll();
   }
@@ -74,9 +85,9 @@ async function pause(): Promise<void> {
 }
 
 /** It hears the others and they do not hear it, or the other way round. */
-async function isolateLeader(): Promise<void> {
+async function isolateLeader(time: number): Promise<void> {
   const at = await leaderAt();
-  cutOff({ prefix, at, hook: harms % 2 === 0 ? 'output' : 'input', others: others(at) });
+  cutOff({ prefix, at, hook: time % 2 === 0 ? 'output' : 'input', others: others(at) });
   await sleep(2_000);
   reconnect(prefix, at);
   await sleep(1_500);

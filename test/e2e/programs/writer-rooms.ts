@@ -61,7 +61,7 @@ function start(at: number): void {
   const joined = ALL.map((other) => `${addressOf(other)}:7946`).join();
   const dataDir = at === NON_VOTER ? '-' : join(folder, name);
   const args = [name, cluster, addressOf(at), dataDir, joined, `${MIDDLE}:${socket.address().port}`];
-  const words = ['netns', 'exec', roomOf(prefix, at), process.execPath, '--enable-source-maps', PROGRAM, ...args];
+  const words = ['netns', 'exec', roomOf(prefix, at), process.execPath, PROGRAM, ...args];
   startedAt.set(at, performance.now());
   writers.set(at, spawn('ip', words, { stdio: ['ignore', 'ignore', 'inherit'] }));
 }

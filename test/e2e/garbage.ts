@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
-import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { randomBelow, SeededRandom } from '../../src/base/random.ts';
 import { type Endpoint, parseEndpoint } from '../../src/model/endpoint.ts';
-import { freshClusterName, IS_LONG, type NodeProcess, Scratch, settled } from './node-process.ts';
+import { IS_LONG, type NodeProcess, settled } from './node-process.ts';
 
 const SEED = IS_LONG ? Date.now() % 2 ** 31 : 20_261;
 const DATAGRAMS = IS_LONG ? 5_000 : 400;
@@ -138,43 +138,39 @@ async function counters(node: NodeProcess): Promise<Map<string, number>> {
   return sums;
 }
 
-describe('garbage on every port', () => {
-  it('is counted and told with restraint, and the cluster stays what it is', async (t) => {
-    await using scratch = new Scratch();
-    const cluster = freshClusterName();
-    const nodes = ['n1', 'n2', 'n3'].map((id) => scratch.start({ id, cluster }));
-    const before = await settled(nodes, { voters: 3 });
-    const counted = await Promise.all(nodes.map(counters));
-    const marks = nodes.map((node) => node.lines.length);
-    t.diagnostic(`seed ${SEED}`);
+/** It is counted and told with restraint, and the cluster stays what it is. */
+export async function isBorne(t: TestContext, nodes: readonly NodeProcess[]): Promise<void> {
+  const before = await settled(nodes, { voters: 3 });
+  const counted = await Promise.all(nodes.map(counters));
+  const marks = nodes.map((node) => node.lines.length);
+  t.diagnostic(`seed ${SEED}`);
 
-    await Promise.all(nodes.map(throwAt));
+  await Promise.all(nodes.map(throwAt));
 
+  assert.ok(
+    nodes.every((node) => node.isRunning),
+    nodes.map(({ output }) => output.slice(-2_000)).join('\n'),
+  );
+  assert.equal((await settled(nodes, { voters: 3 })).clusterId, before.clusterId);
+  for (const [index, node] of nodes.entries()) {
+    const now = await counters(node);
+    const more = (name: string): number => (now.get(name) ?? Number.NaN) - (counted[index]?.get(name) ?? 0);
+    assert.ok(more('funknode_swim_dropped_total') > DATAGRAMS / 2, `gossip: ${more('funknode_swim_dropped_total')}`);
+    assert.ok(more('funknode_liveness_dropped_total') > 0, 'liveness');
+    assert.ok(more('funknode_peers_connections_total{outcome="malformed"}') > STREAMS / 2, 'raft connections');
+    assert.ok(more('funknode_node_events_total{kind="dropped"}') > DATAGRAMS / 2, 'raft frames and gossip');
+    assert.ok(more('funknode_management_connections_total{outcome="malformed"}') > STREAMS / 2, 'management');
+    assert.ok(more('funknode_http_garbage_total') > 0, 'http');
+    const told = node.lines.slice(marks[index]);
     assert.ok(
-      nodes.every((node) => node.isRunning),
-      nodes.map(({ output }) => output.slice(-2_000)).join('\n'),
+      told.some(({ event }) => event === 'dropped'),
+      'it is told',
     );
-    assert.equal((await settled(nodes, { voters: 3 })).clusterId, before.clusterId);
-    for (const [index, node] of nodes.entries()) {
-      const now = await counters(node);
-      const more = (name: string): number => (now.get(name) ?? Number.NaN) - (counted[index]?.get(name) ?? 0);
-      assert.ok(more('funknode_swim_dropped_total') > DATAGRAMS / 2, `gossip: ${more('funknode_swim_dropped_total')}`);
-      assert.ok(more('funknode_liveness_dropped_total') > 0, 'liveness');
-      assert.ok(more('funknode_peers_connections_total{outcome="malformed"}') > STREAMS / 2, 'raft connections');
-      assert.ok(more('funknode_node_events_total{kind="dropped"}') > DATAGRAMS / 2, 'raft frames and gossip');
-      assert.ok(more('funknode_management_connections_total{outcome="malformed"}') > STREAMS / 2, 'management');
-      assert.ok(more('funknode_http_garbage_total') > 0, 'http');
-      const told = node.lines.slice(marks[index]);
-      assert.ok(
-        told.some(({ event }) => event === 'dropped'),
-        'it is told',
-      );
-      const complaints = told.filter(({ event }) => /^(?:dropped|httpGarbage|malformedConnection)$/.test(event));
-      assert.ok(complaints.length < 60, `${complaints.length} lines for ${2 * DATAGRAMS} packets`);
-      assert.ok(!told.some(({ event }) => event === 'memberFailed' || event === 'broken'));
-      t.diagnostic(
-        `${node.id}: ${complaints.length} lines, ${more('funknode_swim_dropped_total')} gossip messages dropped`,
-      );
-    }
-  });
-});
+    const complaints = told.filter(({ event }) => /^(?:dropped|httpGarbage|malformedConnection)$/.test(event));
+    assert.ok(complaints.length < 60, `${complaints.length} lines for ${2 * DATAGRAMS} packets`);
+    assert.ok(!told.some(({ event }) => event === 'memberFailed' || event === 'broken'));
+    t.diagnostic(
+      `${node.id}: ${complaints.length} lines, ${more('funknode_swim_dropped_total')} gossip messages dropped`,
+    );
+  }
+}

@@ -1,60 +1,55 @@
-/** Every verb of `funkctl`, as a program, against a real cluster. */
+/** Every verb of `funkctl` against a real cluster: as a program of its own the first time, and in one process what is asked once more. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { describe, it } from 'node:test';
+import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FUNKCTL, freshClusterName, type NodeProcess, Scratch, settled } from './node-process.ts';
+import { type Ended, HostedProgram } from '../tools/hosted-program.ts';
+import { FUNKCTL, type NodeProcess, settled } from './node-process.ts';
+import { started } from './program-runs.ts';
 
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
+const hosted = new HostedProgram(FUNKCTL);
+
+type Run = (...words: readonly string[]) => Promise<Ended>;
+
+const again: Run = (...words) => hosted.run(words);
+
+const run: Run = async (...words) => {
+  const { code, stdout, stderr } = await started(FUNKCTL, words);
+  return { code, out: stdout, err: stderr };
+};
+
+/** Expects success; the output. On a busy machine a lease may lapse: a cluster that reshards is asked again. */
+async function successOf(tool: Run, words: readonly string[]): Promise<string> {
+  let outcome = await tool(...words);
+  for (let tries = 1; tries < 20 && /not in operational state/.test(outcome.err); tries++)
+    outcome = await tool(...words);
+  assert.equal(outcome.code, 0, `funkctl ${words.join(' ')}: ${outcome.err}`);
+  return outcome.out;
 }
 
-function run(...words: readonly string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [FUNKCTL, ...words], { timeout: 60_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
-}
-
-/** Runs it and expects success; the output. On a busy machine a lease may lapse: a cluster that reshards is asked again. */
-async function ok(...words: readonly string[]): Promise<string> {
-  let outcome = await run(...words);
-  for (let tries = 1; tries < 20 && /not in operational state/.test(outcome.stderr); tries++)
-    outcome = await run(...words);
-  const { code, stdout, stderr } = outcome;
-  assert.equal(code, 0, `funkctl ${words.join(' ')}: ${stderr}`);
-  return stdout;
+function ok(...words: readonly string[]): Promise<string> {
+  return successOf(run, words);
 }
 
 async function json<T = Record<string, unknown>>(...words: readonly string[]): Promise<T> {
-  return JSON.parse(await ok(...words, '--json')) as T;
+  return JSON.parse(await successOf(again, [...words, '--json'])) as T;
 }
 
-describe('funkctl against three voters and a non-voter', () => {
-  it('shows and steers them with every verb', async () => {
-    await using scratch = new Scratch();
-    const cluster = freshClusterName();
-    const voters = ['n1', 'n2', 'n3'].map((id) => scratch.start({ id, cluster }));
-    const second = scratch.start({ id: 'nv', cluster, dataDir: null, args: ['--zeroconf', '--role', 'non-voter'] });
-    const nodes = [...voters, second];
-    const { clusterId } = await settled(nodes, { voters: 3 });
-    const to = ['--endpoint', await second.endpoint('ep.clusterfunk.management')];
+/** Shows and steers three voters and a non-voter `nv`, which is drained in the end. */
+export async function obeysEveryVerb(cluster: string, nodes: readonly NodeProcess[]): Promise<void> {
+  const { clusterId } = await settled(nodes, { voters: 3 });
+  const asked = nodes.find(({ id }) => id === 'nv') as NodeProcess;
+  const to = ['--endpoint', await asked.endpoint('ep.clusterfunk.management')];
+  await showsAll(to, { cluster, clusterId });
+  await findsThemItself(cluster, to);
+  await steers(to, nodes);
+  await watches(to);
 
-    await showsAll(to, { cluster, clusterId });
-    await findsThemItself(cluster, to);
-    await steers(to, nodes);
-    await watches(to);
-
-    const refused = await run(...to, 'node', 'add', 'nobody');
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /nobody/);
-    assert.equal((await run(...to, 'node', 'add')).code, 2);
-    assert.equal((await run('--endpoint', '127.0.0.1:1', 'status')).code, 3);
-  });
-});
+  const refused = await run(...to, 'node', 'add', 'nobody');
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /nobody/);
+  assert.equal((await again(...to, 'node', 'add')).code, 2);
+  assert.equal((await again('--endpoint', '127.0.0.1:1', 'status')).code, 3);
+}
 
 async function showsAll(
   to: readonly string[],
@@ -145,7 +140,7 @@ async function watches(to: readonly string[]): Promise<void> {
     isOver = true;
   });
   while (!isOver) {
-    await run(...to, 'step-down');
+    await again(...to, 'step-down');
     await Promise.race([closed, sleep(500)]);
   }
   const lines = text.trim().split('\n');
