@@ -52,6 +52,6 @@ export const ETCD_BUGS: readonly PlantedBug[] = [
     broken: "answer.kind !== 'range'",
     overrides: HARMED,
     foundBy: /not within/,
-    seeds: 20,
+    seeds: 80,
   },
 ];
