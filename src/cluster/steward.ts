@@ -196,7 +196,9 @@ export class Steward {
     const { replica, self } = this.#host;
     if (replica.configuration.voters.some((voter) => voter !== self)) return false;
     const { candidates, retiring } = this.#facts(now);
-    return !candidates.some(({ member }) => member !== self && !retiring.has(member));
+    // Who gave up its vote and is not leaving, as gossip tells, has been started again: it is the heir as soon as it may be asked.
+    const isGoing = (member: MemberId): boolean => retiring.has(member) && !this.#isBack(member);
+    return !candidates.some(({ member }) => member !== self && !isGoing(member));
   }
 
   /** Why members may change soon, in words; undefined when every voter is there and nothing is to be done. */
@@ -263,6 +265,12 @@ export class Steward {
     if (this.#changing !== undefined) return;
     this.#changing = this.#host.nextRequestId();
     this.#host.replica.step({ kind: 'changeMembers', requestId: this.#changing, change }, now, effects);
+  }
+
+  /** It was dropped as it had asked, and neither goes nor is kept out. */
+  #isBack(member: MemberId): boolean {
+    const isAsking = this.#waits.some((wait) => wait.kind === 'retire' && wait.member === member);
+    return this.#parkedUntil.has(member) && !isAsking && !this.#host.replica.state.isExcluded(member);
   }
 
   #propose(bytes: Uint8Array, now: MonotonicMs, effects: ClusterEffect[]): void {
@@ -341,7 +349,9 @@ export class Steward {
   #facts(now: MonotonicMs): AutopilotFacts {
     const { self, replica, neighbourhood, votersWanted, isAutoJoin } = this.#host;
     const clusterId = replica.clusterId;
-    const retiring = new Set<MemberId>(this.#parkedUntil.keys());
+    // A leader that wants to go, and has heard of all that go with it, takes whoever is left.
+    const hasHeardOthers = this.#resigningSince !== undefined && now - this.#resigningSince >= HEAR_OTHERS_MS;
+    const retiring = new Set<MemberId>(hasHeardOthers ? [] : this.#parkedUntil.keys());
     for (const wait of this.#waits) if (wait.kind === 'retire') retiring.add(wait.member);
     for (const member of membersOf(replica.configuration)) if (replica.state.isExcluded(member)) retiring.add(member);
     if (this.#resigningSince !== undefined) retiring.add(self);

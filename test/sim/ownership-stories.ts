@@ -2,7 +2,7 @@
 import type { ShardId } from '../../src/model/ids.ts';
 import type { ShardMap } from '../../src/model/shard-map.ts';
 import type { ShardResize } from '../../src/model/shard-plan.ts';
-import { missingVoters } from './health.ts';
+import { claimsVote, missingVoters } from './health.ts';
 import { followerOf, form, leaderOf, type Scenario, split, whole } from './scenarios.ts';
 import type { Machine, Simulation } from './simulation.ts';
 import { mustBecome } from './swarm.ts';
@@ -83,6 +83,35 @@ function mend(simulation: Simulation): void {
 }
 
 export const OWNERSHIP_STORIES: readonly Scenario[] = [
+  {
+    name: 'the only voter leaves just after the other one was killed on its way out and came back: it hands over all the same',
+    options: { voters: 2 },
+    play: (simulation) => {
+      form(simulation);
+      const leader = leaderOf(simulation);
+      const other = simulation.machines.find((machine) => machine !== leader) as Machine;
+      simulation.leave(other);
+      const isDropped = (): string | undefined =>
+        simulation.view(leader)?.configuration.learners.length === 0 ? undefined : 'it is a learner still';
+      mustBecome(simulation, 'being dropped', isDropped, 5_000);
+      simulation.crash(other, 'killed');
+      simulation.start(other);
+      simulation.run(100);
+      const isKnown = (): string | undefined =>
+        simulation.view(leader)?.members.find(({ name }) => name === other.nodeId)?.status === 'alive'
+          ? undefined
+          : 'its return is not known';
+      mustBecome(simulation, 'its return', isKnown, 5_000);
+      let left = '';
+      simulation.leave(leader, (outcome) => {
+        left = outcome?.kind ?? 'not at all';
+      });
+      const took = mustBecome(simulation, 'leaving', () => (left === 'done' ? undefined : left), 10_000);
+      if (claimsVote(leader)) throw new Violation('it has taken its vote with it');
+      whole(simulation, 'the other one alone', 10_000);
+      return took;
+    },
+  },
   ...(
     [
       ['leader', LEADER_LEASE_MS],

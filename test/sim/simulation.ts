@@ -284,8 +284,10 @@ export class Simulation implements ProcessHost {
     if (exitCode === EXIT_DISK_FAILED && machine.directory.hasFailed) {
       this.note(`${process.name} stops (${exitCode}): ${reason}`);
       this.crash(machine, 'killed');
+      const { boots } = machine;
       this.at(this.now + RESTARTED_MS, () => {
-        if (machine.process === undefined) this.start(machine);
+        // Somebody else may have started it meanwhile, and stopped it again.
+        if (machine.process === undefined && machine.boots === boots) this.start(machine);
       });
       return;
     }
