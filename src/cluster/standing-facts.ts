@@ -46,6 +46,7 @@ export function factsOf(source: StandingSource): StandingFacts {
     etcd: config.etcd && {
       where: config.etcd.where,
       isReachable: replica.etcd?.isReachable === true,
+      failure: replica.etcd?.failure ?? '',
       refusal: replica.etcd?.refusal,
     },
     conflict: affiliation.conflict,

@@ -17,6 +17,8 @@ const QUORUM_PATIENCE_MS = 1_000;
 export interface EtcdFacts {
   readonly where: string;
   readonly isReachable: boolean;
+  /** What came in place of its last answer that did not come. */
+  readonly failure: string;
   /** Why it refuses what is asked of it. */
   readonly refusal: string | undefined;
 }
@@ -182,7 +184,10 @@ export function waitingOf(facts: StandingFacts): Waiting | undefined {
   return { reason: 'quorum', nodes, since: facts.leaderLostAt, advice: quorumAdvice(facts, nodes) };
 }
 
-function waitingForEtcd(facts: StandingFacts, { where, isReachable, refusal }: EtcdFacts): Waiting | undefined {
+function waitingForEtcd(
+  facts: StandingFacts,
+  { where, isReachable, failure, refusal }: EtcdFacts,
+): Waiting | undefined {
   const since = Math.max(facts.leaderLostAt, facts.startedAt);
   if (refusal !== undefined) {
     const advice = `etcd at ${where} refuses what it is asked for, and nothing is agreed on without it: ${refusal}`;
@@ -191,7 +196,7 @@ function waitingForEtcd(facts: StandingFacts, { where, isReachable, refusal }: E
   if (facts.now - since < QUORUM_PATIENCE_MS) return undefined;
   if (facts.leader !== undefined) return waitingForGossip(facts, facts.leader, since);
   if (!isReachable) {
-    const advice = `etcd at ${where} does not answer, and nothing is agreed on without it: start it, or check --etcd-endpoints`;
+    const advice = `etcd at ${where} does not answer, and nothing is agreed on without it (${failure}): start it, or check --etcd-endpoints`;
     return { reason: 'quorum', nodes: [], since, advice };
   }
   const advice = `nobody leads: the next leader comes when etcd at ${where} has let the seat of the last one go (--etcd-lease)`;

@@ -63,7 +63,7 @@ export class EtcdLog implements RaftReadings {
   #isStopped = false;
   /** Who leads is not known any more when etcd has been silent for so long. */
   readonly #silentMs: number;
-  readonly #counters = { electionsStarted: 0, electionsWon: 0, stepDowns: 0, proposals: 0, proposalsRefused: 0 };
+  readonly #counters = { electionsWon: 0, stepDowns: 0, proposals: 0, proposalsRefused: 0 };
 
   constructor(config: EtcdLogConfig, self: MemberId, random: Random) {
     this.#config = config;
@@ -142,6 +142,11 @@ export class EtcdLog implements RaftReadings {
     return this.#isHeard;
   }
 
+  /** What came in place of its last answer that did not come. */
+  get failure(): string {
+    return this.#questions.failure;
+  }
+
   /** Why it refuses what is asked of it; undefined when it does not. */
   get refusal(): string | undefined {
     return this.#questions.refusal;
@@ -153,7 +158,7 @@ export class EtcdLog implements RaftReadings {
   }
 
   get stats(): RaftStats {
-    const { electionsStarted, electionsWon, stepDowns, proposals, proposalsRefused } = this.#counters;
+    const { electionsWon, stepDowns, proposals, proposalsRefused } = this.#counters;
     return {
       term: this.#term,
       isLeader: this.#leadership !== undefined,
@@ -164,7 +169,7 @@ export class EtcdLog implements RaftReadings {
       snapshotIndex: NO_INDEX,
       voters: 0,
       learners: 0,
-      electionsStarted,
+      electionsStarted: this.#seat.tries,
       electionsWon,
       stepDowns,
       messagesSent: 0,

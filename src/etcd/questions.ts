@@ -21,10 +21,16 @@ export class Questions {
   #store: number | undefined;
   #wentBack: string | undefined;
   #refusal: string | undefined;
+  #failure = 'no word of it';
 
   /** When etcd last said anything. */
   get heardAt(): MonotonicMs {
     return this.#heardAt;
+  }
+
+  /** What came in place of the last answer that did not come. */
+  get failure(): string {
+    return this.#failure;
   }
 
   /** Why etcd has refused what it was last asked to write, or to lease. */
@@ -47,6 +53,7 @@ export class Questions {
     const open = this.#open.get(ask);
     this.#open.delete(ask);
     if (answer.kind !== 'failed' || answer.isRefused) this.#heardAt = now;
+    if (answer.kind === 'failed') this.#failure = answer.reason;
     if (open?.isWrite === true && answer.kind === 'failed' && answer.isRefused) this.#refusal = answer.reason;
     else if (answer.kind === 'txn') this.#refusal = undefined;
     if (answer.kind === 'range' || answer.kind === 'txn') {

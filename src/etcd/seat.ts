@@ -29,6 +29,8 @@ export class Seat {
   readonly #questions: Questions;
   readonly #random: Random;
   clockDrift: number;
+  /** How often this node has tried to take it. */
+  tries = 0;
   /** Of the newest try or of this leadership; 0 when there is none. */
   #lease = 0;
   #until: MonotonicMs = Number.NEGATIVE_INFINITY;
@@ -121,6 +123,7 @@ export class Seat {
     }
     const lease = 1 + randomBelow(this.#random, Number.MAX_SAFE_INTEGER - 1);
     this.#lease = lease;
+    this.tries += 1;
     this.#askLease({ kind: 'grant', lease, ttlSeconds: this.#config.ttlSeconds }, now, effects);
   }
 

@@ -100,6 +100,8 @@ export function etcdProblems(
 ): string[] {
   const endpoints = placeOf('etcdEndpoints');
   if (etcd === undefined) {
+    // A node that agrees on nothing may have the settings of those that do.
+    if (values.etcdEndpoints.length > 0) return [];
     const idle = (['etcdPrefix', 'etcdCaFile', 'etcdCertFile', 'etcdKeyFile'] as const).filter((key) => values[key]);
     return idle.map((key) => `${placeOf(key)}: only with ${endpoints}`);
   }

@@ -21,6 +21,7 @@ const NOT_OF_A_SEED: readonly OptionKey[] = [
   'ackTimeout',
   'flapHold',
   'restartGrace',
+  'etcdEndpoints',
   'livenessInterval',
   'livenessRetries',
   'dataDir',

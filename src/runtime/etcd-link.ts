@@ -80,7 +80,7 @@ export class EtcdLink {
   readonly #methods: Methods = loadMethods();
   #client: grpc.Client;
   #at = 0;
-  #watches: Map<number, grpc.ClientDuplexStream<WatchRequest, WatchResponse__Output>> = new Map();
+  readonly #watches: Map<number, grpc.ClientDuplexStream<WatchRequest, WatchResponse__Output>> = new Map();
   #isClosed = false;
 
   /** Rejects when a file cannot be read. Nothing is connected yet. */
@@ -253,7 +253,7 @@ export class EtcdLink {
   #onFailure(client: grpc.Client, error: grpc.ServiceError | null, onAnswer: (answer: EtcdAnswer) => void): void {
     const isRefused = error !== null && !NO_ETCD.includes(error.code);
     if (!isRefused) this.#leave(client);
-    onAnswer({ kind: 'failed', reason: error?.details ?? 'there was no answer', isRefused });
+    onAnswer({ kind: 'failed', reason: error?.details.trim() ?? 'there was no answer', isRefused });
   }
 }
 

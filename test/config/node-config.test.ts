@@ -70,7 +70,7 @@ describe('a standalone etcd', () => {
     });
     assert.equal(resolve({ etcdEndpoints, etcdPrefix: 'a/b' }).etcd?.prefix, 'a/b');
     assert.equal(resolve({}).etcd, undefined);
-    assert.equal(resolve({ etcdEndpoints, role: 'non-member' }).etcd, undefined);
+    assert.equal(resolve({ etcdEndpoints, etcdPrefix: 'a', role: 'non-member' }).etcd, undefined);
   });
 
   it('refuses what goes without one, and what does not go with one', () => {
