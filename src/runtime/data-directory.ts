@@ -40,6 +40,7 @@ import {
 } from './disk-errors.ts';
 import { readWholeFile, writeFileDurably } from './disk-files.ts';
 import { DiskLog } from './disk-log.ts';
+import type { LogOpening } from './disk-log-messages.ts';
 import { recoverWal } from './disk-log-recovery.ts';
 import { randomHex } from './node-storage.ts';
 import type { NodeStorage } from './node-storage.ts';
@@ -182,8 +183,16 @@ function lastLogOf({ entries, snapshot }: RecoveredLog): LogId | undefined {
   return last === undefined ? snapshot?.meta.lastLog : { term: last.term, index: last.index };
 }
 
-async function openLocked(folder: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {
-  const disk = new SystemDisk();
+/** What a start settles before the log is opened, and what it needs to open it. */
+export interface PreparedDirectory {
+  readonly identity: Identity;
+  /** There was no log. */
+  readonly isNew: boolean;
+  readonly opening: LogOpening;
+}
+
+/** Makes what is missing; throws what opening rejects with. The caller holds the lock. */
+export function prepareDirectory(disk: DiskPort, folder: string, options: DataDirectoryOptions): PreparedDirectory {
   finishMovingAside(disk, folder);
   const { identity: found, clusterId, isUsed } = examine(disk, folder);
   if (found !== undefined && options.nodeId !== undefined && found.nodeId !== options.nodeId) {
@@ -195,18 +204,30 @@ async function openLocked(folder: string, lock: DirectoryLock, options: DataDire
   const identity = found !== undefined && isUsed ? found : writeIdentity(disk, folder, options, found);
   disk.syncFolder(folder);
   disk.syncFolder(dirname(folder));
-  const now = options.now ?? Date.now;
   const segmentBytes = Math.max(SEGMENT_BYTES_MIN, options.segmentBytes ?? SEGMENT_BYTES);
-  const log = await DiskLog.open({
+  const opening: LogOpening = {
     folder,
     clusterId,
     memberHash: memberHash(identity),
     segmentBytes,
     firstSegmentBytes: Math.min(FIRST_SEGMENT_BYTES, segmentBytes),
-    quarantineName: quarantineName(now()),
-  });
+    quarantineName: quarantineName((options.now ?? Date.now)()),
+  };
+  return { identity, isNew: !isUsed, opening };
+}
+
+/** Sets all data aside; the next opening is that of a new member, which remembers what is `dissolved`. The log must be closed. */
+export function beginAside(disk: DiskPort, folder: string, name: string, dissolved: readonly Dissolution[]): void {
+  if (dissolved.length > 0) writeDissolutions(disk, folder, dissolved);
+  moveDataAside(disk, folder, name);
+}
+
+async function openLocked(folder: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {
+  const disk = new SystemDisk();
+  const { identity, isNew, opening } = prepareDirectory(disk, folder, options);
+  const log = await DiskLog.open(opening);
   try {
-    refuseLostCluster(folder, clusterId, log.recovered);
+    refuseLostCluster(folder, opening.clusterId, log.recovered);
   } catch (error) {
     await log.close();
     throw error;
@@ -218,7 +239,7 @@ async function openLocked(folder: string, lock: DirectoryLock, options: DataDire
     nodeId: identity.nodeId,
     stamp: identity.stamp,
     memberId: member,
-    isNew: !isUsed,
+    isNew,
     log,
     hasVote: isVoter(log.recovered, member),
     stats: (): Readonly<StorageStats> => log.stats,
@@ -232,8 +253,8 @@ async function openLocked(folder: string, lock: DirectoryLock, options: DataDire
     dissolutions,
     startOver: async (nodeId = identity.nodeId, dissolved) => {
       await log.close();
-      if (dissolved !== undefined) writeDissolutions(disk, folder, [...dissolutions, dissolved]);
-      moveDataAside(disk, folder, quarantineName(now()));
+      const name = quarantineName((options.now ?? Date.now)());
+      beginAside(disk, folder, name, dissolved === undefined ? [] : [...dissolutions, dissolved]);
       return openLocked(folder, lock, { ...options, nodeId });
     },
   };
@@ -255,7 +276,7 @@ function examine(
 }
 
 /** Whoever belongs to no cluster has promised nothing yet: a log that says otherwise has lost the file that names its cluster. */
-function refuseLostCluster(folder: string, clusterId: ClusterId | undefined, log: RecoveredLog): void {
+export function refuseLostCluster(folder: string, clusterId: ClusterId | undefined, log: RecoveredLog): void {
   const { hardState, entries, snapshot } = log;
   if (clusterId !== undefined || (hardState.term === 0 && entries.length === 0 && snapshot === undefined)) return;
   throw new DamagedLogError(`${folder}/CLUSTER`, 0, 'it is missing, though the log is that of a member of a cluster');
@@ -291,7 +312,7 @@ function readCluster(disk: DiskPort, folder: string): ClusterId | undefined {
 }
 
 /** A crash between the note and what it tells of has undone the latter: who lives has dissolved nothing. */
-function readDissolutions(disk: DiskPort, folder: string, self: MemberId): readonly Dissolution[] {
+export function readDissolutions(disk: DiskPort, folder: string, self: MemberId): readonly Dissolution[] {
   const found = readSmallFile(disk, `${folder}/${DISSOLVED}`, decodeDissolutions) ?? [];
   const happened = found.filter(({ member }) => member !== self);
   if (happened.length < found.length) writeDissolutions(disk, folder, happened);

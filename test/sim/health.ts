@@ -4,7 +4,7 @@ import { memberId } from '../../src/model/ids.ts';
 import type { Configuration } from '../../src/model/log.ts';
 import type { NodeView } from '../../src/model/node-view.ts';
 import { decodeConfiguration } from '../../src/wire/raft/entry.ts';
-import type { LogImage } from './simulated-directory.ts';
+import type { LogImage } from './directory.ts';
 import type { Machine, Simulation } from './simulation.ts';
 
 /** Undefined when all running nodes are Operational in one cluster with one leader and one map that names exactly them. */

@@ -32,12 +32,16 @@ export class Nemesis {
   #number = 0;
   #isOver = false;
   #isClosed = false;
-  #hasFreshDisk = false;
+  /** Which harm has taken a disk away, for both together might take too many. */
+  #losses: 'freshDisk' | 'rot' | undefined;
+  /** Whose disks may rot. */
+  readonly #atlas: ReadonlySet<Machine>;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
     this.#chance = new Chance(simulation.options.seed, 'nemesis');
     this.#leftOut = new Set(simulation.options.faultsLeftOut);
+    this.#atlas = drawAtlas(simulation);
     this.#partitions = new PartitionNemesis(simulation, (delayMs, act) => this.#after(delayMs, act));
   }
 
@@ -59,6 +63,8 @@ export class Nemesis {
       machine.slowness = 0;
       machine.directory.mend();
       machine.process?.slowDown(0);
+      // What has gone bad unseen is seen while the others stand.
+      if (machine.directory.isRotten) this.#simulation.crash(machine, 'killed');
       // A drained node stays without shards until it is started again.
       const isDrained = machine.process !== undefined && this.#drained.has(machine.process);
       if (isDrained && !machine.hasLeft) this.#simulation.crash(machine, 'killed');
@@ -121,6 +127,9 @@ export class Nemesis {
         return;
       case 'freshDisk':
         this.#freshDisk(machine, chance);
+        return;
+      case 'rot':
+        this.#rot(machine, chance);
         return;
       case 'pause':
       case 'suspend':
@@ -190,24 +199,41 @@ export class Nemesis {
     this.#after(chance.between(100, 8_000), () => this.#restart(machine));
   }
 
-  /**
-   * Only once, and only beside others that can do without it and stay: the loss of a majority's disks is out of scope, and a leaving
-   * voter may turn one lost disk of three into one of two.
-   */
+  /** Only once, and only beside others that can do without it and stay. */
   #freshDisk(machine: Machine, chance: Chance): void {
-    const { machines, options } = this.#simulation;
+    const { machines } = this.#simulation;
     const voters = machines.filter(({ kind }) => kind === 'voter');
     const isWhole = voters.every(({ process, hasLeft }) => process !== undefined && !hasLeft);
-    // A fresh disk that finds nobody founds a cluster of its own.
-    const isShrinking = (['leave', 'churn', 'powerCut'] as const).some((other) => options.faults.includes(other));
-    if (machine.kind !== 'voter' || !isWhole || this.#hasFreshDisk || isShrinking) return;
-    const { voters: members } = this.#simulation.view(machine)?.configuration ?? { voters: [] };
-    if (members.length < 3) return;
-    this.#hasFreshDisk = true;
+    if (machine.kind !== 'voter' || !isWhole || this.#losses !== undefined || !this.#mayLoseDisks(machine, 1)) return;
+    this.#losses = 'freshDisk';
     this.#simulation.crash(machine, 'killed');
     machine.directory.wipe();
     this.#simulation.note(`${machine.nodeId} has lost its disk`);
     this.#after(chance.between(100, 8_000), () => this.#restart(machine));
+  }
+
+  /** Of what the atlas allows, a sector goes bad, and is found at the next start: a voter that runs reads no log. */
+  #rot(machine: Machine, chance: Chance): void {
+    const isAllowed = this.#atlas.has(machine) && this.#losses !== 'freshDisk';
+    if (!isAllowed || !this.#mayLoseDisks(machine, this.#atlas.size) || !machine.directory.rot(chance)) return;
+    this.#losses = 'rot';
+    this.#simulation.trace.count('badSector');
+    this.#simulation.note(`a sector of ${machine.nodeId} has gone bad`);
+    if (chance.isHit(0.7))
+      this.#after(chance.between(10, 4_000), () =>
+        this.#crash(machine, chance.isHit(0.5) ? 'killed' : 'poweredOff', chance),
+      );
+  }
+
+  /**
+   * The loss of a majority's disks is out of scope: `count` machines at most lose theirs, so that many voters and as many again and one more
+   * must there be. A leaving voter may turn one lost disk of three into one of two; and a fresh disk that finds nobody founds a cluster of its own.
+   */
+  #mayLoseDisks(machine: Machine, count: number): boolean {
+    const { options } = this.#simulation;
+    const isShrinking = (['leave', 'churn', 'powerCut'] as const).some((other) => options.faults.includes(other));
+    const { voters } = this.#simulation.view(machine)?.configuration ?? { voters: [] };
+    return !isShrinking && voters.length >= 2 * count + 1;
   }
 
   #drain(machine: Machine, chance: Chance): void {
@@ -264,6 +290,13 @@ export class Nemesis {
 
 function pauseMs(chance: Chance): number {
   return chance.isHit(0.6) ? chance.between(10, 900) : chance.between(900, 6_000);
+}
+
+/** Less than half of the voters there will be. */
+function drawAtlas({ options, machines }: Simulation): ReadonlySet<Machine> {
+  const voters = machines.filter(({ kind }) => kind === 'voter');
+  const count = Math.floor((Math.min(options.votersWanted, voters.length) - 1) / 2);
+  return new Set(new Chance(options.seed, 'atlas').shuffled(voters).slice(0, Math.max(0, count)));
 }
 
 function mayFoundAnother({ options }: Simulation, { kind, directory }: Machine): boolean {

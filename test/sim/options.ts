@@ -24,6 +24,7 @@ export const FAULT_FAMILIES = [
   'churn',
   'newAddress',
   'freshDisk',
+  'rot',
   'slowDisk',
   'failedWrite',
   'fullDisk',
@@ -57,6 +58,8 @@ export interface SimulationOptions {
   readonly restartGraceMs: number;
   /** A standalone etcd keeps the log, and nobody votes. */
   readonly hasEtcd: boolean;
+  /** Voters' data lies in files, written by the code that ships, on disks that lose what was not synced (disk-directory.ts). */
+  readonly hasFiles: boolean;
   /** Clients of the application on the shards. */
   readonly clients: number;
   readonly network: NetworkOptions;
@@ -102,6 +105,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     leaseMs: 900,
     restartGraceMs: 0,
     hasEtcd: false,
+    hasFiles: false,
     clients: 0,
     network: QUIET_NETWORK,
     storeLateness: 0.05,
@@ -128,11 +132,16 @@ export function drawOptions(seed: number): SimulationOptions {
   const chance = new Chance(seed, 'options');
   const isFoundingDisturbed = chance.isHit(0.25);
   // Both together were left out once: a stream of its own lets all other draws be what they were.
-  const families = FAULT_FAMILIES.filter((family) => !(isFoundingDisturbed && family === 'powerCut'));
+  const families = FAULT_FAMILIES.filter(
+    (family) => family !== 'rot' && !(isFoundingDisturbed && family === 'powerCut'),
+  );
   const faults: FaultFamily[] = families.filter(() => chance.isHit(0.35));
   if (isFoundingDisturbed && new Chance(seed, 'powerCut').isHit(0.35)) faults.push('powerCut');
-  // A stream of its own, too.
+  // Streams of their own, too.
   const hasEtcd = new Chance(seed, 'who keeps the log').isHit(0.08);
+  const disks = new Chance(seed, 'disks');
+  const hasFiles = disks.isHit(0.8);
+  if (hasFiles && disks.isHit(0.35)) faults.push('rot');
   const isLan = chance.isHit(0.6);
   return quietOptions(seed, {
     voters: 1 + chance.below(7),
@@ -150,6 +159,7 @@ export function drawOptions(seed: number): SimulationOptions {
     diskMs: chance.isHit(0.7) ? chance.between(0.2, 2) : chance.between(2, 15),
     clockDrift: chance.isHit(0.7) ? 0.02 : 0,
     hasEtcd,
+    hasFiles,
     faults: faults.length > 0 ? faults : ['kill'],
     faultEveryMs: chance.isHit(0.5) ? chance.between(300, 1_500) : chance.between(1_500, 6_000),
     faultsForMs: chance.between(10_000, 25_000),

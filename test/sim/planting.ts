@@ -17,7 +17,7 @@ export interface Change {
 }
 
 const built: string = fileURLToPath(new URL('../..', import.meta.url));
-const COPIED: readonly string[] = ['src', 'test/sim', 'test/raft'];
+const COPIED: readonly string[] = ['src', 'test/sim', 'test/raft', 'test/storage'];
 const folders: string[] = [];
 
 /** The folder of the copy; import from it with {@link planted}. */

@@ -8,6 +8,7 @@ import type { ClusterEffect, ClusterInput, ClusterOutcome, ClusterRequest } from
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { RequestId, ShardId, StreamId } from '../../src/model/ids.ts';
 import type { KvAnswer, KvRequest } from '../../src/model/kv.ts';
+import type { RecoveredLog } from '../../src/model/log.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 import { ClockWatch } from '../../src/runtime/system-clock.ts';
 import type { Chance } from './chance.ts';
@@ -16,7 +17,7 @@ import type { Network, NetworkHost, PortName } from './network.ts';
 import { SimulatedPeerLinks } from './peer-links.ts';
 import type { SimulatedClock } from './simulated-clock.ts';
 import type { SimulatedEtcd } from './simulated-etcd.ts';
-import type { DiskEffect, SimulatedDirectory } from './simulated-directory.ts';
+import type { Directory, DiskEffect, Ending } from './directory.ts';
 
 /** As in the real loop: a timer this late lets the sockets be read first. */
 const LATE_MS = 25;
@@ -45,7 +46,9 @@ export interface ProcessParts {
   readonly endpoints: ReadonlyMap<PortName, Endpoint>;
   readonly tags: ReadonlyMap<string, string>;
   readonly config: ClusterConfig;
-  readonly directory: SimulatedDirectory;
+  readonly directory: Directory;
+  /** What the directory held when it was opened. */
+  readonly recovered: RecoveredLog;
   readonly clock: SimulatedClock;
   readonly chance: Chance;
 }
@@ -60,7 +63,7 @@ export class SimulatedProcess {
   readonly machine: number;
   readonly endpoints: ReadonlyMap<PortName, Endpoint>;
   readonly config: ClusterConfig;
-  readonly directory: SimulatedDirectory;
+  readonly directory: Directory;
   readonly clock: SimulatedClock;
   readonly cluster: Cluster;
   readonly startedAt: number;
@@ -102,8 +105,7 @@ export class SimulatedProcess {
     this.#host = host;
     this.#watch = new ClockWatch(parts.clock);
     this.#links = new SimulatedPeerLinks(this, host.network, host, parts.chance);
-    const recovered = parts.directory.recovered();
-    this.cluster = new Cluster(parts.config, recovered, parts.directory.written.clusterId, parts.chance);
+    this.cluster = new Cluster(parts.config, parts.recovered, parts.directory.written.clusterId, parts.chance);
   }
 
   get isUp(): boolean {
@@ -222,7 +224,7 @@ export class SimulatedProcess {
     this.#extraTurnMs = extraTurnMs;
   }
 
-  end(how: 'killed' | 'poweredOff' | 'stopped'): void {
+  end(how: Ending): void {
     if (!this.#isUp) return;
     this.#isUp = false;
     this.#isPoweredOff = how === 'poweredOff';

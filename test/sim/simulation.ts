@@ -8,6 +8,7 @@ import type { ClusterEffect } from '../../src/cluster/messages.ts';
 import { DEFAULT_LIVENESS_CONFIG } from '../../src/liveness/config.ts';
 import { type Endpoint, formatEndpoint } from '../../src/model/endpoint.ts';
 import type { NodeId } from '../../src/model/ids.ts';
+import type { RecoveredLog } from '../../src/model/log.ts';
 import type { NodeEvent } from '../../src/model/node-event.ts';
 import type { NodeKind } from '../../src/model/node-state.ts';
 import type { NodeView } from '../../src/model/node-view.ts';
@@ -25,6 +26,8 @@ import { serfConfig } from '../../src/serf/config.ts';
 import { shardingConfig } from '../../src/sharding/config.ts';
 import { Chance } from './chance.ts';
 import { type Checker, makeCheckers } from './checkers.ts';
+import type { Directory, Ending } from './directory.ts';
+import { DiskDirectory } from './disk-directory.ts';
 import { EventQueue } from './event-queue.ts';
 import { GossipStreams } from './gossip-streams.ts';
 import { Network, type PortName } from './network.ts';
@@ -49,7 +52,7 @@ export interface Machine {
   readonly number: number;
   readonly nodeId: NodeId;
   readonly kind: NodeKind;
-  readonly directory: SimulatedDirectory;
+  readonly directory: Directory;
   readonly rate: number;
   /** Which ports it binds; another number is another address. */
   address: number;
@@ -134,9 +137,11 @@ export class Simulation implements ProcessHost {
   addMachine(kind: NodeKind, name?: string): Machine {
     const number = this.machines.length;
     const chance = new Chance(this.options.seed, `machine/${number}`);
+    const nodeId = (name ?? `${kind === 'voter' ? 'v' : 'n'}${chance.hex(2)}-${number}`) as NodeId;
+    const Kept = this.options.hasFiles && kind === 'voter' ? DiskDirectory : SimulatedDirectory;
     const machine: Machine = {
       number,
-      nodeId: (name ?? `${kind === 'voter' ? 'v' : 'n'}${chance.hex(2)}-${number}`) as NodeId,
+      nodeId,
       kind,
       rate: 1 + chance.between(-this.options.clockDrift, this.options.clockDrift),
       address: 0,
@@ -145,7 +150,8 @@ export class Simulation implements ProcessHost {
       hasLeft: false,
       slowness: 0,
       ownLeaseMs: this.options.leaseMs,
-      directory: new SimulatedDirectory({
+      directory: new Kept({
+        nodeId,
         after: (delayMs, act) => this.at(this.now + delayMs, act),
         latencyMs: () => 0.05 + chance.exponential(this.options.diskMs + machine.slowness),
         chance,
@@ -156,7 +162,7 @@ export class Simulation implements ProcessHost {
     return machine;
   }
 
-  start(machine: Machine): SimulatedProcess {
+  start(machine: Machine): void {
     if (machine.process !== undefined) throw new Error(`${machine.nodeId} runs already`);
     machine.boots += 1;
     machine.hasLeft = false;
@@ -166,6 +172,8 @@ export class Simulation implements ProcessHost {
       origin: chance.between(1_000, 1e8),
       wallMs: WALL_MS + chance.between(-500, 500),
     });
+    const recovered = this.#open(machine);
+    if (recovered === undefined) return;
     const endpoints = endpointsOf(machine);
     const gossip = endpoints.get('gossip') as Endpoint;
     const process = new SimulatedProcess(
@@ -176,6 +184,7 @@ export class Simulation implements ProcessHost {
         tags: tagsOf(machine, endpoints, this.options.priorities[machine.number]),
         config: this.#configOf(machine, gossip, clock),
         directory: machine.directory,
+        recovered,
         clock,
         chance,
       },
@@ -186,17 +195,41 @@ export class Simulation implements ProcessHost {
     this.note(`${machine.nodeId} starts (boot ${machine.boots})`);
     process.start();
     this.discovery.join(process);
-    return process;
   }
 
-  crash(machine: Machine, how: 'killed' | 'poweredOff' | 'stopped'): void {
+  /** An operator replaces who refuses what it finds (R-1); who finds no room is started again by whoever looks after it. */
+  #open(machine: Machine): RecoveredLog | undefined {
+    const { nodeId, directory } = machine;
+    const found = directory.open();
+    if (!('why' in found)) return found;
+    this.note(`${nodeId} does not start: ${found.text}`);
+    if (found.why === 'full') {
+      this.#startAgain(machine);
+      return undefined;
+    }
+    this.trace.count('setAside');
+    directory.setAside();
+    const again = directory.open();
+    if ('why' in again) throw new Violation(`${nodeId} does not start in an empty directory: ${again.text}`);
+    return again;
+  }
+
+  #startAgain(machine: Machine): void {
+    const { boots } = machine;
+    this.at(this.now + RESTARTED_MS, () => {
+      // Somebody else may have started it meanwhile, and stopped it again.
+      if (machine.process === undefined && machine.boots === boots) this.start(machine);
+    });
+  }
+
+  crash(machine: Machine, how: Ending): void {
     const { process } = machine;
     if (process === undefined) return;
     this.note(`${machine.nodeId} is ${how}`);
     machine.process = undefined;
     this.#processes = undefined;
     process.end(how);
-    machine.directory.crash();
+    machine.directory.crash(how);
     if (how === 'poweredOff') return;
     for (const other of this.processes()) other.links.onRemoteGone(process);
   }
@@ -284,11 +317,7 @@ export class Simulation implements ProcessHost {
     if (exitCode === EXIT_DISK_FAILED && machine.directory.hasFailed) {
       this.note(`${process.name} stops (${exitCode}): ${reason}`);
       this.crash(machine, 'killed');
-      const { boots } = machine;
-      this.at(this.now + RESTARTED_MS, () => {
-        // Somebody else may have started it meanwhile, and stopped it again.
-        if (machine.process === undefined && machine.boots === boots) this.start(machine);
-      });
+      this.#startAgain(machine);
       return;
     }
     throw new Violation(`${process.name} stops by itself (${exitCode}): ${reason}`);

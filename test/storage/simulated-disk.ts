@@ -29,6 +29,7 @@ class Content {
   visible: Uint8Array = new Uint8Array(0);
   durable: Uint8Array = new Uint8Array(0);
   pending: Change[] = [];
+  #hasLost = false;
 
   constructor(isFolder = false) {
     this.isFolder = isFolder;
@@ -46,8 +47,23 @@ class Content {
   }
 
   sync(): void {
-    this.durable = this.visible.slice();
+    this.durable = this.#hasLost ? this.settled(KEEP_ALL) : this.visible.slice();
     this.pending = [];
+  }
+
+  /**
+   * ext4 and XFS: the pages are marked clean, the next sync reports success, and the data never reaches the platter, though whoever reads sees it.
+   */
+  failSync(): void {
+    this.pending = [];
+    this.#hasLost = true;
+  }
+
+  copy(): Content {
+    const { visible, durable, pending } = this;
+    const copy = Object.assign(new Content(this.isFolder), { visible, durable, pending: [...pending] });
+    copy.#hasLost = this.#hasLost;
+    return copy;
   }
 
   settled(chooser: Chooser): Uint8Array {
@@ -60,7 +76,12 @@ class Content {
   }
 }
 
-type NameChange = { readonly folder: string; readonly apply: (names: Map<string, Content>) => void };
+/** `contentOf` is what stands for a content in a copy of the disk. */
+type NameChange = {
+  readonly folder: string;
+  readonly apply: (names: Map<string, Content>, contentOf: (content: Content) => Content) => void;
+};
+const ITSELF = (content: Content): Content => content;
 export type FaultyOperation = 'write' | 'shortWrite' | 'sync' | 'read' | 'create' | 'syncFolder';
 
 export class SimulatedDisk implements DiskPort {
@@ -90,24 +111,46 @@ export class SimulatedDisk implements DiskPort {
     this.#faults.push({ operation, errno, path, skip });
   }
 
+  /** Failures that were to come do not. */
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
+  /** What lies at that byte goes bad: the bits of `mask` are flipped, or the whole sector reads as zeros. Nobody is told. */
+  rot(path: string, at: number, mask: number | undefined): void {
+    const content = this.#content(path);
+    for (const image of ['visible', 'durable'] as const) {
+      const bytes = content[image].slice();
+      const from = at - (at % SECTOR_BYTES);
+      if (mask === undefined) bytes.fill(0, from, from + SECTOR_BYTES);
+      else if (at < bytes.length) bytes[at] = (bytes[at] as number) ^ mask;
+      content[image] = bytes;
+    }
+  }
+
   /** What another machine start finds: `chooser` decides what became of everything that was not synced. */
   afterCrash(chooser: Chooser): SimulatedDisk {
     const names = new Map(this.#durableNames);
-    for (const change of this.#nameChanges) if (chooser.pick(2) === 1) change.apply(names);
+    for (const change of this.#nameChanges) if (chooser.pick(2) === 1) change.apply(names, ITSELF);
     dropUnreachable(names);
     return this.#next([...names].map(([path, content]) => [path, content.isFolder || content.settled(chooser)]));
   }
 
   /** What a new process finds when only the old one died: the page cache, durable or not. */
   afterKill(): SimulatedDisk {
-    const next = this.#next([]);
-    for (const [path, { isFolder, visible, durable, pending }] of this.#names) {
-      next.#names.set(path, Object.assign(new Content(isFolder), { visible, durable, pending: [...pending] }));
-    }
-    for (const [path, { isFolder, durable }] of this.#durableNames) {
-      const same = this.#names.get(path) === this.#durableNames.get(path) ? next.#names.get(path) : undefined;
-      next.#durableNames.set(path, same ?? Object.assign(new Content(isFolder), { visible: durable, durable }));
-    }
+    const next = new SimulatedDisk();
+    const copies = new Map<Content, Content>();
+    const copyOf = (content: Content): Content => {
+      const copy = copies.get(content) ?? content.copy();
+      copies.set(content, copy);
+      return copy;
+    };
+    for (const [path, content] of this.#names) next.#names.set(path, copyOf(content));
+    for (const [path, content] of this.#durableNames) next.#durableNames.set(path, copyOf(content));
+    next.#nameChanges = this.#nameChanges.map(({ folder, apply }) => ({
+      folder,
+      apply: (names, contentOf) => apply(names, (content) => contentOf(copyOf(content))),
+    }));
     return next;
   }
 
@@ -139,7 +182,7 @@ export class SimulatedDisk implements DiskPort {
     if (this.#names.has(path)) return;
     this.#operate('makeFolder', path);
     const content = new Content(true);
-    this.#rename(folderOf(path), (names) => names.set(path, content));
+    this.#rename(folderOf(path), (names, contentOf) => names.set(path, contentOf(content)));
   }
 
   openToRead(path: string): DiskFile {
@@ -154,7 +197,7 @@ export class SimulatedDisk implements DiskPort {
       return this.#open(path, old);
     }
     const content = new Content();
-    this.#rename(folderOf(path), (names) => names.set(path, content));
+    this.#rename(folderOf(path), (names, contentOf) => names.set(path, contentOf(content)));
     return this.#open(path, content);
   }
 
@@ -162,10 +205,10 @@ export class SimulatedDisk implements DiskPort {
     this.#operate('rename', from);
     const content = this.#content(from);
     if (content.isFolder && this.#names.has(to)) throw new DiskFailedError('rename', from, 'ENOTEMPTY');
-    this.#rename(folderOf(to), (names) => {
+    this.#rename(folderOf(to), (names, contentOf) => {
       const inside = [...names].filter(([path]) => path.startsWith(`${from}/`));
       names.delete(from);
-      names.set(to, content);
+      names.set(to, contentOf(content));
       for (const [path, inner] of inside) {
         names.delete(path);
         names.set(`${to}${path.slice(from.length)}`, inner);
@@ -187,16 +230,16 @@ export class SimulatedDisk implements DiskPort {
 
   freeBytes(): number | undefined {
     if (this.capacityBytes === Number.POSITIVE_INFINITY) return undefined;
-    return Math.max(0, this.capacityBytes - this.#usedBytes);
+    return Math.max(0, this.capacityBytes - this.usedBytes);
   }
 
-  get #usedBytes(): number {
+  get usedBytes(): number {
     return [...this.#names.values()].reduce((sum, { visible }) => sum + visible.length, 0);
   }
 
   syncFolder(path: string): void {
     this.#operate('syncFolder', path);
-    for (const change of this.#nameChanges) if (change.folder === path) change.apply(this.#durableNames);
+    for (const change of this.#nameChanges) if (change.folder === path) change.apply(this.#durableNames, ITSELF);
     this.#nameChanges = this.#nameChanges.filter(({ folder }) => folder !== path);
   }
 
@@ -229,10 +272,7 @@ export class SimulatedDisk implements DiskPort {
       },
       sync: () => {
         using('sync');
-        this.#operate('sync', file.path, () => {
-          // ext4 and XFS: the pages are marked clean, the next sync reports success, and the data never reaches the platter.
-          content.pending = [];
-        });
+        this.#operate('sync', file.path, () => content.failSync());
         content.sync();
       },
       close: () => {
@@ -250,8 +290,8 @@ export class SimulatedDisk implements DiskPort {
     return content;
   }
 
-  #rename(folder: string, apply: (names: Map<string, Content>) => void): void {
-    apply(this.#names);
+  #rename(folder: string, apply: NameChange['apply']): void {
+    apply(this.#names, ITSELF);
     this.#nameChanges.push({ folder, apply });
   }
 

@@ -6,7 +6,7 @@ import { memberId, type MemberId } from '../../../src/model/ids.ts';
 import type { Configuration, HardState } from '../../../src/model/log.ts';
 import type { Checker } from '../checkers.ts';
 import type { SimulatedProcess } from '../process.ts';
-import type { LogImage } from '../simulated-directory.ts';
+import type { LogImage } from '../directory.ts';
 import type { Simulation } from '../simulation.ts';
 import { Violation } from '../violation.ts';
 
@@ -65,7 +65,7 @@ export class DurablePromises implements Checker {
     { index, configurations }: { readonly index: number; readonly configurations: readonly Configuration[] },
   ): void {
     // A disk that was lost may have held it.
-    if (simulation.options.faults.includes('freshDisk')) return;
+    if ((['freshDisk', 'rot'] as const).some((loss) => simulation.options.faults.includes(loss))) return;
     const term = process.directory.written.entryAt(index)?.term;
     if (term === undefined) return;
     const clusterId = process.cluster.clusterId;
