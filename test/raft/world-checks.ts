@@ -1,7 +1,7 @@
 /** What must hold in a world of cores after every turn: the checkers of raft.md section 16 that need to see all nodes. */
 import { assert, present } from '../../src/base/assert.ts';
 import { crc32c } from '../../src/base/crc32c.ts';
-import type { LogIndex, MemberId, Term } from '../../src/model/ids.ts';
+import { type LogIndex, type MemberId, nodeIdOf, type Term } from '../../src/model/ids.ts';
 import type { Configuration, Entry, PersistBatch } from '../../src/model/log.ts';
 import type { RaftEffect, RaftMessage, RaftOutcome } from '../../src/raft/messages.ts';
 import type { Asked, Node, World } from './world.ts';
@@ -11,6 +11,9 @@ interface Seen {
   commitIndex: number;
   term: Term;
   wasLeader: boolean;
+  /** By node: what it took its peers to have, when it led these members. */
+  matched: ReadonlyMap<string, number>;
+  configuration: Configuration | undefined;
 }
 
 export class WorldChecks {
@@ -49,6 +52,8 @@ export class WorldChecks {
       commitIndex: raft.commitIndex,
       term: raft.term,
       wasLeader: false,
+      matched: new Map(),
+      configuration: undefined,
     });
   }
 
@@ -65,6 +70,7 @@ export class WorldChecks {
     assert(raft.term >= seen.term, `I-7: the term of ${node.id} fell`);
     assert(raft.commitIndex >= seen.commitIndex, `I-7: the commit index of ${node.id} fell`);
     if (raft.role === 'leader') this.#checkLeader(node, seen);
+    this.#checkMatches(node, seen);
     this.#checkCommit(node, seen);
     seen.term = raft.term;
     seen.commitIndex = raft.commitIndex;
@@ -107,6 +113,10 @@ export class WorldChecks {
         const known = this.#committedTerm.get(entry.index);
         if (known !== undefined) assert(known === entry.term, `I-5: two entries are applied at ${entry.index}`);
       }
+    } else if (effect.kind === 'installSnapshot') {
+      const { term, index } = effect.meta.lastLog;
+      const own = present(node.raft, 'a node that installs runs').termAt(index);
+      assert(own !== term, `10.4: a snapshot takes the place of a log of ${node.id} that holds all of it`);
     } else if (effect.kind === 'send') {
       this.#checkPromise(node, effect.to, effect.message);
     }
@@ -181,6 +191,22 @@ export class WorldChecks {
       const isCompacted = own === undefined && index <= raft.lastIndex;
       assert(isCompacted || own === term, `I-4: ${node.id}, leader of ${raft.term}, lacks committed entry ${index}`);
     }
+  }
+
+  /** I-11: what a peer has confirmed to the leader of a term stays confirmed (P-15). */
+  #checkMatches(node: Node, seen: Seen): void {
+    const raft = present(node.raft, 'a node that turns runs');
+    const { lastIndex, lag } = raft.stats;
+    const matched = new Map(Object.entries(lag).map(([peer, behind]) => [peer, lastIndex - behind]));
+    if (seen.term === raft.term && seen.configuration === raft.configuration)
+      for (const [peer, match] of matched) {
+        // A name that came back with another stamp stands for two peers, of which one goes.
+        const isOne = [...this.#world.nodes.keys()].filter((id) => nodeIdOf(id) === peer).length === 1;
+        const before = isOne ? (seen.matched.get(peer) ?? 0) : 0;
+        assert(match >= before, `I-11: ${node.id} takes back what ${peer} has confirmed`);
+      }
+    seen.matched = matched;
+    seen.configuration = raft.configuration;
   }
 
   #checkCommit(node: Node, seen: Seen): void {

@@ -5,8 +5,8 @@
  */
 import type { ClusterInput } from '../../src/cluster/messages.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
-import { type ClusterId, memberId, type Stamp } from '../../src/model/ids.ts';
-import type { RecoveredLog } from '../../src/model/log.ts';
+import { type ClusterId, type MemberId, memberId, type Stamp, stampOf } from '../../src/model/ids.ts';
+import { EMPTY_RECOVERED_LOG, type RecoveredLog } from '../../src/model/log.ts';
 import type { StorageRoom } from '../../src/model/storage-room.ts';
 import { finishMovingAside, moveDataAside } from '../../src/runtime/data-aside.ts';
 import {
@@ -37,6 +37,7 @@ import {
 import { Violation } from './violation.ts';
 
 const FOLDER = '/disks/node';
+const MAY_ROT = /^\/disks\/node\/(?:wal\/|snap\/|CLUSTER$|IDENTITY$)/;
 /** As in runtime/wal-worker.ts. */
 const SEAL_AFTER_MS = 5;
 const LOOK_FOR_ROOM_MS = 1_000;
@@ -49,6 +50,12 @@ const START_CRASHES = 0.08;
 
 interface Asked extends Operation {
   readonly id: number;
+}
+
+interface OpenedLog {
+  readonly member: MemberId;
+  readonly clusterId: ClusterId | undefined;
+  readonly recovered: RecoveredLog;
 }
 
 export class DiskDirectory implements Directory {
@@ -170,41 +177,19 @@ export class DiskDirectory implements Directory {
   rot(chance: Chance): boolean {
     // The last batch, before the next one has proved it durable, cannot be told from a torn one when it rots within those 5 ms.
     if (this.#isRotten || this.#actor === undefined || this.#actor.wantsSeal || this.#asked.length > 0) return false;
-    const files = [...this.#disk.files()].filter(
-      ([path, { length }]) => length > 0 && /\/(?:wal|snap)\/|CLUSTER|IDENTITY/.test(path),
-    );
-    const [path, bytes] = chance.pick(files.filter(([name]) => !name.includes('/quarantine/'))) ?? [
-      '',
-      new Uint8Array(0),
-    ];
-    this.#isRotten = path !== '';
-    if (this.#isRotten)
-      this.#disk.rot(path, chance.below(bytes.length), chance.isHit(0.5) ? 1 << chance.below(8) : undefined);
-    return this.#isRotten;
+    const found = chance.pick([...this.#disk.files()].filter(([path, { length }]) => length > 0 && MAY_ROT.test(path)));
+    if (found === undefined) return false;
+    const [path, { length }] = found;
+    this.#disk.rot(path, chance.below(length), chance.isHit(0.5) ? 1 << chance.below(8) : undefined);
+    this.#isRotten = true;
+    return true;
   }
 
   #open(): RecoveredLog {
-    const freshStamp = this.#mintStamp();
-    const { identity, opening } = prepareDirectory(this.#disk, FOLDER, {
-      nodeId: this.#host.nodeId,
-      segmentBytes: SEGMENT_BYTES,
-      randomBytes: () => Buffer.from(freshStamp, 'hex'),
-      now: () => 0,
-    });
-    const { clusterId } = opening;
-    const generation = this.#generation;
-    let opened: RecoveredLog | undefined;
-    this.#actor = new LogActor(this.#disk, opening, {
-      now: () => 0,
-      reply: (reply) => {
-        if (reply.kind === 'opened') opened = reply.recovered;
-        else if (generation === this.#generation) this.#onReply(reply);
-      },
-    });
-    const recovered = opened as unknown as RecoveredLog;
+    const { member, clusterId, recovered } = this.#openLog(this.#mintStamp());
     refuseLostCluster(FOLDER, clusterId, recovered);
-    const image = imageOf(recovered, identity.stamp, clusterId);
-    image.dissolutions = readDissolutions(this.#disk, FOLDER, memberId(identity.nodeId, identity.stamp));
+    const image = imageOf(recovered, stampOf(member), clusterId);
+    image.dissolutions = readDissolutions(this.#disk, FOLDER, member);
     this.#judge(image);
     this.durable = image;
     this.written = image.copy();
@@ -213,6 +198,26 @@ export class DiskDirectory implements Directory {
     this.#hasFailed = false;
     this.#room = 'enough';
     return recovered;
+  }
+
+  /** As runtime/data-directory.ts does it; who is new there is called `freshStamp`. */
+  #openLog(freshStamp: Stamp): OpenedLog {
+    const { identity, opening } = prepareDirectory(this.#disk, FOLDER, {
+      nodeId: this.#host.nodeId,
+      segmentBytes: SEGMENT_BYTES,
+      randomBytes: () => Buffer.from(freshStamp, 'hex'),
+      now: () => 0,
+    });
+    const generation = this.#generation;
+    let recovered = EMPTY_RECOVERED_LOG;
+    this.#actor = new LogActor(this.#disk, opening, {
+      now: () => 0,
+      reply: (reply) => {
+        if (reply.kind === 'opened') ({ recovered } = reply);
+        else if (generation === this.#generation) this.#onReply(reply);
+      },
+    });
+    return { member: memberId(identity.nodeId, identity.stamp), clusterId: opening.clusterId, recovered };
   }
 
   /** A start that is interrupted, by a kill or a loss of power, and another one. */
@@ -321,21 +326,8 @@ export class DiskDirectory implements Directory {
     const dissolutions = dissolved === undefined ? [] : [...this.durable.dissolutions, dissolved];
     beginAside(this.#disk, FOLDER, this.#asideName(), dissolutions);
     this.durable.apply(operation.effect, operation.freshStamp);
-    const { identity, opening } = prepareDirectory(this.#disk, FOLDER, {
-      nodeId: this.#host.nodeId,
-      segmentBytes: SEGMENT_BYTES,
-      randomBytes: () => Buffer.from(operation.freshStamp, 'hex'),
-      now: () => 0,
-    });
-    if (identity.stamp !== operation.freshStamp)
-      throw new Violation(`${this.#host.nodeId} begins anew as ${identity.stamp}`);
-    const generation = this.#generation;
-    this.#actor = new LogActor(this.#disk, opening, {
-      now: () => 0,
-      reply: (reply) => {
-        if (generation === this.#generation) this.#onReply(reply);
-      },
-    });
+    const { member } = this.#openLog(operation.freshStamp);
+    if (stampOf(member) !== operation.freshStamp) throw new Violation(`${member} was to begin anew`);
     this.#asked.shift();
     this.#isRotten = false;
     operation.done(answerTo(operation));
@@ -366,10 +358,8 @@ export class DiskDirectory implements Directory {
     });
   }
 
-  #onReply(reply: LogReply): void {
+  #onReply(reply: Exclude<LogReply, { kind: 'opened' }>): void {
     switch (reply.kind) {
-      case 'opened':
-        return;
       case 'room':
         this.#room = reply.room;
         this.onRoom?.(reply.room);

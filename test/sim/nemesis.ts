@@ -129,7 +129,7 @@ export class Nemesis {
         this.#freshDisk(machine, chance);
         return;
       case 'rot':
-        this.#rot(machine, chance);
+        this.#rot(chance);
         return;
       case 'pause':
       case 'suspend':
@@ -212,17 +212,17 @@ export class Nemesis {
     this.#after(chance.between(100, 8_000), () => this.#restart(machine));
   }
 
-  /** Of what the atlas allows, a sector goes bad, and is found at the next start: a voter that runs reads no log. */
-  #rot(machine: Machine, chance: Chance): void {
-    const isAllowed = this.#atlas.has(machine) && this.#losses !== 'freshDisk';
-    if (!isAllowed || !this.#mayLoseDisks(machine, this.#atlas.size) || !machine.directory.rot(chance)) return;
+  /** Where the atlas allows it a sector goes bad, which is found at the next start: a voter that runs reads no log. */
+  #rot(chance: Chance): void {
+    const machine = chance.pick([...this.#atlas].filter(({ process }) => process !== undefined));
+    if (machine === undefined || this.#losses === 'freshDisk') return;
+    if (!this.#mayLoseDisks(machine, this.#atlas.size) || !machine.directory.rot(chance)) return;
     this.#losses = 'rot';
     this.#simulation.trace.count('badSector');
     this.#simulation.note(`a sector of ${machine.nodeId} has gone bad`);
-    if (chance.isHit(0.7))
-      this.#after(chance.between(10, 4_000), () =>
-        this.#crash(machine, chance.isHit(0.5) ? 'killed' : 'poweredOff', chance),
-      );
+    if (chance.isHit(0.3)) return;
+    const how = chance.isHit(0.5) ? 'killed' : 'poweredOff';
+    this.#after(chance.between(10, 4_000), () => this.#crash(machine, how, chance));
   }
 
   /**

@@ -1,5 +1,6 @@
 /** The bugs that the net must catch, each by a checker of its own kind. Rows of raft.md 17, ownership.md 8 and reliability.md 9. */
 import type { SimulationOptions } from './options.ts';
+import { DISK_BUGS } from './planted-disk-bugs.ts';
 import { ETCD_BUGS } from './planted-etcd-bugs.ts';
 import type { Change } from './planting.ts';
 
@@ -41,6 +42,25 @@ const RAFT_BUGS: readonly PlantedBug[] = [
       'const commit = Math.min(message.commit, end); if (end < state.log.lastIndex) truncateFrom(state, end + 1);',
     foundBy: /I-4|I-13|I-14|I-5|I-27|durable here/,
     seeds: 500,
+  },
+  {
+    name: 'P-15: an older answer takes back what a peer has confirmed',
+    by: 'raft',
+    file: 'src/raft/progress.js',
+    rule: 'if (match <= this.match)',
+    broken: 'if (match === this.match)',
+    foundBy: /I-11/,
+    seeds: 100,
+  },
+  {
+    name: '10.4 step 2: a snapshot takes the place of a log that goes beyond it',
+    by: 'raft',
+    file: 'src/raft/snapshot.js',
+    rule: 'if (state.log.has(meta.lastLog))',
+    broken: 'if (false)',
+    foundBy: /10\.4/,
+    seeds: 1_000,
+    isRare: true,
   },
   {
     name: 'P-22: a window full of lost messages is never probed',
@@ -461,5 +481,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...NODE_BUGS,
   ...LOG_BUGS,
   ...ETCD_BUGS,
+  ...DISK_BUGS,
   ...GOSSIP_BUGS,
 ];
