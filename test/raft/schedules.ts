@@ -3,6 +3,7 @@
  * cannot be had (a timer was drawn too long); the checks of the world look on all the time.
  */
 import { present } from '../../src/base/assert.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import type { MemberId } from '../../src/model/ids.ts';
 import type { RaftMessage } from '../../src/raft/messages.ts';
 import { encodeRaftMessage } from '../../src/wire/raft/rpc.ts';
@@ -92,7 +93,30 @@ function equalTerm(seed: number): void {
   world.advance(electionMs);
 }
 
-export const SCHEDULES: Readonly<Record<string, Schedule>> = { forgottenLeader, equalTerm };
+/**
+ * 10.4 step 2: what a follower has written it confirms in vain, and does not hear that it is committed; the leader has compacted its log
+ * meanwhile, so it begins anew with a snapshot, for one whose log holds all of that.
+ */
+function unheardFollower(seed: number): void {
+  const { world, leader, others } = three(seed, 1);
+  const [follower] = others;
+  const propose = (count: number): void => {
+    const items = Array.from({ length: count }, (_, i) => utf8(`command ${i}`));
+    world.ask(leader.id, (requestId) => ({ kind: 'propose', requestId, items }));
+  };
+  world.cut(follower.id, leader.id);
+  propose(1 + (seed % 5));
+  world.advance(1.5);
+  world.cut(leader.id, follower.id);
+  world.advance(10);
+  world.compact(leader.id, 0);
+  propose(1);
+  world.advance(10);
+  world.heal();
+  world.advance(world.options.config.electionMs);
+}
+
+export const SCHEDULES: Readonly<Record<string, Schedule>> = { forgottenLeader, equalTerm, unheardFollower };
 
 /** Throws what the checks of the world throw. */
 export function playSchedule(name: string, seed: number): void {

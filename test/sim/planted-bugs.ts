@@ -53,14 +53,14 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     seeds: 100,
   },
   {
-    name: '10.4 step 2: a snapshot takes the place of a log that goes beyond it',
-    by: 'raft',
+    name: '10.4 step 2: a snapshot takes the place of a log that holds all of it',
+    by: 'schedule',
+    play: 'unheardFollower',
     file: 'src/raft/snapshot.js',
     rule: 'if (state.log.has(meta.lastLog))',
     broken: 'if (false)',
     foundBy: /10\.4/,
-    seeds: 1_000,
-    isRare: true,
+    seeds: 20,
   },
   {
     name: 'P-22: a window full of lost messages is never probed',
