@@ -2,6 +2,7 @@
 import type { SimulationOptions } from './options.ts';
 import { DISK_BUGS } from './planted-disk-bugs.ts';
 import { ETCD_BUGS } from './planted-etcd-bugs.ts';
+import { GOSSIP_BUGS } from './planted-gossip-bugs.ts';
 import type { Change } from './planting.ts';
 
 export interface PlantedBug extends Change {
@@ -451,27 +452,6 @@ const LOG_BUGS: readonly PlantedBug[] = [
     rule: "replica.step({ kind: 'readIndex', requestId }, now, effects);",
     broken: "this.onRaftReply(requestId, { kind: 'readReady', index: replica.state.appliedIndex }, now);",
     foundBy: /LOG/,
-    seeds: 20,
-  },
-];
-
-const GOSSIP_BUGS: readonly PlantedBug[] = [
-  {
-    name: 'G-2: an alive claim of the same incarnation is believed',
-    by: 'gossip',
-    file: 'src/swim/claim.js',
-    rule: 'return claim.incarnation > held.incarnation;',
-    broken: 'return claim.incarnation >= held.incarnation;',
-    foundBy: /refutation|incarnation|joined while/,
-    seeds: 20,
-  },
-  {
-    name: 'G-4: nobody refutes',
-    by: 'gossip',
-    file: 'src/swim/membership.js',
-    rule: 'this.#incarnation = Math.max(this.#incarnation, accusedIncarnation) + 1;',
-    broken: 'if (accusedIncarnation >= 0) return;',
-    foundBy: /./,
     seeds: 20,
   },
 ];

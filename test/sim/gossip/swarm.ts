@@ -2,6 +2,7 @@
  * Histories of gossip that a seed draws: size, loss, duplication, and who is killed, started again, paused, cut off or told to leave.
  * All the time the checkers look on; then the faults end, and the living must agree within the bound of reliability.md G-1.
  */
+import { strict as assert } from 'node:assert';
 import type { SwimTiming } from '../../../src/swim/config.ts';
 import { pushPullIntervalMs } from '../../../src/swim/push-pull.ts';
 import { Chance } from '../chance.ts';
@@ -38,6 +39,7 @@ const TURN_MS = 500;
 const REJOIN_MS = 5_000;
 /** A sleep in which the rows of those who died meanwhile are dropped everywhere else. */
 const SLEEP_MS = 75_000;
+const FORGIVEN_MS = 30_000;
 const FAULTS = ['kill', 'start', 'pause', 'resume', 'leave', 'isolate', 'split', 'heal'] as const;
 type Fault = (typeof FAULTS)[number];
 
@@ -52,6 +54,15 @@ export function healBoundMs(timing: SwimTiming, nodes: number): number {
  */
 export function agreeBoundMs(timing: SwimTiming, nodes: number): number {
   return (2 * Math.ceil(Math.log2(nodes)) + 4) * pushPullIntervalMs(timing.pushPullIntervalMs, nodes);
+}
+
+/**
+ * Each prober meets the dead one once in a round of all members, so the three whose word counts have by then, though not every last one of them;
+ * with them the suspicion lasts its shortest time. Probing and the spread of the news take the rest. Below what a suspicion that nobody confirms takes.
+ */
+export function deathBoundMs(timing: SwimTiming, nodes: number): number {
+  const roundMs = Math.max(nodes, 8) * timing.probeIntervalMs;
+  return roundMs + suspicionBounds(timing, nodes).minMs + 4 * timing.probeIntervalMs;
 }
 
 export function runSwarm(seed: number, limits: SwarmLimits): SwarmReport {
@@ -94,6 +105,7 @@ class Swarm {
       this.#checkers.atRest(world);
     }
     const { healedMs, agreedMs } = this.#heal();
+    this.#dieInPeace();
     const { returns, forgottenReturns, events } = this.#checkers;
     return {
       seed: this.#seed,
@@ -197,6 +209,33 @@ class Swarm {
     const agreedMs = this.#runUntil(() => isConverged(world), agreeBoundMs(LAN, this.#count), begin);
     this.#checkers.atRest(world);
     return { healedMs: settleMs, agreedMs };
+  }
+
+  /**
+   * G-5: when nothing else is wrong, a death is known to all before an unconfirmed suspicion would be over, for others confirm it; and for as long as
+   * gossip goes to the dead, all can tell them that they are.
+   */
+  #dieInPeace(): void {
+    const world = this.#world;
+    // Whoever has had trouble lately gives others more time.
+    world.run(FORGIVEN_MS);
+    const victim = this.#chance.pick(world.up);
+    if (victim === undefined || world.up.length < 4) return;
+    world.kill(victim);
+    const at = world.now;
+    const holdsDead = ({ swim }: GossipNode): boolean => swim.member(victim.name)?.state === 'dead';
+    const boundMs = deathBoundMs(LAN, world.up.length + 1);
+    while (!world.up.every(holdsDead)) {
+      assert.ok(world.now - at < boundMs, `G-5: not all know within ${boundMs} ms that ${victim.name} has died`);
+      world.run(TURN_MS);
+    }
+    world.run(at + LAN.gossipToTheDeadMs - world.now);
+    const forgetful = world.up.find((node) => !holdsDead(node));
+    assert.equal(
+      forgetful?.name,
+      undefined,
+      `G-5: ${forgetful?.name} has forgotten ${victim.name} while gossip still goes there`,
+    );
   }
 
   #runUntil(isDone: () => boolean, boundMs: number, begin: number): number {
