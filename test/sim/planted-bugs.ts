@@ -2,6 +2,7 @@
 import type { SimulationOptions } from './options.ts';
 import { ETCD_BUGS } from './planted-etcd-bugs.ts';
 import { KV_BUGS } from './planted-kv-bugs.ts';
+import { QUIET_BUGS } from './planted-quiet-bugs.ts';
 import type { Change } from './planting.ts';
 
 export interface PlantedBug extends Change {
@@ -423,4 +424,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...KV_BUGS,
   ...ETCD_BUGS,
   ...GOSSIP_BUGS,
+  ...QUIET_BUGS,
 ];
