@@ -55,9 +55,8 @@ export const KV_BUGS: readonly PlantedBug[] = [
     file: 'src/kv/image.js',
     rule: 'return { id, ackedBelow, lastActiveMs, replies };',
     broken: 'return { id, ackedBelow, lastActiveMs, replies: new Map() };',
-    foundBy: /WITNESS|LOG|I-23/,
-    seeds: 500,
-    isRare: true,
+    foundBy: /WITNESS|LOG|I-23|differs from that of the majority/,
+    seeds: 60,
   },
   {
     name: 'a read of a range leaves the revision of another instant in its answer',
