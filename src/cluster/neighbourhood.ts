@@ -125,8 +125,11 @@ export class Neighbourhood {
   votersOf(clusterId: ClusterId | undefined, voters: readonly MemberId[]): { known: MemberId[]; possible: MemberId[] } {
     // The tag of one that has just joined may not have come round yet: whoever is of no other cluster may be of ours.
     const isOurs = (peer: Peer): boolean => peer.clusterId === clusterId || peer.clusterId === undefined;
-    const peers = this.alive().filter((peer) => isOurs(peer) && peer.node !== this.#self);
-    const members = peers.filter((peer) => peer.kind === 'voter').map((peer) => peer.member);
+    const all = this.peers().filter((peer) => peer.kind === 'voter' && isOurs(peer) && peer.node !== this.#self);
+    const alive = all.filter((peer) => peer.isAlive);
+    // Gossip may be cut where the way to the voters is not: whether one of them answers is then asked of themselves.
+    const likely = alive.length > 0 ? alive : all.filter(({ member }) => !this.hasLeft(member));
+    const members = likely.map((peer) => peer.member);
     return { known: members.filter((member) => voters.includes(member)), possible: members };
   }
 

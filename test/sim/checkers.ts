@@ -4,7 +4,9 @@ import { CommittedLog } from './checkers/committed-log.ts';
 import { DurablePromises } from './checkers/durable-promises.ts';
 import { ElectionSafety } from './checkers/election-safety.ts';
 import { LeaderLeases } from './checkers/leader-leases.ts';
+import { LamportTimes } from './checkers/lamport-times.ts';
 import { MapHistory } from './checkers/map-history.ts';
+import { ReleasedFirst } from './checkers/released-first.ts';
 import { SingleOwner } from './checkers/single-owner.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Simulation } from './simulation.ts';
@@ -23,5 +25,7 @@ export function makeCheckers(): readonly Checker[] {
     new SingleOwner(),
     new LeaderLeases(),
     new MapHistory(),
+    new ReleasedFirst(),
+    new LamportTimes(),
   ];
 }

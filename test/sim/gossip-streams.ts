@@ -34,6 +34,10 @@ export class GossipStreams {
     this.#host = host;
   }
 
+  openOf(process: SimulatedProcess): number {
+    return this.#pipes.get(process)?.size ?? 0;
+  }
+
   open(process: SimulatedProcess, stream: StreamId, to: Endpoint): void {
     const pipe: Pipe = { opener: endOf(process, stream), acceptor: undefined };
     this.#register(process, stream, pipe);

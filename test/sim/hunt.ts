@@ -7,6 +7,7 @@ import type { PlantedBug } from './planted-bugs.ts';
 import { plant, planted } from './planting.ts';
 import type * as EtcdStories from './etcd-stories.ts';
 import type * as Stories from './lease-stories.ts';
+import type * as QuietStories from './quiet-stories.ts';
 import type * as Scenarios from './scenarios.ts';
 import type * as NodeSwarm from './swarm.ts';
 
@@ -32,7 +33,10 @@ export async function trialOf(bug: PlantedBug): Promise<Trial> {
     const { playScenario } = await planted<typeof Scenarios>(folder, 'test/sim/scenarios.js');
     const { LEASE_STORIES } = await planted<typeof Stories>(folder, 'test/sim/lease-stories.js');
     const { ETCD_STORIES } = await planted<typeof EtcdStories>(folder, 'test/sim/etcd-stories.js');
-    const story = [...LEASE_STORIES, ...ETCD_STORIES].find(({ name }) => name.startsWith(bug.play ?? '?'));
+    const { QUIET_STORIES } = await planted<typeof QuietStories>(folder, 'test/sim/quiet-stories.js');
+    const story = [...LEASE_STORIES, ...ETCD_STORIES, ...QUIET_STORIES].find(({ name }) =>
+      name.startsWith(bug.play ?? '?'),
+    );
     return (seed) => messageOf(() => playScenario(present(story, `the story ${bug.play}`), seed));
   }
   if (bug.by === 'schedule') {

@@ -14,12 +14,13 @@ import {
   type RegisterInput,
   type RegisterOperation,
 } from './history/register.ts';
-import type { Machine, Simulation } from './simulation.ts';
+import { askAnyNode } from './kv-asking.ts';
+import { KvRecord, type OpenKv } from './kv-record.ts';
+import { KvWanderers } from './kv-wanderers.ts';
+import type { Simulation } from './simulation.ts';
 import { Violation } from './violation.ts';
 
 const THINK_MS = 120;
-/** One try; longer than most answers take, shorter than some. */
-const TRY_MS = 1_200;
 /** A write that is not answered for so long is given up: it may have taken effect, or may yet. */
 const PATIENCE_MS = 6_000;
 const KEYS = 3;
@@ -34,9 +35,11 @@ export interface LogClientFigures {
   readonly unknown: number;
   readonly retries: number;
   readonly undecided: number;
+  /** Answers that the log bears out (history/witness.ts). */
+  readonly witnessed: number;
 }
 
-export const NO_LOG_CLIENTS: LogClientFigures = { operations: 0, unknown: 0, retries: 0, undecided: 0 };
+export const NO_LOG_CLIENTS: LogClientFigures = { operations: 0, unknown: 0, retries: 0, undecided: 0, witnessed: 0 };
 
 interface Key {
   readonly name: string;
@@ -62,6 +65,7 @@ interface Call {
   tries: number;
   /** An earlier try may have taken effect. */
   isUncertain: boolean;
+  readonly open: OpenKv;
 }
 
 export class LogClients {
@@ -70,6 +74,8 @@ export class LogClients {
   readonly #history: RegisterOperation[] = [];
   readonly #keys: Key[] = [];
   readonly #open: Set<Call> = new Set();
+  readonly #record: KvRecord = new KvRecord();
+  #wanderers: KvWanderers | undefined;
   #clusterId: ClusterId | undefined;
   #clock = 0;
   #lastValue = EMPTY_REGISTER;
@@ -86,10 +92,12 @@ export class LogClients {
     this.#clusterId = this.#simulation.running()[0]?.process?.cluster.clusterId;
     const count = this.#simulation.options.clients === 0 ? 0 : 1 + this.#chance.below(3);
     for (let number = 0; number < count; number++) this.#think({ number, session: undefined, seq: 1 });
+    if (count > 0) this.#wanderers = new KvWanderers(this.#simulation, this.#record, this.#clusterId);
   }
 
   end(): void {
     this.#isOver = true;
+    this.#wanderers?.end();
   }
 
   /** One read of each key, once no call is open: what all clients were told must still be there, once each. */
@@ -120,7 +128,8 @@ export class LogClients {
       if (verdict.kind === 'undecided') undecided += 1;
     }
     const unknown = this.#keys.reduce((sum, key) => sum + key.uncertain, 0);
-    return { operations: this.#history.length, unknown, retries: this.#retries, undecided };
+    const witnessed = this.#record.judge(this.#simulation, this.#clusterId)?.compared ?? 0;
+    return { operations: this.#history.length, unknown, retries: this.#retries, undecided, witnessed };
   }
 
   #think(client: Client): void {
@@ -144,15 +153,15 @@ export class LogClients {
   #call(client: Client, key: Key, input: RegisterInput, then: () => void): void {
     key.operations += 1;
     const deadline = this.#simulation.now + PATIENCE_MS;
-    const call: Call = { client, input, key, called: this.#clock++, deadline, tries: 0, isUncertain: false };
+    const open = this.#record.called(client.number, requestOf(client, input));
+    const call: Call = { client, input, key, called: this.#clock++, deadline, tries: 0, isUncertain: false, open };
     this.#open.add(call);
     this.#try(call, then);
   }
 
   #try(call: Call, then: () => void): void {
     call.tries += 1;
-    const { client, input } = call;
-    this.#ask(requestOf(client, input), (answer) => {
+    this.#ask(call.open.request, (answer) => {
       if (!this.#open.has(call)) return;
       if (this.#onAnswer(call, answer)) return then();
       this.#retries += 1;
@@ -173,6 +182,7 @@ export class LogClients {
     if (answer.kind === 'refused') return false;
     const { reply } = answer;
     if (reply.kind === 'done') {
+      this.#record.ended(call.open, reply);
       if (client.number === READER) checkWrites(call.key, reply.result);
       this.#close(call, outputOf(input, reply));
       return true;
@@ -199,6 +209,7 @@ export class LogClients {
   /** What was only to be read changes nothing; nor does what was certainly not done. */
   #giveUp(call: Call): void {
     const { client, input, key, called, isUncertain } = call;
+    this.#record.ended(call.open, isUncertain ? undefined : 'none');
     if (!this.#open.delete(call) || input.kind === 'read') return;
     client.seq += 1;
     if (!isUncertain) return;
@@ -212,32 +223,8 @@ export class LogClients {
     });
   }
 
-  /** Of any node of the cluster; undefined when none answers in time. */
   #ask(request: KvRequest, heard: (answer: KvAnswer | undefined) => void): void {
-    const process = this.#chance.pick(this.#nodes())?.process;
-    let isOver = false;
-    const end = (answer: KvAnswer | undefined): void => {
-      if (isOver) return;
-      isOver = true;
-      heard(answer);
-    };
-    this.#later(TRY_MS, () => end(undefined));
-    if (process === undefined) return;
-    this.#later(this.#chance.between(0.05, 1), () =>
-      process.whenRunning(() =>
-        process.askKv(request, (answer) =>
-          this.#later(this.#chance.between(0.05, 1), () => {
-            end(answer);
-          }),
-        ),
-      ),
-    );
-  }
-
-  #nodes(): Machine[] {
-    return this.#simulation.machines.filter(
-      ({ process }) => process?.isUp && process.cluster.clusterId === this.#clusterId,
-    );
+    askAnyNode(this.#simulation, { chance: this.#chance, clusterId: this.#clusterId }, request, heard);
   }
 
   #key(): Key {
@@ -267,7 +254,7 @@ function requestOf({ session, seq }: Client, input: RegisterInput): KvRequest {
   const key = utf8(input.key);
   const query = { key, rangeEnd: new Uint8Array(), limit: 0, keysOnly: false, countOnly: false };
   if (input.kind === 'read') return { kind: 'read', query, consistency: 'linearizable' };
-  const put = { kind: 'put', key, value: utf8(String(input.value)), prevKv: false } as const;
+  const put = { kind: 'put', key, value: utf8(String(input.value)), prevKv: true } as const;
   return { kind: 'mutate', mutation: mutationOf(input, put, query), session: markOf(session, seq) };
 }
 

@@ -3,6 +3,8 @@ import type { SimulationOptions } from './options.ts';
 import { DISK_BUGS } from './planted-disk-bugs.ts';
 import { ETCD_BUGS } from './planted-etcd-bugs.ts';
 import { GOSSIP_BUGS } from './planted-gossip-bugs.ts';
+import { KV_BUGS } from './planted-kv-bugs.ts';
+import { QUIET_BUGS } from './planted-quiet-bugs.ts';
 import type { Change } from './planting.ts';
 
 export interface PlantedBug extends Change {
@@ -416,51 +418,12 @@ const NODE_BUGS: readonly PlantedBug[] = [
   },
 ];
 
-const LOG_BUGS: readonly PlantedBug[] = [
-  {
-    name: 'a client tries again without a session',
-    by: 'node',
-    file: 'test/sim/log-clients.js',
-    rule: 'session === undefined ? undefined : { session, seq, ackedBelow: seq }',
-    broken: 'undefined',
-    foundBy: /LOG|I-23/,
-    seeds: 60,
-  },
-  {
-    name: 'a client of the log takes what is unknown for what failed',
-    by: 'node',
-    file: 'test/sim/log-clients.js',
-    rule: 'if (!isUncertain)',
-    broken: 'if (true)',
-    foundBy: /LOG|I-23/,
-    seeds: 60,
-    isRare: true,
-  },
-  {
-    name: 'I-23: a session does not know what it was answered',
-    by: 'node',
-    file: 'src/kv/kv.js',
-    rule: 'if (answered !== undefined)',
-    broken: 'if (answered?.kind === "refused")',
-    foundBy: /LOG|I-23/,
-    seeds: 60,
-  },
-  {
-    name: 'P-48: a node reads from what it has, without a round',
-    by: 'node',
-    file: 'src/cluster/kv-reads.js',
-    rule: "replica.step({ kind: 'readIndex', requestId }, now, effects);",
-    broken: "this.onRaftReply(requestId, { kind: 'readReady', index: replica.state.appliedIndex }, now);",
-    foundBy: /LOG/,
-    seeds: 20,
-  },
-];
-
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...RAFT_BUGS,
   ...NODE_BUGS,
-  ...LOG_BUGS,
+  ...KV_BUGS,
   ...ETCD_BUGS,
   ...DISK_BUGS,
   ...GOSSIP_BUGS,
+  ...QUIET_BUGS,
 ];

@@ -135,6 +135,10 @@ export class SimulatedProcess {
     if (peers.length > 0) this.post({ kind: 'discovered', gossip: peers, searched: false });
   }
 
+  get openRequests(): number {
+    return this.#waiting.size + this.#kvWaiting.size;
+  }
+
   nextAcceptedStream(): StreamId {
     this.#lastAccepted += 2;
     return this.#lastAccepted as StreamId;

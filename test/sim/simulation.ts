@@ -76,6 +76,7 @@ export class Simulation implements ProcessHost {
   readonly etcd: SimulatedEtcd;
   readonly machines: Machine[] = [];
   readonly checkers: readonly Checker[];
+  readonly watchers: ((process: SimulatedProcess, event: NodeEvent) => void)[] = [];
   readonly #queue: EventQueue;
   #processes: readonly SimulatedProcess[] | undefined;
   now = 0;
@@ -290,6 +291,7 @@ export class Simulation implements ProcessHost {
     const text = textOf(event);
     if (text !== undefined) this.note(`${process.name} ${text}`);
     for (const checker of this.checkers) checker.onEvent?.(this, process, event);
+    for (const watcher of this.watchers) watcher(process, event);
   }
 
   onEffect(process: SimulatedProcess, effect: ClusterEffect): void {

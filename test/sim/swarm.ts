@@ -2,6 +2,7 @@
  * One seed from beginning to end: found, do harm, heal; then stop all nodes in order one after the other, start the last alone, start
  * all again. Safety is checked after every turn, what must become true is given a bounded time.
  */
+import { leftOver } from './at-rest.ts';
 import { type ClientFigures, Clients } from './clients.ts';
 import { claimsVote, missing, missingVoters, standings } from './health.ts';
 import { type LogClientFigures, LogClients, NO_LOG_CLIENTS } from './log-clients.ts';
@@ -23,6 +24,8 @@ const HEALED_MS = 30_000;
 const GOSSIP_MS = 90_000;
 /** Voters are made odd and many again in steps that keep a distance (autopilot.ts), dead ones are replaced after two minutes. */
 const VOTERS_MS = 400_000;
+/** Push/pull comes by, and the last piece of news is told. */
+const REST_MS = 60_000;
 /** Operators that took voters out let them in again. */
 const ADMITTED_MS = 60_000;
 /** Every register of every client is read once more. */
@@ -148,6 +151,7 @@ function live(simulation: Simulation, times: Times): void {
   times.logClients = logClients.judge();
   mustBecome(simulation, 'gossip', () => missing(simulation), GOSSIP_MS);
   mustBecome(simulation, 'voters', () => missingVoters(simulation), VOTERS_MS);
+  mustBecome(simulation, '7.6: rest', () => leftOver(simulation), REST_MS);
   stopAndStart(simulation);
 }
 

@@ -10,6 +10,7 @@ export class Tally {
   operations = 0;
   cpuSeconds = 0;
   #undecided = 0;
+  #witnessed = 0;
   readonly #failed: number[] = [];
 
   add(report: RunReport): void {
@@ -19,6 +20,7 @@ export class Tally {
     this.events += report.events;
     this.operations += report.clients.operations + report.logClients.operations;
     this.#undecided += report.clients.undecided + report.logClients.undecided;
+    this.#witnessed += report.logClients.witnessed;
     for (const [kind, count] of report.faults) this.faults.set(kind, (this.faults.get(kind) ?? 0) + count);
     if (report.failure === undefined) return;
     this.#failed.push(report.seed);
@@ -32,7 +34,7 @@ export class Tally {
     const undecided = this.#undecided > 0 ? ` (${this.#undecided} histories undecided)` : '';
     return (
       `${this.reports.length} seeds, ${(this.simulatedMs / 60_000).toFixed(1)} simulated minutes, ${this.events} events, ` +
-      `${faults} faults (${faultsText(this.faults)}), ${this.operations} operations checked${undecided}, ` +
+      `${faults} faults (${faultsText(this.faults)}), ${this.operations} operations checked${undecided}, ${this.#witnessed} answers by the log, ` +
       `${this.cpuSeconds.toFixed(1)} s of CPU, ${verdict}`
     );
   }

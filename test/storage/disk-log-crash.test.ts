@@ -26,6 +26,8 @@ import type { Chooser, SimulatedDisk } from './simulated-disk.ts';
 
 const isLong: boolean = process.env['FUNKNODE_LONG'] === '1';
 const CRASHES_PER_POINT = isLong ? 512 : 12;
+const MODEL_STEPS = isLong ? 1_000_000 : 1_500;
+const MODEL_RUNS = isLong ? 500 : 75;
 /** Room for a dozen batches in a segment. */
 const ROOMY = { segmentBytes: 64 * 1024, firstSegmentBytes: 64 * 1024 };
 const quiet: Operation = { kind: 'quiet' };
@@ -169,10 +171,18 @@ describe('the log after a power cut', () => {
     }
   });
 
-  it('P-60: equals an array after random appends, truncations, snapshots, installs and crashes', () => {
-    fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), fc.nat(), runSteps), {
-      numRuns: isLong ? 3000 : 150,
-    });
+  it(`P-60: equals an array after ${MODEL_STEPS} random appends, truncations, snapshots, installs and crashes`, (t) => {
+    const run = (steps: readonly Step[], seed: number): void => {
+      taken += steps.length;
+      runSteps(steps, seed);
+    };
+    let taken = 0;
+    for (let seed = 1; taken < MODEL_STEPS; seed++)
+      fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }), fc.nat(), run), {
+        numRuns: MODEL_RUNS,
+        seed: isLong ? seed : Date.now(),
+      });
+    t.diagnostic(`${taken} steps`);
   });
 });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { EMPTY_BYTES } from '../../src/base/bytes.ts';
 import type { ClusterId, LogIndex, MemberId, Term } from '../../src/model/ids.ts';
 import type { Configuration, Entry, HardState, PersistBatch, RecoveredLog, SnapshotMeta } from '../../src/model/log.ts';
+import type { DiskPort } from '../../src/ports/disk-port.ts';
 import { LogActor } from '../../src/runtime/disk-log-actor.ts';
 import type { LogOpening, LogReply } from '../../src/runtime/disk-log-messages.ts';
 import { errorOf } from '../../src/runtime/disk-log-messages.ts';
@@ -116,15 +117,15 @@ export function assertState(recovered: RecoveredLog, state: LogState): void {
 }
 
 /** A log over a disk, driven by hand. */
-export class DrivenLog {
-  readonly disk: SimulatedDisk;
+export class DrivenLog<Disk extends DiskPort = SimulatedDisk> {
+  readonly disk: Disk;
   readonly actor: LogActor;
   readonly replies: LogReply[] = [];
   /** How many operations were acknowledged, in order. */
   acknowledged = 0;
   #nextId = 1;
 
-  constructor(disk: SimulatedDisk, options: Partial<LogOpening> = {}) {
+  constructor(disk: Disk, options: Partial<LogOpening> = {}) {
     this.disk = disk;
     const opening: LogOpening = {
       folder: FOLDER,

@@ -3,6 +3,7 @@
  * it (I-4). Reads the logs as they were written, so it does not rely on what the core says of itself.
  */
 import { crc32c } from '../../../src/base/crc32c.ts';
+import type { Entry } from '../../../src/model/log.ts';
 import type { Checker } from '../checkers.ts';
 import type { SimulatedProcess } from '../process.ts';
 import type { Simulation } from '../simulation.ts';
@@ -12,6 +13,7 @@ interface Committed {
   readonly term: number;
   readonly kind: string;
   readonly digest: number;
+  readonly entry: Entry;
   /** The term in which somebody first knew of it. */
   readonly knownIn: number;
 }
@@ -43,10 +45,18 @@ export class CommittedLog implements Checker {
     this.#looked.set(process, { clusterId, through });
   }
 
+  /** From the first on; undefined when somebody committed one that was never seen here. */
+  entriesOf(clusterId: string | undefined): readonly Entry[] | undefined {
+    const log: readonly (Committed | undefined)[] = this.#committed.get(clusterId ?? '') ?? [];
+    const first = log[1] === undefined ? log.findIndex((known) => known !== undefined) : 1;
+    const known = log.slice(Math.max(1, first));
+    return known.includes(undefined) || first !== 1 ? undefined : known.flatMap((each) => each?.entry ?? []);
+  }
+
   #compare(process: SimulatedProcess, log: Committed[], { index, term }: { index: number; term: number }): void {
     const entry = process.directory.written.entryAt(index);
     if (entry === undefined) return;
-    const mine = { term: entry.term, kind: entry.kind, digest: crc32c(entry.data), knownIn: term };
+    const mine = { term: entry.term, kind: entry.kind, digest: crc32c(entry.data), knownIn: term, entry };
     const known = log[index];
     if (known === undefined) log[index] = mine;
     else if (known.term !== mine.term || known.kind !== mine.kind || known.digest !== mine.digest)
