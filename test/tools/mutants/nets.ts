@@ -1,0 +1,68 @@
+/** For each room what its mutants are thrown into: cheap tests first. */
+
+export interface Net {
+  /** Step tests and scripts of the room, below `test/`. */
+  readonly steps: readonly string[];
+  /** Step tests of the room above, which owns this one. */
+  readonly neighbours: readonly string[];
+  /** The simulator of this core alone. */
+  readonly core: 'raft' | 'sharding' | 'gossip';
+}
+
+const OF_CLUSTER: readonly string[] = [
+  'cluster/agreed-state',
+  'cluster/holding',
+  'cluster/led',
+  'cluster/hand-over',
+  'cluster/following',
+];
+
+export const NETS: Readonly<Record<string, Net>> = {
+  raft: {
+    steps: ['raft/leading', 'raft/membership', 'raft/disruption', 'raft/paper', 'raft/scripts', 'raft/quorum'],
+    neighbours: OF_CLUSTER,
+    core: 'raft',
+  },
+  sharding: {
+    steps: [
+      'sharding/holder',
+      'sharding/leader',
+      'sharding/cases',
+      'sharding/flapping',
+      'sharding/restart-grace',
+      'sharding/resizing',
+      'sharding/clock-rates',
+      'sharding/distribution',
+      'sharding/moving',
+      'sharding/spread',
+    ],
+    neighbours: OF_CLUSTER,
+    core: 'sharding',
+  },
+  swim: {
+    steps: [
+      'swim/membership',
+      'swim/prober',
+      'swim/push-pull',
+      'swim/tombstones',
+      'swim/last-word',
+      'swim/networks',
+      'swim/quiet',
+      'swim/formulas',
+      'swim/replay',
+      'swim/hostile',
+    ],
+    neighbours: [],
+    core: 'gossip',
+  },
+};
+
+/** Folders of `dist/test` that these need. */
+export const NET_FOLDERS: readonly string[] = [
+  'test/raft',
+  'test/sharding',
+  'test/swim',
+  'test/cluster',
+  'test/sim',
+  'test/tools/mutants',
+];
