@@ -121,7 +121,7 @@ export class Log {
 
   /** Bytes of the entries in (`after`, `through`]. */
   bytesBetween(after: LogIndex, through: LogIndex): number {
-    return through <= after ? 0 : this.#bytesAt(through) - this.#bytesAt(after);
+    return this.#bytesAt(through) - this.#bytesAt(after);
   }
 
   append(entry: Entry): void {

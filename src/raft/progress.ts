@@ -60,7 +60,8 @@ export class Progress {
     return this.#inFlight.length >= limits.inflightMessagesMax || this.#inFlightBytes >= limits.inflightBytesMax;
   }
 
-  becomeProbe(next: LogIndex): void {
+  /** From `next`, or from where the logs are known to meet. */
+  becomeProbe(next: LogIndex = NO_INDEX): void {
     this.state = { kind: 'probe', sent: false };
     this.next = Math.max(next, this.match + 1) as LogIndex;
     this.#clearWindow();

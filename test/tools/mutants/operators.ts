@@ -99,6 +99,10 @@ function isLeftAlone(node: Node, source: string): boolean {
       return true;
     case SyntaxKind.MethodDeclaration:
       return nameOf(node) === 'check';
+    case SyntaxKind.ConditionalExpression: {
+      const { whenTrue, whenFalse } = node as unknown as { whenTrue: Node; whenFalse: Node };
+      return isSentence(whenTrue, source) && isSentence(whenFalse, source);
+    }
     case SyntaxKind.CallExpression:
       return SPEECH.test(lastName((node as CallExpression).expression, source));
     default:
@@ -168,6 +172,8 @@ function changeCondition(condition: Node, how: 'both' | 'never', add: Add): void
 function changeNumber(node: NumericLiteral, source: string, add: Add): void {
   const value = Number(textOf(node, source));
   if (!Number.isInteger(value) || value >= SETTINGS_FROM) return;
+  // Of an order only the sign counts.
+  if (/\? -?1 : -?1$/.test(textOf(node.parent.kind === SyntaxKind.PrefixUnaryExpression ? node.parent.parent : node.parent, source))) return;
   if (node.parent.kind === SyntaxKind.PropertyAssignment && node.parent.getStart() === node.getStart()) return;
   add('more', node, String(value + 1), { around: node.parent });
   // `n += 0` is the statement left out.
@@ -205,6 +211,11 @@ function isTie(node: BinaryExpression, source: string): boolean {
   const { thenStatement, elseStatement } = parent as IfStatement;
   const [, to, from] = /^\{?\s*(.+) = (.+);\s*\}?$/.exec(textOf(thenStatement, source)) ?? [];
   return elseStatement === undefined && to !== undefined && from !== undefined && isBoth(to, from);
+}
+
+/** Said to people, unlike a code of one word. */
+function isSentence(node: Node, source: string): boolean {
+  return isText(node) && textOf(node, source).includes(' ');
 }
 
 /** A sum with a text in it. */
