@@ -147,7 +147,8 @@ export class Log {
   /** A snapshot through `meta.lastLog` is durable; entries before `firstIndex` are dropped. */
   compact(meta: SnapshotMeta, firstIndex: LogIndex): void {
     assert(meta.lastLog.index <= this.lastIndex, 'a snapshot is taken of what is in the log');
-    if (meta.lastLog.index > this.snapshotIndex) this.#snapshot = meta;
+    assert(meta.lastLog.index >= this.snapshotIndex, 'a snapshot is no older than the one before it');
+    this.#snapshot = meta;
     // Without a snapshot that covers them, entries stay: a follower could be served by nothing else.
     const first = Math.min(firstIndex, this.snapshotIndex + 1);
     if (first <= this.firstIndex) return;

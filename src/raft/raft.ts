@@ -475,7 +475,6 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
     const input = { hardState, commitHint: state.commitIndex, now: state.clock.now };
     const batch = state.outbox.takeBatch(input, state.config.batchesInFlightMax);
     if (batch !== undefined) state.effects.push({ kind: 'persist', batch });
-    this.#release(state.outbox.takeReleasable());
     askForInstall(state);
   }
 

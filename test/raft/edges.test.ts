@@ -91,6 +91,17 @@ describe('edges of following', () => {
     assert.equal(event?.kind === 'becameLeader' && event.restedOnLease, N2);
   });
 
+  it('O-15: an entry of the term that was compacted away still counts', () => {
+    const core = new SingleCore(logOf(THREE, []));
+    core.append(N2, 2, at(1, 1), [entry(2, 2, '', 'noop')], 2);
+    core.input({ kind: 'applied', index: 2 as LogIndex });
+    core.input({ kind: 'compacted', meta: meta(2, 2), firstIndex: 3 as LogIndex });
+    core.pass(600);
+    core.elect([N2, N3]);
+    const event = core.events.find(({ kind }) => kind === 'becameLeader');
+    assert.equal(event?.kind === 'becameLeader' && event.restedOnLease, N2);
+  });
+
   it('R-2: whose disk has lost something stops, and says nothing more', () => {
     const core = following();
     core.heartbeat(N2, 2, { commit: 9 });
@@ -127,6 +138,34 @@ describe('edges of following', () => {
       [2, 4],
       'the first write was under way already',
     );
+  });
+
+  it('P-9: of several truncations that one write holds the deepest counts', () => {
+    const core = new SingleCore(logOf(THREE, [2, 2, 2, 2], 2), { config: { batchesInFlightMax: 1 } });
+    core.hasFastDisk = false;
+    core.heartbeat(N2, 3);
+    core.append(N2, 3, at(2, 4), [entry(3, 5)]);
+    core.append(N3, 4, at(2, 3), [entry(4, 4)]);
+    core.append(N2, 5, at(2, 4), []);
+    const written = [...core.batches];
+    while (core.batches.length > 0) {
+      core.syncOne();
+      written.push(...core.batches.slice(-1));
+    }
+    const truncations = written.flatMap(({ truncateFrom }) => (truncateFrom === undefined ? [] : [truncateFrom]));
+    assert.deepEqual(Math.min(...truncations), 4);
+    assert.deepEqual(core.terms(), [1, 2, 2, 4]);
+  });
+
+  it('a write holds what has changed, and nothing else', () => {
+    const core = following();
+    core.hasFastDisk = false;
+    core.append(N2, 2, at(1, 1), [entry(2, 2)]);
+    const [entries] = core.batches.splice(0);
+    assert.deepEqual(Object.keys(entries ?? {}), ['batchSeq', 'underTerm', 'entries', 'commitHint']);
+    core.heartbeat(N3, 3);
+    const [term] = core.batches.splice(0);
+    assert.deepEqual(Object.keys(term ?? {}), ['batchSeq', 'underTerm', 'hardState', 'commitHint']);
   });
 
   it('12.4: since when the disk has been owing something is known, and that it owes nothing', () => {
@@ -275,6 +314,13 @@ describe('what is counted', () => {
     assert.equal(core.raft.stats.logBytes, entrySize(entry(1, 4)) + noop);
     core.input({ kind: 'compacted', meta: meta(1, 4), firstIndex: 5 as LogIndex });
     assert.equal(core.raft.stats.logBytes, noop);
+    const installed = new SingleCore(logOf(THREE, [1, 1]));
+    installed.heartbeat(N2, 5);
+    installed.input({ kind: 'snapshotReceived', from: N2, term: 5 as Term, meta: meta(4, 20) });
+    installed.input({ kind: 'snapshotInstalled', meta: meta(4, 20) });
+    assert.equal(installed.raft.stats.logBytes, 0);
+    installed.append(N2, 5, at(4, 20), [entry(5, 21)]);
+    assert.equal(installed.raft.stats.logBytes, entrySize(entry(5, 21)));
   });
 });
 

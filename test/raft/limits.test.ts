@@ -83,6 +83,14 @@ describe('I-24: room for proposals', () => {
     assert.equal(code(core, learn(core, N5)), 'INVALID_CHANGE');
   });
 
+  it('who is no member can be neither promoted nor demoted', () => {
+    const core = leading();
+    for (const kind of ['promote', 'demote'] as const) {
+      const asked = core.ask((requestId) => ({ kind: 'changeMembers', requestId, change: { kind, member: N5 } }));
+      assert.equal(code(core, asked), 'INVALID_CHANGE');
+    }
+  });
+
   it('11.6: a full disk takes neither commands nor changes of members', () => {
     const core = leading();
     core.input({ kind: 'room', room: 'full' });
