@@ -66,11 +66,6 @@ export class Outbox {
     return this.#hardStateChanged || this.#truncateFrom !== undefined || this.#handed < this.#log.lastIndex;
   }
 
-  /** Whether a call of `takeBatch` would give anything. */
-  isPending(batchesInFlightMax: number): boolean {
-    return this.hasUnwritten && this.#inFlight.length < batchesInFlightMax;
-  }
-
   markHardState(): void {
     this.#hardStateChanged = true;
   }
@@ -95,7 +90,7 @@ export class Outbox {
   }
 
   takeBatch(input: BatchInput, batchesInFlightMax: number): PersistBatch | undefined {
-    if (!this.isPending(batchesInFlightMax)) return undefined;
+    if (!this.hasUnwritten || this.#inFlight.length >= batchesInFlightMax) return undefined;
     const lastIndex = this.#log.lastIndex;
     const batch: PersistBatch = {
       batchSeq: this.#nextSeq,

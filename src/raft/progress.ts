@@ -93,7 +93,7 @@ export class Progress {
       this.#inFlightBytes -= sent.bytes;
       freed += 1;
     }
-    if (freed > 0) this.#inFlight.splice(0, freed);
+    this.#inFlight.splice(0, freed);
     if (match <= this.match) return false;
     this.match = match;
     this.next = Math.max(this.next, match + 1) as LogIndex;

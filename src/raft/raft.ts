@@ -161,8 +161,7 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
       this.#actOnDeadlines();
       this.#flush();
     }
-    // A released self-vote may have made us leader just now.
-    this.#isFlushDue = !this.#state.isStopped && this.#state.outbox.isPending(this.#state.config.batchesInFlightMax);
+    this.#isFlushDue = false;
     this.#leave();
   }
 
