@@ -335,8 +335,14 @@ describe('edges of settings', () => {
     assert.equal(problems({ ...least, electionMs: 149 }), 1);
     assert.equal(problems({ heartbeatMs: 30, electionMs: 150 }), 0);
     assert.equal(problems({ heartbeatMs: 31, electionMs: 150 }), 1);
-    assert.deepEqual([problems({ clockDrift: 0 }), problems({ clockDrift: -0.1 }), problems({ clockDrift: 0.5 })], [0, 1, 1]);
-    assert.deepEqual([problems({ learnersMax: 1 }), problems({ learnersMax: 0 }), problems({ learnersMax: 1.5 })], [0, 1, 1]);
+    assert.deepEqual(
+      [problems({ clockDrift: 0 }), problems({ clockDrift: -0.1 }), problems({ clockDrift: 0.5 })],
+      [0, 1, 1],
+    );
+    assert.deepEqual(
+      [problems({ learnersMax: 1 }), problems({ learnersMax: 0 }), problems({ learnersMax: 1.5 })],
+      [0, 1, 1],
+    );
     assert.deepEqual([problems({ snapshotTimeoutMs: 0.5 }), problems({ snapshotTimeoutMs: 0 })], [0, 1]);
   });
 });

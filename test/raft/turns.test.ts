@@ -172,6 +172,34 @@ describe('words that come too late, or from nobody', () => {
     assert.equal(told(N3, 1), 'follower 2');
   });
 
+  it('P-73: after a transfer that was given up only rounds that tell so give a lease, and the first of them does', () => {
+    const core = leading();
+    const asked = core.ask((requestId) => ({ kind: 'transferLeader', requestId, target: N2 }));
+    let last = 0;
+    for (let i = 0; i < 20 && code(core, asked) === 'waits'; i++) {
+      core.take();
+      core.pass(50);
+      const { message } = core.takeKind('heartbeat').at(-1) ?? assert.fail('a heartbeat');
+      if (code(core, asked) === 'waits') {
+        last = message.readSeq;
+        for (const id of [N2, N3])
+          core.receive(id, { kind: 'heartbeatResp', term: 2 as Term, readSeq: last, durableLast: 2 as LogIndex });
+        continue;
+      }
+      assert.equal(message.cancelledTransfers, 1);
+      core.receive(N2, { kind: 'heartbeatResp', term: 2 as Term, readSeq: last, durableLast: 2 as LogIndex });
+      assert.equal(core.raft.leaderLeaseUntil, Number.NEGATIVE_INFINITY);
+      core.receive(N2, {
+        kind: 'heartbeatResp',
+        term: 2 as Term,
+        readSeq: message.readSeq,
+        durableLast: 2 as LogIndex,
+      });
+      assert.ok(core.raft.leaderLeaseUntil > core.now);
+    }
+    assert.equal(code(core, asked), 'TIMED_OUT');
+  });
+
   it('P-13: a vote that is asked for within the bond is dropped, and counted so', () => {
     const core = following();
     const { messagesDropped } = core.raft.stats;
@@ -355,7 +383,9 @@ describe('peers that are level, behind, or gone', () => {
     core.take();
     core.propose('d');
     assert.deepEqual(
-      core.takeKind('appendReq').flatMap(({ to, message }) => (to === N3 ? [message.entries.map(({ index }) => index)] : [])),
+      core
+        .takeKind('appendReq')
+        .flatMap(({ to, message }) => (to === N3 ? [message.entries.map(({ index }) => index)] : [])),
       [[6]],
     );
   });

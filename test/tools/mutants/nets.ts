@@ -19,7 +19,18 @@ const OF_CLUSTER: readonly string[] = [
 
 export const NETS: Readonly<Record<string, Net>> = {
   raft: {
-    steps: ['raft/leading', 'raft/membership', 'raft/edges', 'raft/limits', 'raft/turns', 'raft/disruption', 'raft/paper', 'raft/scripts', 'raft/quorum'],
+    steps: [
+      'raft/leading',
+      'raft/membership',
+      'raft/edges',
+      'raft/limits',
+      'raft/turns',
+      'raft/events',
+      'raft/disruption',
+      'raft/paper',
+      'raft/scripts',
+      'raft/quorum',
+    ],
     neighbours: OF_CLUSTER,
     core: 'raft',
   },

@@ -173,7 +173,12 @@ function changeNumber(node: NumericLiteral, source: string, add: Add): void {
   const value = Number(textOf(node, source));
   if (!Number.isInteger(value) || value >= SETTINGS_FROM) return;
   // Of an order only the sign counts.
-  if (/\? -?1 : -?1$/.test(textOf(node.parent.kind === SyntaxKind.PrefixUnaryExpression ? node.parent.parent : node.parent, source))) return;
+  if (
+    /\? -?1 : -?1$/.test(
+      textOf(node.parent.kind === SyntaxKind.PrefixUnaryExpression ? node.parent.parent : node.parent, source),
+    )
+  )
+    return;
   if (node.parent.kind === SyntaxKind.PropertyAssignment && node.parent.getStart() === node.getStart()) return;
   add('more', node, String(value + 1), { around: node.parent });
   // `n += 0` is the statement left out.
