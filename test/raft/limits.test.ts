@@ -45,6 +45,8 @@ describe('I-24: room for proposals', () => {
 
   it('a command may have so many bytes, and no more', () => {
     assert.deepEqual(codes(leading({ commandBytesMax: 3 }), ['abc', 'abcd']), ['waits', 'TOO_LARGE']);
+    const mixed = leading({ commandBytesMax: 3 });
+    assert.equal(code(mixed, mixed.propose('a', 'abcd')), 'TOO_LARGE');
   });
 
   it('so many proposals may wait', () => {

@@ -130,7 +130,8 @@ describe('writes that end late', () => {
     const core = following();
     core.input({ kind: 'snapshotReceived', from: N2, term: 2 as Term, meta });
     core.append(N2, 2, at(1, 1), [entry(2, 2)]);
-    assert.equal(core.raft.lastIndex, 1);
+    core.heartbeat(N2, 2, { commit: 1 });
+    assert.deepEqual([core.raft.lastIndex, core.raft.commitIndex], [1, 0], 'nothing is taken in meanwhile');
     core.input({ kind: 'installRefused' });
     core.append(N2, 2, at(1, 1), [entry(2, 2)]);
     assert.equal(core.raft.lastIndex, 2);
@@ -138,6 +139,26 @@ describe('writes that end late', () => {
 });
 
 describe('who stops', () => {
+  it('I-22: what was committed and waits for the own disk alone is answered so by a leader that steps down', () => {
+    const core = leading();
+    core.hasFastDisk = false;
+    const added = change(core, 'addLearner', N4);
+    const proposed = core.propose('a');
+    core.acknowledge(N2);
+    core.acknowledge(N3);
+    const open = core.propose('b');
+    assert.deepEqual([code(core, added), code(core, proposed)], ['waits', 'waits']);
+    core.heartbeat(N3, 3);
+    assert.deepEqual([code(core, added), code(core, proposed), code(core, open)], ['changed', 'committed', 'unknown']);
+    const exact = leading();
+    exact.hasFastDisk = false;
+    const last = change(exact, 'addLearner', N4);
+    exact.acknowledge(N2);
+    exact.acknowledge(N3);
+    exact.heartbeat(N3, 3);
+    assert.equal(code(exact, last), 'changed');
+  });
+
   it('11.6: by a write that failed: who waits is answered, and nothing is written any more', () => {
     const core = leading();
     const [proposed, asked] = [core.propose('a'), read(core)];
@@ -283,6 +304,15 @@ describe('peers that are level, behind, or gone', () => {
     late.acknowledge(N4);
     passHeard(late, 100, [N2, N3, N4]);
     assert.equal(code(late, change(late, 'promote', N4)), 'waits');
+  });
+
+  it('9.3: a learner that was level and is not heard any more is not promoted', () => {
+    const core = learner();
+    passHeard(core, 200, [N2, N3]);
+    assert.equal(code(core, change(core, 'promote', N4)), 'waits', 'within an election timeout');
+    const silent = learner();
+    passHeard(silent, 300, [N2, N3]);
+    assert.equal(code(silent, change(silent, 'promote', N4)), 'NOT_READY');
   });
 
   it('9.3: who is a learner once more has to catch up once more', () => {
