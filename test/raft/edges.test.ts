@@ -1,9 +1,9 @@
 /** Edges of the rules: exact limits, equal numbers, late words, and what is counted. Step tests, one core each. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { entrySize } from '../../src/wire/raft/entry.ts';
+import { encodeConfiguration, entrySize } from '../../src/wire/raft/entry.ts';
 import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts';
-import type { SnapshotMeta } from '../../src/model/log.ts';
+import { EMPTY_RECOVERED_LOG, type SnapshotMeta } from '../../src/model/log.ts';
 import { DEFAULT_RAFT_CONFIG, type RaftConfig, validateRaftConfig } from '../../src/raft/config.ts';
 import { at, entry, logOf, N2, N3, N4, SingleCore } from './single-core.ts';
 import { configurationOf, WORLD_CLUSTER } from './world.ts';
@@ -157,7 +157,41 @@ describe('edges of following', () => {
     assert.deepEqual(core.terms(), [1, 2, 2, 4]);
   });
 
+  it('I-21: behind what was compacted away a conflict is cut where it is, members that it named included', () => {
+    const named = { ...entry(2, 22, '', 'config'), data: encodeConfiguration(configurationOf([...THREE, 'n4'])) };
+    const core = new SingleCore({
+      ...EMPTY_RECOVERED_LOG,
+      hardState: { term: 2 as Term, vote: null },
+      snapshot: { meta: meta(1, 20), bytes: new Uint8Array(0) },
+      entries: [entry(2, 21)],
+    });
+    core.append(N2, 2, at(2, 21), [named, entry(2, 23)]);
+    assert.equal(core.raft.configuration.voters.length, 4);
+    core.append(N3, 3, at(2, 21), [entry(3, 22)]);
+    assert.deepEqual([core.raft.lastIndex, core.raft.configuration.voters.length], [22, 3]);
+    assert.deepEqual([22, 23].map((index) => core.raft.termAt(index as LogIndex)), [3, undefined]);
+    core.append(N3, 3, at(3, 22), [entry(3, 23)], 23);
+    assert.equal(core.committed.at(-1)?.index, 23);
+  });
+
+  it('4.2: an older term is told of the newer one, and is given no round to count', () => {
+    const core = new SingleCore(logOf(THREE, [], 3));
+    core.append(N2, 2, at(1, 1), []);
+    core.heartbeat(N2, 2);
+    assert.deepEqual(
+      core.take().map(({ message }) => message),
+      [
+        { kind: 'appendRejected', term: 3, rejectedPrev: 1, hint: at(1, 1), readSeq: 0 },
+        { kind: 'heartbeatResp', term: 3, readSeq: 0, durableLast: 1 },
+      ],
+    );
+  });
+
   it('a write holds what has changed, and nothing else', () => {
+    const fresh = new SingleCore(logOf(THREE, [], 2));
+    fresh.hasFastDisk = false;
+    fresh.append(N2, 2, at(1, 1), [entry(2, 2)]);
+    assert.equal(fresh.batches[0]?.batchSeq, 1, 'a start writes nothing');
     const core = following();
     core.hasFastDisk = false;
     core.append(N2, 2, at(1, 1), [entry(2, 2)]);
@@ -312,8 +346,8 @@ describe('what is counted', () => {
     const noop = entrySize(entry(2, 5, '', 'noop'));
     core.input({ kind: 'compacted', meta: meta(1, 4), firstIndex: 4 as LogIndex });
     assert.equal(core.raft.stats.logBytes, entrySize(entry(1, 4)) + noop);
-    core.input({ kind: 'compacted', meta: meta(1, 4), firstIndex: 5 as LogIndex });
-    assert.equal(core.raft.stats.logBytes, noop);
+    core.input({ kind: 'compacted', meta: meta(1, 4), firstIndex: 9 as LogIndex });
+    assert.equal(core.raft.stats.logBytes, noop, 'what no snapshot covers stays');
     const installed = new SingleCore(logOf(THREE, [1, 1]));
     installed.heartbeat(N2, 5);
     installed.input({ kind: 'snapshotReceived', from: N2, term: 5 as Term, meta: meta(4, 20) });

@@ -112,12 +112,23 @@ describe('I-24: room for reads', () => {
     ]);
     echo(core, N2, seq);
     assert.deepEqual([code(core, first), code(core, read(core))], ['readReady', 'waits'], 'there is room again');
+    assert.equal(code(core, read(core)), 'BUSY', 'for one');
   });
 
   it('so many may be on their way to the leader', () => {
     const core = new SingleCore(logOf(THREE, []), { config: { waitingRequestsMax: 1 } });
     core.heartbeat(N2, 2);
     assert.deepEqual([code(core, read(core)), code(core, read(core))], ['waits', 'BUSY']);
+  });
+
+  it('a leader that cannot confirm a read of a follower says no, and the follower says so', () => {
+    const core = new SingleCore(logOf(THREE, []));
+    core.heartbeat(N2, 2);
+    core.take();
+    const asked = read(core);
+    const id = core.takeKind('readIndexReq')[0]?.message.id ?? 0;
+    core.receive(N2, { kind: 'readIndexResp', term: 2 as Term, id, index: 0 as LogIndex, ok: false });
+    assert.equal(code(core, asked), 'NOT_LEADER');
   });
 
   it('who does not lead tells a follower so; who leads no more answers what waited', () => {
@@ -172,6 +183,33 @@ describe('a way to a peer that was lost', () => {
       core.takeKind('appendReq').filter(({ to }) => to === N2),
       [],
       'a probe waits for its answer',
+    );
+  });
+
+  it('a window of bytes is free again when the way was lost', () => {
+    const size = entrySize(entry(2, 3, 'a'));
+    const core = leading({ inflightBytesMax: 2 * size });
+    core.propose('a');
+    core.propose('b');
+    core.input({ kind: 'peerUnreachable', peer: N2 });
+    core.acknowledge(N2);
+    core.take();
+    core.propose('c');
+    core.propose('d');
+    assert.equal(core.takeKind('appendReq').filter(({ to, message }) => to === N2 && message.entries.length > 0).length, 2);
+  });
+
+  it('peers are told in the order of their ids, whenever they came', () => {
+    const core = leading();
+    for (const id of [N5, N4]) {
+      learn(core, id);
+      for (const from of [N2, N3, id]) core.acknowledge(from);
+    }
+    core.take();
+    core.propose('a');
+    assert.deepEqual(
+      core.takeKind('appendReq').map(({ to }) => to),
+      [N2, N3, N4, N5],
     );
   });
 

@@ -177,6 +177,10 @@ describe('who stops', () => {
     core.hasFastDisk = false;
     core.heartbeat(N2, 3, { commit: 9 });
     assert.deepEqual([core.others.length, core.batches], [1, []]);
+    const asked = following();
+    const forwarded = read(asked);
+    asked.heartbeat(N2, 2, { commit: 9 });
+    assert.equal(code(asked, forwarded), 'STOPPED');
   });
 });
 
@@ -388,6 +392,7 @@ describe('peers that are level, behind, or gone', () => {
     assert.ok(core.raft.nextDeadline() - core.now > 300, `${core.raft.nextDeadline() - core.now}`);
     core.pass(790);
     assert.equal(core.raft.role, 'follower');
+    assert.ok(core.raft.nextDeadline() - core.now <= 10.1, `${core.raft.nextDeadline() - core.now}`);
     core.pass(20);
     assert.equal(core.raft.role, 'preCandidate');
     const alone = torn(['n1']);

@@ -39,6 +39,8 @@ export const NETS: Readonly<Record<string, Net>> = {
       'sharding/holder',
       'sharding/leader',
       'sharding/cases',
+      'sharding/what-if',
+      'sharding/plan-report',
       'sharding/flapping',
       'sharding/restart-grace',
       'sharding/resizing',
