@@ -195,6 +195,33 @@ describe('transfers that are not wanted, or take long', () => {
     assert.deepEqual([target([]), target([N2]), target([N3]), target([N2, N3])], [N2, N3, N2, N2]);
   });
 
+  it('who was not heard for an election timeout is no target', () => {
+    const core = leading();
+    for (let i = 0; i < 6; i++) {
+      core.pass(50);
+      heard(core, [N3]);
+    }
+    assert.equal(code(core, transfer(core, { target: N2 })), 'INVALID_CHANGE');
+    transfer(core, {});
+    assert.equal(core.takeKind('timeoutNow')[0]?.to, N3);
+  });
+
+  it('one that ends with another leader, or with none for long, is of unknown outcome', () => {
+    const told = (end: (core: SingleCore) => void): string => {
+      const core = leading();
+      const asked = transfer(core, { target: N2 });
+      core.voteReq(N2, 3, at(2, 2), 1);
+      assert.deepEqual([core.raft.role, code(core, asked)], ['follower', 'waits']);
+      end(core);
+      return code(core, asked);
+    };
+    assert.equal(told((core) => core.heartbeat(N2, 3)), 'transferred');
+    assert.equal(told((core) => core.heartbeat(N3, 4)), 'unknown');
+    assert.equal(told((core) => core.pass(490)), 'waits');
+    assert.equal(told((core) => core.pass(510)), 'unknown');
+    assert.equal(told((core) => core.input({ kind: 'persistFailed', reason: 'EIO' })), 'unknown');
+  });
+
   it('the word is repeated once per election timeout', () => {
     const core = leading();
     transfer(core, { target: N2 });

@@ -41,6 +41,7 @@ export const NETS: Readonly<Record<string, Net>> = {
       'sharding/cases',
       'sharding/what-if',
       'sharding/plan-report',
+      'sharding/settings-change',
       'sharding/flapping',
       'sharding/restart-grace',
       'sharding/resizing',
