@@ -102,6 +102,18 @@ describe('edges of following', () => {
     assert.equal(event?.kind === 'becameLeader' && event.restedOnLease, N2);
   });
 
+  it('O-15: what was compacted away of an older term says nothing about the last one', () => {
+    const core = new SingleCore(logOf(THREE, []));
+    core.append(N2, 2, at(1, 1), [entry(2, 2)], 2);
+    core.input({ kind: 'applied', index: 2 as LogIndex });
+    core.input({ kind: 'compacted', meta: meta(2, 2), firstIndex: 3 as LogIndex });
+    core.append(N3, 3, at(2, 2), [entry(3, 3, '', 'noop')], 2);
+    core.pass(600);
+    core.elect([N2, N3]);
+    const event = core.events.find(({ kind }) => kind === 'becameLeader');
+    assert.equal(event?.kind === 'becameLeader' && event.restedOnLease, undefined);
+  });
+
   it('R-2: whose disk has lost something stops, and says nothing more', () => {
     const core = following();
     core.heartbeat(N2, 2, { commit: 9 });
@@ -140,6 +152,25 @@ describe('edges of following', () => {
     );
   });
 
+  it('P-9: what was taken in and not written yet is written although a conflict behind it is cut', () => {
+    const core = new SingleCore(logOf(THREE, [2], 2), { config: { batchesInFlightMax: 1 } });
+    core.hasFastDisk = false;
+    core.append(N2, 2, at(2, 2), [entry(2, 3)]);
+    core.append(N2, 2, at(2, 3), [entry(2, 4), entry(2, 5), entry(2, 6)]);
+    core.append(N3, 3, at(2, 5), [entry(3, 6)]);
+    core.syncOne();
+    const [next] = core.batches;
+    assert.deepEqual(
+      next?.entries?.map(({ term, index }) => [term, index]),
+      [
+        [2, 4],
+        [2, 5],
+        [3, 6],
+      ],
+    );
+    assert.equal(next?.truncateFrom, undefined);
+  });
+
   it('P-9: of several truncations that one write holds the deepest counts', () => {
     const core = new SingleCore(logOf(THREE, [2, 2, 2, 2], 2), { config: { batchesInFlightMax: 1 } });
     core.hasFastDisk = false;
@@ -169,7 +200,10 @@ describe('edges of following', () => {
     assert.equal(core.raft.configuration.voters.length, 4);
     core.append(N3, 3, at(2, 21), [entry(3, 22)]);
     assert.deepEqual([core.raft.lastIndex, core.raft.configuration.voters.length], [22, 3]);
-    assert.deepEqual([22, 23].map((index) => core.raft.termAt(index as LogIndex)), [3, undefined]);
+    assert.deepEqual(
+      [22, 23].map((index) => core.raft.termAt(index as LogIndex)),
+      [3, undefined],
+    );
     core.append(N3, 3, at(3, 22), [entry(3, 23)], 23);
     assert.equal(core.committed.at(-1)?.index, 23);
   });
@@ -253,6 +287,9 @@ describe('edges of leading', () => {
     assert.deepEqual(appends(core, N2), [[3], [4]]);
     core.acknowledge(N2, 3 as LogIndex);
     assert.deepEqual(appends(core, N2), [[5]]);
+    const byOne = leading({ inflightBytesMax: entrySize(entry(2, 3, 'a')) + 1 });
+    for (const text of ['a', 'b', 'c']) byOne.propose(text);
+    assert.deepEqual(appends(byOne, N2), [[3], [4]], 'it closes when the limit is reached');
   });
 
   it('9.2 rule 2: a change that is committed and not yet on the own disk holds up the next one', () => {

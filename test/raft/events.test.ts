@@ -215,11 +215,26 @@ describe('transfers that are not wanted, or take long', () => {
       end(core);
       return code(core, asked);
     };
-    assert.equal(told((core) => core.heartbeat(N2, 3)), 'transferred');
-    assert.equal(told((core) => core.heartbeat(N3, 4)), 'unknown');
-    assert.equal(told((core) => core.pass(490)), 'waits');
-    assert.equal(told((core) => core.pass(510)), 'unknown');
-    assert.equal(told((core) => core.input({ kind: 'persistFailed', reason: 'EIO' })), 'unknown');
+    assert.equal(
+      told((core) => core.heartbeat(N2, 3)),
+      'transferred',
+    );
+    assert.equal(
+      told((core) => core.heartbeat(N3, 4)),
+      'unknown',
+    );
+    assert.equal(
+      told((core) => core.pass(490)),
+      'waits',
+    );
+    assert.equal(
+      told((core) => core.pass(510)),
+      'unknown',
+    );
+    assert.equal(
+      told((core) => core.input({ kind: 'persistFailed', reason: 'EIO' })),
+      'unknown',
+    );
   });
 
   it('the word is repeated once per election timeout', () => {

@@ -196,7 +196,10 @@ describe('a way to a peer that was lost', () => {
     core.take();
     core.propose('c');
     core.propose('d');
-    assert.equal(core.takeKind('appendReq').filter(({ to, message }) => to === N2 && message.entries.length > 0).length, 2);
+    assert.equal(
+      core.takeKind('appendReq').filter(({ to, message }) => to === N2 && message.entries.length > 0).length,
+      2,
+    );
   });
 
   it('peers are told in the order of their ids, whenever they came', () => {

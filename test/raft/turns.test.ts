@@ -400,6 +400,23 @@ describe('peers that are level, behind, or gone', () => {
     assert.equal(alone.raft.role, 'leader');
   });
 
+  it('10.4: no snapshot is sent to who says nothing, and one as soon as it is heard', () => {
+    const core = leading({ inflightMessagesMax: 1 });
+    for (const text of ['a', 'b', 'c']) {
+      core.propose(text);
+      core.acknowledge(N2);
+    }
+    passHeard(core, 300, [N2]);
+    const configuration = configurationOf(THREE);
+    const meta = { clusterId: WORLD_CLUSTER, lastLog: at(2, 5), configuration, configurationIndex: 1 as LogIndex };
+    core.input({ kind: 'compacted', meta, firstIndex: 6 as LogIndex });
+    core.input({ kind: 'peerUnreachable', peer: N3 });
+    passHeard(core, 50, [N2]);
+    assert.deepEqual(core.others, []);
+    passHeard(core, 50, [N2, N3]);
+    assert.equal(core.others.filter(({ kind }) => kind === 'streamSnapshot').length, 1);
+  });
+
   it('P-27: a window whose entries were compacted away ends in a snapshot, and is empty afterwards', () => {
     const core = leading({ inflightMessagesMax: 1 });
     for (const text of ['a', 'b', 'c']) {

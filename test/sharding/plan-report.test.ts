@@ -103,7 +103,10 @@ describe('sharding: the report of a plan', () => {
     const grown = report(mapOf('aaaaaabbbbbb'), { takers: 'abcd' });
     assert.deepEqual([grown.moved, grown.fewest, grown.moves.length], [6, 6, 2]);
     assert.ok(grown.moves.every(({ reason, count }) => reason === 'balance' && count === 3));
-    assert.deepEqual(grown.moves.map(({ from, to }) => `${from}${to}`), ['ac', 'bd']);
+    assert.deepEqual(
+      grown.moves.map(({ from, to }) => `${from}${to}`),
+      ['ac', 'bd'],
+    );
     const many = report(mapOf('a'.repeat(20)), { takers: 'b' });
     assert.deepEqual([many.moves[0]?.count, many.moves[0]?.examples], [20, [0, 1, 2, 3, 4, 5, 6, 7]]);
     const uneven = report(mapOf('aaaaabb'), { takers: 'cd' });
@@ -149,7 +152,10 @@ describe('sharding: the report of a plan', () => {
     const settings = { replicas: 1 };
     const promoted = report(mapOf('aabbcc', 'bcacab'), { takers: 'ab', settings });
     assert.equal(promoted.moved, 2);
-    assert.equal(promoted.moves.reduce((sum, { toStandby }) => sum + toStandby, 0), 2);
+    assert.equal(
+      promoted.moves.reduce((sum, { toStandby }) => sum + toStandby, 0),
+      2,
+    );
     const clash = report(mapOf('aaccbbdd', 'bbddaacc'), { takers: 'abcd', settings, traits: zones });
     assert.deepEqual([clash.moved, clash.standbysMoved, clash.standbysMovedForZones], [0, 8, 8]);
     const none = report(mapOf('aaccbbdd', 'ccaaddbb'), { takers: 'abcd', settings, traits: zones });

@@ -24,21 +24,13 @@ type Given = Parameters<typeof numberingAfter>[0] | 'none';
 const A = node('a');
 const B = node('b');
 
-function changed(
-  change: ShardSettingsChange,
-  settings: Partial<ShardSettings> = {},
-  map: Given = MAP,
-): ShardSettings {
+function changed(change: ShardSettingsChange, settings: Partial<ShardSettings> = {}, map: Given = MAP): ShardSettings {
   const after = changedSettings({ ...DEFAULT_SHARD_SETTINGS, ...settings }, change, map === 'none' ? undefined : map);
   assert.ok(!('problem' in after), JSON.stringify(after));
   return after;
 }
 
-function refused(
-  change: ShardSettingsChange,
-  settings: Partial<ShardSettings> = {},
-  map: Given = MAP,
-): string {
+function refused(change: ShardSettingsChange, settings: Partial<ShardSettings> = {}, map: Given = MAP): string {
   const after = changedSettings({ ...DEFAULT_SHARD_SETTINGS, ...settings }, change, map === 'none' ? undefined : map);
   return 'problem' in after ? after.problem : 'allowed';
 }
@@ -50,15 +42,30 @@ function told(ranges: readonly { from: number; to: number; node?: NodeId; cost?:
 
 describe('sharding: settings that change', () => {
   it('what is not named stays as it is', () => {
-    const settings = { replicas: 2, moveCap: 3, workerQuarantineMs: 4, excluded: [B], pins: [{ from: 1, to: 2, node: A }] };
+    const settings = {
+      replicas: 2,
+      moveCap: 3,
+      workerQuarantineMs: 4,
+      excluded: [B],
+      pins: [{ from: 1, to: 2, node: A }],
+    };
     assert.deepEqual(changed({}, settings), { ...DEFAULT_SHARD_SETTINGS, ...settings });
-    const { replicas, moveCap, workerQuarantineMs } = changed({ replicas: 0, moveCap: 0, workerQuarantineMs: 0 }, settings);
+    const { replicas, moveCap, workerQuarantineMs } = changed(
+      { replicas: 0, moveCap: 0, workerQuarantineMs: 0 },
+      settings,
+    );
     assert.deepEqual([replicas, moveCap, workerQuarantineMs], [0, 0, 0]);
   });
 
   it('weights are set and taken back, sorted by node', () => {
     const nodeWeights = new Map([[B, 2]]);
-    assert.deepEqual([...changed({ nodeWeights: new Map([[A, 3]]) }, { nodeWeights }).nodeWeights], [[A, 3], [B, 2]]);
+    assert.deepEqual(
+      [...changed({ nodeWeights: new Map([[A, 3]]) }, { nodeWeights }).nodeWeights],
+      [
+        [A, 3],
+        [B, 2],
+      ],
+    );
     assert.deepEqual([...changed({ nodeWeights: new Map([[B, undefined]]) }, { nodeWeights }).nodeWeights], []);
   });
 
@@ -82,7 +89,10 @@ describe('sharding: settings that change', () => {
     assert.equal(told(changed({ unpin: [{ from: 3, to: 4 }] }, { pins }).pins), '2-2a 5-6a');
     assert.equal(told(changed({ unpin: [{ from: 0, to: 1 }] }, { pins }).pins), '2-6a');
     assert.equal(told(changed({ unpin: [{ from: 7, to: 9 }] }, { pins }).pins), '2-6a');
-    assert.equal(told(changed({ unpin: [{ from: 0, to: 9 }], pin: [{ from: 1, to: 1, node: B }] }, { pins }).pins), '1-1b');
+    assert.equal(
+      told(changed({ unpin: [{ from: 0, to: 9 }], pin: [{ from: 1, to: 1, node: B }] }, { pins }).pins),
+      '1-1b',
+    );
   });
 
   it('a cost of 1 is none, and neighbours of one cost melt', () => {
@@ -100,7 +110,10 @@ describe('sharding: settings that change', () => {
     const avoid = [{ from: 5, to: 5, node: A }];
     assert.equal(told(changed({ avoid }, { avoided }).avoided), '0-5a 2-3b');
     assert.equal(told(changed({ unavoid: [{ from: 1, to: 2, node: A }] }, { avoided }).avoided), '0-0a 3-4a 2-3b');
-    assert.equal(told(changed({ avoid: [{ from: 1, to: 1, node: A }] }, { avoided: [avoided[1] as never] }).avoided), '1-1a 2-3b');
+    assert.equal(
+      told(changed({ avoid: [{ from: 1, to: 1, node: A }] }, { avoided: [avoided[1] as never] }).avoided),
+      '1-1a 2-3b',
+    );
   });
 
   it('bounds are allowed, and what is beyond them is not', () => {
@@ -114,7 +127,10 @@ describe('sharding: settings that change', () => {
       [{ nodeWeights: new Map([[A, NODE_WEIGHT_MAX]]) }, { nodeWeights: new Map([[A, NODE_WEIGHT_MAX + 1]]) }],
       [{ nodeWeights: new Map([[A, NODE_WEIGHT_MIN]]) }, { nodeWeights: new Map([[A, NODE_WEIGHT_MIN / 2]]) }],
       [{ nodeWeights: new Map([[A, 1]]) }, { nodeWeights: new Map([[node('no id'), 1]]) }],
-      [{ shardCosts: [{ from: 0, to: 0, cost: SHARD_COST_MAX }] }, { shardCosts: [{ from: 0, to: 0, cost: SHARD_COST_MAX + 1 }] }],
+      [
+        { shardCosts: [{ from: 0, to: 0, cost: SHARD_COST_MAX }] },
+        { shardCosts: [{ from: 0, to: 0, cost: SHARD_COST_MAX + 1 }] },
+      ],
       [{ shardCosts: [{ from: 0, to: 0, cost: 1 }] }, { shardCosts: [{ from: 0, to: 0, cost: 0 }] }],
       [{ shardCosts: [{ from: 0, to: 9, cost: 2 }] }, { shardCosts: [{ from: 0, to: 10, cost: 2 }] }],
       [{ pin: [{ from: 9, to: 9, node: A }] }, { pin: [{ from: 9, to: 8, node: A }] }],
@@ -125,7 +141,8 @@ describe('sharding: settings that change', () => {
       [{ exclude: [A] }, { exclude: [node('no id')] }],
       [{ include: [A] }, { include: [node('no id')] }],
     ];
-    for (const [good, bad] of edges) assert.deepEqual([isAllowed(good), isAllowed(bad)], [true, false], JSON.stringify(bad));
+    for (const [good, bad] of edges)
+      assert.deepEqual([isAllowed(good), isAllowed(bad)], [true, false], JSON.stringify(bad));
     assert.equal(refused({ pin: [{ from: 0, to: 10, node: A }] }), 'there are no shards 0 to 10: they go from 0 to 9');
     assert.equal(refused({ pin: [{ from: 0, to: 10, node: A }] }, {}, 'none'), 'allowed', 'before there is a map');
   });

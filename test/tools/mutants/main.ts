@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { removePlanted } from '../../sim/planting.ts';
 import { readEquivalent } from './equivalent.ts';
 import { filesOf, type Mutant, mutantsOf } from './mutant-list.ts';
+import { type Net, NETS } from './nets.ts';
 import { type Seeds, Trials, type Verdict } from './trials.ts';
 
 const USAGE = `npm run mutants -- --in raft|sharding|swim [--every 5] [--from 1] [--core 100] [--nodes 3] [--workers 1]
@@ -32,7 +33,8 @@ const TOLD_EVERY = 50;
 
 const { values } = parseArgs({ options: OPTIONS });
 const room = values.in;
-if (room === undefined) {
+const net = room === undefined ? undefined : NETS[room];
+if (room === undefined || net === undefined) {
   console.error(USAGE);
   process.exit(2);
 }
@@ -51,9 +53,9 @@ const byNumber = new Map(tried.map((mutant) => [mutant.number, mutant]));
 
 if (values.list)
   for (const { id, key } of sample) console.log(`${id}  ${equivalent.has(key) ? '(changes nothing) ' : ''}${key}`);
-else await tryAll(room, { core: Number(values.core), nodes: Number(values.nodes) });
+else await tryAll(net, { core: Number(values.core), nodes: Number(values.nodes) });
 
-async function tryAll(of: string, seeds: Seeds): Promise<void> {
+async function tryAll(of: Net, seeds: Seeds): Promise<void> {
   const tally = new Map<string, number>();
   const startedAt = performance.now();
   const workers = Number(values.workers);
@@ -89,7 +91,7 @@ async function tryAll(of: string, seeds: Seeds): Promise<void> {
   const by = ['steps', 'neighbours', 'core', 'nodes'].map((layer) => `${layer} ${tally.get(layer) ?? 0}`).join(', ');
   const score = ((100 * (done - survived)) / Math.max(1, done)).toFixed(1);
   console.log(
-    `${of}: ${done} mutants (${sample.length - tried.length} more change nothing), killed ${done - survived} (${by}), ` +
+    `${room}: ${done} mutants (${sample.length - tried.length} more change nothing), killed ${done - survived} (${by}), ` +
       `survived ${survived}, score ${score} %, ${((performance.now() - startedAt) / 60_000).toFixed(1)} min`,
   );
 }

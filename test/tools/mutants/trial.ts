@@ -12,11 +12,11 @@ import type * as Model from '../../sharding/model/cluster.ts';
 import type * as GossipSwarm from '../../sim/gossip/swarm.ts';
 import type * as NodeSwarm from '../../sim/swarm.ts';
 import { type Collected, takeCollected } from './collected-tests.ts';
-import { type Net, NETS } from './nets.ts';
+import type { Net } from './nets.ts';
 import { SWITCH } from './switches.ts';
 
 interface Order {
-  readonly room: string;
+  readonly net: Net;
   readonly coreSeeds: number;
   readonly nodeSeeds: number;
   readonly mutants: readonly number[];
@@ -39,7 +39,7 @@ const FAULT_MS = 3_000;
 const OTHERS_EVERY = 5;
 
 const order = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Order;
-const net = NETS[order.room] as Net;
+const { net } = order;
 let active = 0;
 const isActive = (number: number): boolean => number === active;
 const setSwitch = (ask: (number: number) => boolean): void => {

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { copyBuilt } from '../../sim/planting.ts';
 import { ROOT } from '../source-tree.ts';
 import type { MutantList } from './mutant-list.ts';
-import { NET_FOLDERS, NETS } from './nets.ts';
+import { NET_FOLDERS, type Net } from './nets.ts';
 
 export interface Seeds {
   readonly core: number;
@@ -31,15 +31,14 @@ const PATIENCE_LEAST_MS = 4_000;
 const PATIENCE_FIRST_MS = 120_000;
 
 export class Trials {
-  readonly #room: string;
+  readonly #net: Net;
   readonly #seeds: Seeds;
   readonly #folder: string;
   #patienceMs = PATIENCE_FIRST_MS;
   #child: ChildProcess | undefined;
 
-  constructor(room: string, { switched }: MutantList, seeds: Seeds) {
-    if (!(room in NETS)) throw new Error(`no tests are known for src/${room}`);
-    this.#room = room;
+  constructor(net: Net, { switched }: MutantList, seeds: Seeds) {
+    this.#net = net;
     this.#seeds = seeds;
     this.#folder = copyBuilt(['src', ...NET_FOLDERS]);
     for (const [file, text] of switched) writeFileSync(join(this.#folder, file), text);
@@ -77,7 +76,7 @@ export class Trials {
     const order = join(this.#folder, 'order.json');
     const { core: coreSeeds, nodes: nodeSeeds } = this.#seeds;
     const notes = join(this.#folder, 'notes.json');
-    writeFileSync(order, JSON.stringify({ room: this.#room, coreSeeds, nodeSeeds, mutants, notes }));
+    writeFileSync(order, JSON.stringify({ net: this.#net, coreSeeds, nodeSeeds, mutants, notes }));
     const program = join(this.#folder, 'test/tools/mutants/trial.js');
     const args = [`--max-old-space-size=${HEAP_MB}`, program, order];
     const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
