@@ -68,7 +68,11 @@ describe('mutants', () => {
     const deadly = list.mutants.filter(({ key }) => key.includes('becomeLeader(state); → ;'));
     const harmless = list.mutants.filter(({ key }) => key.includes('state.counters.electionsStarted += 2'));
     const verdicts: Verdict[] = [];
-    const trials = new Trials({ steps: ['raft/events'], neighbours: [], core: 'raft' }, list, { core: 0, nodes: 0 });
+    const folders = ['test/raft', 'test/sim', 'test/tools/mutants'];
+    const trials = new Trials({ steps: ['raft/events'], neighbours: [], folders, core: 'raft' }, list, {
+      core: 0,
+      nodes: 0,
+    });
     await trials.run(
       [...deadly, ...harmless].map(({ number }) => number),
       (_, verdict) => verdicts.push(verdict),

@@ -5,9 +5,20 @@ export interface Net {
   readonly steps: readonly string[];
   /** Step tests of the room above, which owns this one. */
   readonly neighbours: readonly string[];
+  /** Below `dist/`: what these need beside `src/`. */
+  readonly folders: readonly string[];
   /** The simulator of this core alone. */
   readonly core: 'raft' | 'sharding' | 'gossip';
 }
+
+const FOLDERS: readonly string[] = [
+  'test/raft',
+  'test/sharding',
+  'test/swim',
+  'test/cluster',
+  'test/sim',
+  'test/tools/mutants',
+];
 
 const OF_CLUSTER: readonly string[] = [
   'cluster/agreed-state',
@@ -32,6 +43,7 @@ export const NETS: Readonly<Record<string, Net>> = {
       'raft/quorum',
     ],
     neighbours: OF_CLUSTER,
+    folders: FOLDERS,
     core: 'raft',
   },
   sharding: {
@@ -51,6 +63,7 @@ export const NETS: Readonly<Record<string, Net>> = {
       'sharding/spread',
     ],
     neighbours: OF_CLUSTER,
+    folders: FOLDERS,
     core: 'sharding',
   },
   swim: {
@@ -67,16 +80,7 @@ export const NETS: Readonly<Record<string, Net>> = {
       'swim/hostile',
     ],
     neighbours: [],
+    folders: FOLDERS,
     core: 'gossip',
   },
 };
-
-/** Folders of `dist/test` that these need. */
-export const NET_FOLDERS: readonly string[] = [
-  'test/raft',
-  'test/sharding',
-  'test/swim',
-  'test/cluster',
-  'test/sim',
-  'test/tools/mutants',
-];

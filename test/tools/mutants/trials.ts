@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { copyBuilt } from '../../sim/planting.ts';
 import { ROOT } from '../source-tree.ts';
 import type { MutantList } from './mutant-list.ts';
-import { NET_FOLDERS, type Net } from './nets.ts';
+import type { Net } from './nets.ts';
 
 export interface Seeds {
   readonly core: number;
@@ -40,7 +40,7 @@ export class Trials {
   constructor(net: Net, { switched }: MutantList, seeds: Seeds) {
     this.#net = net;
     this.#seeds = seeds;
-    this.#folder = copyBuilt(['src', ...NET_FOLDERS]);
+    this.#folder = copyBuilt(['src', ...net.folders]);
     for (const [file, text] of switched) writeFileSync(join(this.#folder, file), text);
     for (const path of testFiles(join(this.#folder, 'test'))) {
       const depth = path.slice(this.#folder.length + 1).split('/').length - 1;
