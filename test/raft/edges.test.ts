@@ -385,6 +385,13 @@ describe('what is counted', () => {
     assert.equal(core.raft.stats.logBytes, entrySize(entry(1, 4)) + noop);
     core.input({ kind: 'compacted', meta: meta(1, 4), firstIndex: 9 as LogIndex });
     assert.equal(core.raft.stats.logBytes, noop, 'what no snapshot covers stays');
+    const cut = new SingleCore(logOf(THREE, [1, 1, 1]));
+    const before = cut.raft.stats.logBytes;
+    cut.append(N2, 2, at(1, 3), [entry(2, 4, 'a longer entry'), entry(2, 5)]);
+    assert.equal(
+      cut.raft.stats.logBytes - before,
+      entrySize(entry(2, 4, 'a longer entry')) + entrySize(entry(2, 5)) - entrySize(entry(1, 4)),
+    );
     const installed = new SingleCore(logOf(THREE, [1, 1]));
     installed.heartbeat(N2, 5);
     installed.input({ kind: 'snapshotReceived', from: N2, term: 5 as Term, meta: meta(4, 20) });

@@ -202,6 +202,43 @@ describe('a way to a peer that was lost', () => {
     );
   });
 
+  it('an acknowledgement of what was never sent is dropped, a report of a snapshot that nobody waits for as well', () => {
+    const core = leading();
+    const { messagesDropped } = core.raft.stats;
+    core.acknowledge(N2, 99 as LogIndex);
+    assert.deepEqual([core.raft.stats.lag['n2'], core.raft.stats.messagesDropped], [0, messagesDropped + 1]);
+    core.input({ kind: 'snapshotStatus', peer: N2, ok: true });
+    core.propose('a');
+    core.propose('b');
+    assert.equal(core.takeKind('appendReq').filter(({ to }) => to === N2).length, 2, 'it is still replicated to');
+  });
+
+  it('E-28: an acknowledgement below what is still held does not end the wait for a snapshot', () => {
+    const core = leading({}, [1, 1, 1]);
+    learn(core, N4);
+    core.acknowledge(N2);
+    core.input({ kind: 'compacted', meta: meta(2, 6), firstIndex: 6 as LogIndex });
+    lacks(core, 6);
+    core.take();
+    core.acknowledge(N4, 4 as LogIndex);
+    core.propose('a');
+    assert.deepEqual(core.takeKind('appendReq').filter(({ to }) => to === N4), []);
+    core.acknowledge(N4, 5 as LogIndex);
+    assert.equal(core.takeKind('appendReq').filter(({ to }) => to === N4).length, 1);
+  });
+
+  it('E-20: that an entry is committed is told at once, without a heartbeat', () => {
+    const core = leading();
+    core.propose('a');
+    core.take();
+    core.acknowledge(N2);
+    const commits = core.takeKind('appendReq').map(({ to, message }) => [to, message.commit]);
+    assert.deepEqual(commits, [
+      [N2, 3],
+      [N3, 3],
+    ]);
+  });
+
   it('peers are told in the order of their ids, whenever they came', () => {
     const core = leading();
     for (const id of [N5, N4]) {
