@@ -54,6 +54,7 @@ export const NETS: Readonly<Record<string, Net>> = {
       'sharding/what-if',
       'sharding/plan-report',
       'sharding/settings-change',
+      'sharding/edges',
       'sharding/flapping',
       'sharding/restart-grace',
       'sharding/resizing',
@@ -66,6 +67,7 @@ export const NETS: Readonly<Record<string, Net>> = {
     folders: FOLDERS,
     core: 'sharding',
   },
+  // Without those that read golden bytes from the sources.
   swim: {
     steps: [
       'swim/membership',
@@ -75,9 +77,7 @@ export const NETS: Readonly<Record<string, Net>> = {
       'swim/last-word',
       'swim/networks',
       'swim/quiet',
-      'swim/formulas',
       'swim/replay',
-      'swim/hostile',
     ],
     neighbours: [],
     folders: FOLDERS,
