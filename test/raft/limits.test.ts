@@ -222,7 +222,10 @@ describe('a way to a peer that was lost', () => {
     core.take();
     core.acknowledge(N4, 4 as LogIndex);
     core.propose('a');
-    assert.deepEqual(core.takeKind('appendReq').filter(({ to }) => to === N4), []);
+    assert.deepEqual(
+      core.takeKind('appendReq').filter(({ to }) => to === N4),
+      [],
+    );
     core.acknowledge(N4, 5 as LogIndex);
     assert.equal(core.takeKind('appendReq').filter(({ to }) => to === N4).length, 1);
   });

@@ -117,7 +117,13 @@ describe('sharding: edges of plans', () => {
     assert.equal(told(plan('aabbccc', 'ab', {}, 'bbaabbb')), 'aabbbba');
     const toB = countLoads(plan('aabbccc', 'ab', {}, 'bbaabbb').ownerOf, 2);
     const toA = countLoads(plan('aabbccc', 'ab', {}, 'bbaaaaa').ownerOf, 2);
-    assert.deepEqual([[...toB], [...toA]], [[3, 4], [4, 3]]);
+    assert.deepEqual(
+      [[...toB], [...toA]],
+      [
+        [3, 4],
+        [4, 3],
+      ],
+    );
   });
 
   it('with a cap on moves whoever is excluded gives up so many shards per map, others stay', () => {
