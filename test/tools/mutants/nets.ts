@@ -70,6 +70,7 @@ export const NETS: Readonly<Record<string, Net>> = {
   // Without those that read golden bytes from the sources.
   swim: {
     steps: [
+      'swim/broadcast-queue',
       'swim/membership',
       'swim/prober',
       'swim/push-pull',
