@@ -218,14 +218,13 @@ export class Leadership {
 
   onUnreachable(member: MemberId): void {
     const peer = this.#byId.get(member);
-    if (peer?.state.kind === 'replicate') peer.becomeProbe((peer.match + 1) as LogIndex);
+    if (peer?.state.kind === 'replicate') peer.becomeProbe();
   }
 
   onSnapshotStatus(member: MemberId, ok: boolean): void {
     const peer = this.#byId.get(member);
     if (peer?.state.kind !== 'snapshot') return;
-    const next = ok ? Math.max(peer.match, peer.state.index) + 1 : peer.match + 1;
-    peer.becomeProbe(next as LogIndex);
+    peer.becomeProbe(ok ? ((peer.state.index + 1) as LogIndex) : NO_INDEX);
     // Its acknowledgement or the next heartbeat's answer goes on from here.
     peer.state = { kind: 'probe', sent: true };
   }
@@ -252,7 +251,7 @@ export class Leadership {
     if (this.#peers.some((peer) => peer.hasDeparted(healthyMs))) this.#alignPeers();
     for (const peer of this.#peers) {
       const isOverdue = peer.state.kind === 'snapshot' && now - peer.state.since >= state.config.snapshotTimeoutMs;
-      if (isOverdue) peer.becomeProbe((peer.match + 1) as LogIndex);
+      if (isOverdue) peer.becomeProbe();
     }
     // The newest few stay in any case: while this node is the only voter, those of learners count as soon as one is promoted.
     this.rounds.forgetBefore(Math.min(this.#quorumSeq(), this.rounds.newest - ROUNDS_KEPT));

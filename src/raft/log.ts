@@ -121,7 +121,7 @@ export class Log {
 
   /** Bytes of the entries in (`after`, `through`]. */
   bytesBetween(after: LogIndex, through: LogIndex): number {
-    return through <= after ? 0 : this.#bytesAt(through) - this.#bytesAt(after);
+    return this.#bytesAt(through) - this.#bytesAt(after);
   }
 
   append(entry: Entry): void {
@@ -147,7 +147,8 @@ export class Log {
   /** A snapshot through `meta.lastLog` is durable; entries before `firstIndex` are dropped. */
   compact(meta: SnapshotMeta, firstIndex: LogIndex): void {
     assert(meta.lastLog.index <= this.lastIndex, 'a snapshot is taken of what is in the log');
-    if (meta.lastLog.index > this.snapshotIndex) this.#snapshot = meta;
+    assert(meta.lastLog.index >= this.snapshotIndex, 'a snapshot is no older than the one before it');
+    this.#snapshot = meta;
     // Without a snapshot that covers them, entries stay: a follower could be served by nothing else.
     const first = Math.min(firstIndex, this.snapshotIndex + 1);
     if (first <= this.firstIndex) return;

@@ -66,13 +66,6 @@ export class Outbox {
     return this.#hardStateChanged || this.#truncateFrom !== undefined || this.#handed < this.#log.lastIndex;
   }
 
-  /** Whether a call of `takeBatch` or `takeReleasable` would give anything. */
-  isPending(batchesInFlightMax: number): boolean {
-    return (
-      (this.hasUnwritten && this.#inFlight.length < batchesInFlightMax) || (this.#held.length > 0 && !this.hasUnwritten)
-    );
-  }
-
   markHardState(): void {
     this.#hardStateChanged = true;
   }
@@ -122,17 +115,6 @@ export class Outbox {
     return batch;
   }
 
-  /** What was waiting for a write that a truncation has made needless. */
-  takeReleasable(): readonly Held[] {
-    if (this.hasUnwritten || this.#held.length === 0) return [];
-    const held = this.#held;
-    this.#held = [];
-    const last = this.#inFlight.at(-1);
-    if (last === undefined) return held;
-    last.held.push(...held);
-    return [];
-  }
-
   /** The oldest batch is durable: what waited for it, and the term in which it was written. */
   persisted(batchSeq: number): { readonly underTerm: Term; readonly held: readonly Held[] } {
     const batch = this.#inFlight.shift();
@@ -152,6 +134,8 @@ export class Outbox {
   check(): void {
     assert(this.#durable <= this.#handed, 'only what storage was given is durable');
     assert(this.#handed <= this.#log.lastIndex, 'storage was given nothing beyond the log');
+    // A truncation takes no write back, for it comes with a newer term.
+    assert(this.#held.length === 0 || this.hasUnwritten, 'what waits for a write has one to wait for');
     const seqs = this.#inFlight.map((batch) => batch.batchSeq);
     assert(
       seqs.every((seq, i) => seq === this.#nextSeq - seqs.length + i),

@@ -60,7 +60,8 @@ export class Progress {
     return this.#inFlight.length >= limits.inflightMessagesMax || this.#inFlightBytes >= limits.inflightBytesMax;
   }
 
-  becomeProbe(next: LogIndex): void {
+  /** From `next`, or from where the logs are known to meet. */
+  becomeProbe(next: LogIndex = NO_INDEX): void {
     this.state = { kind: 'probe', sent: false };
     this.next = Math.max(next, this.match + 1) as LogIndex;
     this.#clearWindow();
@@ -92,7 +93,7 @@ export class Progress {
       this.#inFlightBytes -= sent.bytes;
       freed += 1;
     }
-    if (freed > 0) this.#inFlight.splice(0, freed);
+    this.#inFlight.splice(0, freed);
     if (match <= this.match) return false;
     this.match = match;
     this.next = Math.max(this.next, match + 1) as LogIndex;

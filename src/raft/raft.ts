@@ -161,8 +161,7 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
       this.#actOnDeadlines();
       this.#flush();
     }
-    // A released self-vote may have made us leader just now.
-    this.#isFlushDue = !this.#state.isStopped && this.#state.outbox.isPending(this.#state.config.batchesInFlightMax);
+    this.#isFlushDue = false;
     this.#leave();
   }
 
@@ -475,7 +474,6 @@ export class Raft implements Machine<RaftInput, RaftEffect>, RaftReadings {
     const input = { hardState, commitHint: state.commitIndex, now: state.clock.now };
     const batch = state.outbox.takeBatch(input, state.config.batchesInFlightMax);
     if (batch !== undefined) state.effects.push({ kind: 'persist', batch });
-    this.#release(state.outbox.takeReleasable());
     askForInstall(state);
   }
 

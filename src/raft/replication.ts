@@ -50,7 +50,7 @@ export function onAppendRejected(
 ): void {
   const { state: progress } = peer;
   if (progress.kind === 'replicate') {
-    if (message.rejectedPrev > peer.match) peer.becomeProbe((peer.match + 1) as LogIndex);
+    if (message.rejectedPrev > peer.match) peer.becomeProbe();
     return;
   }
   // In probe only the answer to the probe that is out counts; others are stale.

@@ -37,7 +37,7 @@ export class Rounds {
   /** Rounds before the newest one that a quorum has echoed decide nothing any more. */
   forgetBefore(seq: number): void {
     const keepFrom = this.#begun.findLastIndex((round) => round.seq <= seq);
-    if (keepFrom > 0) this.#begun.splice(0, keepFrom);
+    this.#begun.splice(0, keepFrom);
   }
 
   /** The guest was suspended for `byMs` that the monotonic clock did not count: whatever rests on these instants ends earlier. */

@@ -199,6 +199,7 @@ describe('members', () => {
     const uncommitted = removal(1);
     uncommitted.pass(600);
     assert.equal(uncommitted.raft.role, 'preCandidate');
+    assert.equal(granted(uncommitted.preVoteReq(N3, 9, at(9, 9))), true);
     const gone = removal(2);
     gone.pass(2_000);
     assert.equal(gone.raft.role, 'follower');

@@ -33,7 +33,10 @@ export function copyBuilt(parts: readonly string[]): string {
   folders.push(folder);
   for (const part of parts) {
     mkdirSync(join(folder, part), { recursive: true });
-    cpSync(join(built, part), join(folder, part), { recursive: true });
+    cpSync(join(built, part), join(folder, part), {
+      recursive: true,
+      filter: (path) => !/\.(?:d\.ts|map)$/.test(path),
+    });
   }
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   symlinkSync(join(built, '../node_modules'), join(folder, 'node_modules'));
