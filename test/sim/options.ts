@@ -32,6 +32,17 @@ export const FAULT_FAMILIES = [
 
 export type FaultFamily = (typeof FAULT_FAMILIES)[number];
 
+/** A fault that somebody has decided on before the run (schedule.ts). */
+export interface PlannedFault {
+  /** Since harm began. */
+  readonly at: number;
+  readonly family: FaultFamily;
+  /** By number; if it does not run then, nothing is done. */
+  readonly machine: number;
+  /** Names the stream of chance that the fault draws from: how long, which halves, when it comes back. */
+  readonly number: number;
+}
+
 export interface NetworkOptions {
   readonly delayMinMs: number;
   readonly delayMeanMs: number;
@@ -82,6 +93,8 @@ export interface SimulationOptions {
   readonly turnDelayMs: number;
   /** Of the faults that the seed draws, by number, those that are left out: how a failing seed is made smaller (shrink.ts). */
   readonly faultsLeftOut: readonly number[];
+  /** These faults, and none that the seed would draw. */
+  readonly schedule: readonly PlannedFault[] | undefined;
 }
 
 export const QUIET_NETWORK: NetworkOptions = {
@@ -119,6 +132,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     snapshots: undefined,
     turnDelayMs: 0.3,
     faultsLeftOut: [],
+    schedule: undefined,
     ...overrides,
   };
 }
