@@ -1,11 +1,14 @@
 /**
  * Runs seeds from a command line: `--seeds 1000 --from 1`; one in full with `--seed 42 --story`, with every packet `--trace`; a failing one
- * made smaller with `--seed 42 --shrink`, which prints how to run the small one. `--workers 2` runs seeds on two cores. The last line sums up, the exit code is the verdict.
+ * made smaller with `--seed 42 --shrink`, which prints how to run the small one. `--workers 2` runs seeds on two cores. `--marks` tells which blocks of the cores none of
+ * the seeds has reached. The last line sums up, the exit code is the verdict.
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Marks } from './marks/marks.ts';
+import { reportMarks } from './marks/report.ts';
 import { longerHarm, type SimulationOptions } from './options.ts';
-import { runParallel } from './parallel.ts';
+import { runParallel, type SeedReport } from './parallel.ts';
 import { firstSeed } from './seeds-for.ts';
 import { shrink } from './shrink.ts';
 import { type RunReport, runSeed } from './swarm.ts';
@@ -23,6 +26,8 @@ const OPTIONS = {
   trace: { type: 'boolean', default: false },
   story: { type: 'boolean', default: false },
   shrink: { type: 'boolean', default: false },
+  /** Which blocks of the cores the seeds have reached, beside everything else. */
+  marks: { type: 'boolean', default: false },
   /** Seed and trace hash alone: what two versions of Node.js must agree on. */
   hashes: { type: 'boolean', default: false },
   /** Failures and the last line alone. */
@@ -73,23 +78,30 @@ export async function runCommandLine(args: readonly string[], print: (text: stri
   const count = values.seed === undefined ? Number(values.seeds) : 1;
   const workers = Math.min(Number(values.workers), count);
   const tally = new Tally();
-  const onReport = (report: RunReport): void => {
-    tally.add(report);
+  const marks = new Marks();
+  const onReport = (report: SeedReport): void => {
+    const { loaded, ran, ...plain } = report;
+    tally.add(plain);
+    if (loaded !== undefined) marks.load(loaded);
+    if (ran !== undefined) marks.add(ran);
     if (values.hashes) print(`${report.seed} ${report.hash}`);
     else if (!values.quiet) print(line(report));
     if (values.seed !== undefined && !values.hashes) for (const text of report.standings) print(text);
     if (report.failure !== undefined) print(`  FAILED seed ${report.seed}: ${report.failure}`);
     if (report.failure !== undefined) print(`  ${replayOf(report.seed, values)}`);
   };
-  if (workers > 1) {
+  // Blocks are counted from before the cores are loaded: in a process of its own.
+  if (workers > 1 || values.marks) {
     const settings = { longer, overrides: given };
-    await runParallel({ from, workers, settings, onReport, isEnough: (begun) => begun >= count });
+    const hasMarks = values.marks;
+    await runParallel({ from, workers, settings, hasMarks, onReport, isEnough: (begun) => begun >= count });
   } else {
     for (let seed = from; seed < from + count; seed++)
       onReport(runSeed(seed, { overrides: overridesOf(seed), ...(isTold && { print, isVerbose: values.trace }) }));
   }
+  const holes = values.marks ? reportMarks(marks, print) : 0;
   print(tally.text());
-  return tally.violations.length > 0 ? 1 : 0;
+  return tally.violations.length + holes > 0 ? 1 : 0;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
