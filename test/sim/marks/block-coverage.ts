@@ -27,6 +27,10 @@ export class BlockCoverage {
     await this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
   }
 
+  end(): void {
+    this.#session.disconnect();
+  }
+
   /** Counts begin at zero again. */
   async take(): Promise<ScriptCoverage[]> {
     const { result } = await this.#session.post('Profiler.takePreciseCoverage');

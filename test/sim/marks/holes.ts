@@ -99,8 +99,8 @@ export function parseList(text: string): Unreached[] {
   });
 }
 
-/** What is left of the holes without those of the list; a line of the list stands for all equal lines of its file. */
+/** What is left of the holes without those of the list; a line of the list stands for all equal lines of its file, and `*` for all. */
 export function notReviewed(holes: readonly Place[], list: readonly Unreached[]): Place[] {
   const known = new Set(list.map(({ file, text }) => `${file} | ${text}`));
-  return holes.filter(({ file, text }) => !known.has(`${file} | ${text}`));
+  return holes.filter(({ file, text }) => !known.has(`${file} | ${text}`) && !known.has(`${file} | *`));
 }
