@@ -14,12 +14,15 @@ const { runSeed } = await import('./swarm.ts');
 const loaded = await coverage?.take();
 const tell = (report: SeedReport): boolean | undefined => process.send?.(report);
 
-process.on('message', async ({ seeds, longer, overrides }: SeedJob) => {
+process.on('message', (job: SeedJob) => void runAll(job));
+
+// What is sent before somebody listens is lost: it asks for its first seeds as for all others.
+process.send?.('done');
+
+async function runAll({ seeds, longer, overrides }: SeedJob): Promise<void> {
   for (const seed of seeds) {
     const report = runSeed(seed, { overrides: { ...longerHarm(seed, longer), ...overrides } });
     tell(coverage === undefined ? report : { ...report, loaded, ran: await coverage.take() });
   }
   process.send?.('done');
-});
-// What is sent before somebody listens is lost: it asks for its first seeds as for all others.
-process.send?.('done');
+}

@@ -58,12 +58,9 @@ class Shrinker {
   }
 
   time(): void {
-    for (let part = 0.5; part > 0.05; part /= 2) {
-      const faultsForMs = this.best.report.options.faultsForMs;
-      while (this.#try({ faultsForMs: Math.round(this.best.report.options.faultsForMs * (1 - part)) })) {
-        if (this.best.report.options.faultsForMs >= faultsForMs) break;
-      }
-    }
+    const faultsForMs = (): number => this.best.report.options.faultsForMs;
+    for (let part = 0.5; part > 0.05; part /= 2)
+      while (faultsForMs() > 0 && this.#try({ faultsForMs: Math.floor(faultsForMs() * (1 - part)) }));
   }
 
   /** What the seed draws as a list: the same run, and what is left out of the list moves nothing else. */
