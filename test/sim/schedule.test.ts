@@ -7,14 +7,17 @@ import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { present } from '../../src/base/assert.ts';
 import { readSchedule, runCommandLine } from './main.ts';
-import { PLANTED_BUGS } from './planted-bugs.ts';
-import { plant, planted, removePlanted } from './planting.ts';
+import { OLD_BUGS } from './old-bugs.ts';
+import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts';
+import { type Change, plant, planted, removePlanted } from './planting.ts';
 import { overridesOf, parseSchedule, type Schedule, scheduleOf, scheduleText } from './schedule.ts';
 import type * as Swarm from './swarm.ts';
 import { runSeed } from './swarm.ts';
 
 const FOLDER: string = fileURLToPath(new URL('../../../test/scenarios/cluster/', import.meta.url));
 const FILES: readonly string[] = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
+
+const BUGS: readonly (Pick<PlantedBug, 'name' | 'foundBy'> & Change)[] = [...PLANTED_BUGS, ...OLD_BUGS];
 
 function play(
   { options: { seed } }: Schedule,
@@ -81,7 +84,7 @@ describe('schedules of old failures', () => {
     if (schedule.catches !== undefined)
       it(`${name} catches "${schedule.catches}"`, async () => {
         const bug = present(
-          PLANTED_BUGS.find((one) => one.name === schedule.catches),
+          BUGS.find(({ name: bugName }) => bugName === schedule.catches),
           'the bug that it catches',
         );
         const { runSeed: broken } = await planted<typeof Swarm>(plant(bug), 'test/sim/swarm.js');
