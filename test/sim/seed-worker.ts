@@ -11,7 +11,7 @@ setPriority(Math.max(NICE, getPriority()));
 const coverage: BlockCoverage | undefined = process.argv.includes('--marks') ? new BlockCoverage() : undefined;
 await coverage?.begin();
 const { runSeed } = await import('./swarm.ts');
-const loaded = await coverage?.take();
+let loaded = await coverage?.take();
 const tell = (report: SeedReport): boolean | undefined => process.send?.(report);
 
 process.on('message', (job: SeedJob) => void runAll(job));
@@ -23,6 +23,7 @@ async function runAll({ seeds, longer, overrides }: SeedJob): Promise<void> {
   for (const seed of seeds) {
     const report = runSeed(seed, { overrides: { ...longerHarm(seed, longer), ...overrides } });
     tell(coverage === undefined ? report : { ...report, loaded, ran: await coverage.take() });
+    loaded = undefined;
   }
   process.send?.('done');
 }
