@@ -9,6 +9,13 @@ interface OldBug extends Change {
 
 export const OLD_BUGS: readonly OldBug[] = [
   {
+    name: 'seed 296: whom an operator asks for keeps learners from their vote when there is no room for one more',
+    file: 'src/cluster/autopilot.js',
+    rule: 'if (!isLearner && learners.length < LEARNERS_MAX)',
+    broken: 'if (!isLearner)',
+    foundBy: /^readmissions: /,
+  },
+  {
     name: 'seed 100198: who asks for a removed voter does not take the removal back',
     file: 'src/cluster/steward.js',
     rule: 'if (isVoter && !(peer !== undefined && replica.state.isExcluded(peer.member))) {',
