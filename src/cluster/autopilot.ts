@@ -91,8 +91,10 @@ function admitWanted(facts: AutopilotFacts): MembershipChange | undefined {
   const { voters, learners } = facts.configuration;
   for (const { member } of facts.candidates) {
     if (!facts.wanted.has(nodeIdOf(member)) || voters.includes(member)) continue;
-    if (!learners.includes(member)) return { kind: 'addLearner', member };
-    if (facts.isCaughtUp(member)) return { kind: 'promote', member };
+    const isLearner = learners.includes(member);
+    // Where there is no room, those that stand by take their votes first.
+    if (!isLearner && learners.length < LEARNERS_MAX) return { kind: 'addLearner', member };
+    if (isLearner && facts.isCaughtUp(member)) return { kind: 'promote', member };
   }
   return undefined;
 }

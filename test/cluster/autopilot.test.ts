@@ -117,6 +117,17 @@ describe('growing', () => {
     assert.deepEqual([configuration.voters, configuration.learners], [[A, B, C], [D]]);
   });
 
+  it('whom an operator asks for waits for room among the learners, and keeps nobody from a vote', () => {
+    const scene: Scene = { learners: [B, C, D, E], alive: [A, B, C, D, E, F], wanted: new Set(['f' as NodeId]) };
+    assert.equal(change(scene), undefined);
+    assert.deepEqual(change({ ...scene, caughtUp: [B, C, D, E] }), {
+      kind: 'exchange',
+      promote: [B, C, D, E],
+      remove: [],
+    });
+    assert.deepEqual(change({ ...scene, voters: [A, B, C, D, E], learners: [] }), { kind: 'addLearner', member: F });
+  });
+
   it('stops at the number of voters that is wanted', () => {
     const { configuration } = settle({ alive: [A, B, C, D, E, F], votersWanted: 3 });
     assert.deepEqual([configuration.voters, configuration.learners], [[A, B, C], []]);

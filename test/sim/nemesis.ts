@@ -4,7 +4,7 @@
  */
 import { Chance } from './chance.ts';
 import { PartitionNemesis } from './nemesis-network.ts';
-import type { FaultFamily } from './options.ts';
+import type { FaultFamily, PlannedFault } from './options.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { EtcdHarm } from './simulated-etcd.ts';
 import { calm, type Machine, type Simulation } from './simulation.ts';
@@ -29,7 +29,10 @@ export class Nemesis {
   readonly #removed: Map<Machine, number> = new Map();
   /** In the order in which they were done. */
   readonly done: FaultDone[] = [];
+  /** The same as a schedule has them, with those that found nobody to be done to. */
+  readonly planned: PlannedFault[] = [];
   #number = 0;
+  #beganAt = 0;
   #isOver = false;
   #isClosed = false;
   /** Which harm has taken a disk away, for both together might take too many. */
@@ -49,14 +52,17 @@ export class Nemesis {
     if (this.#simulation.options.hasEtcd) this.#simulation.etcd.begin(etcdHarm(this.#simulation));
     const { network, options } = this.#simulation;
     network.options = options.network;
-    this.#next();
+    this.#beganAt = this.#simulation.now;
+    if (options.schedule === undefined) this.#next();
+    else this.#follow(options.schedule, 0);
   }
 
   /** No further harm; what is broken is mended, who is down comes back. */
   end(): void {
     this.#simulation.etcd.end();
     this.#isOver = true;
-    const { network, machines, now } = this.#simulation;
+    const { network, machines, now, options } = this.#simulation;
+    const chance = new Chance(options.seed, 'nemesis/end');
     this.#partitions.end();
     network.options = calm(network.options);
     for (const machine of machines) {
@@ -69,7 +75,7 @@ export class Nemesis {
       const isDrained = machine.process !== undefined && this.#drained.has(machine.process);
       if (isDrained && !machine.hasLeft) this.#simulation.crash(machine, 'killed');
       if (machine.process === undefined)
-        this.#simulation.at(now + this.#chance.between(0, 500), () => {
+        this.#simulation.at(now + chance.between(0, 500), () => {
           if (!this.#isClosed) this.#restart(machine);
         });
     }
@@ -88,7 +94,7 @@ export class Nemesis {
   }
 
   #next(): void {
-    const { options, now, machines, trace } = this.#simulation;
+    const { options, now, machines } = this.#simulation;
     if (options.faultEveryMs === Number.POSITIVE_INFINITY) return;
     this.#simulation.at(now + this.#chance.exponential(options.faultEveryMs), () => {
       if (this.#isOver) return;
@@ -96,15 +102,33 @@ export class Nemesis {
       const family = options.faults[this.#chance.below(options.faults.length)];
       const first = this.#chance.below(machines.length);
       const order = [...machines.slice(first), ...machines.slice(0, first)];
-      const machine = order.find(({ process }) => process !== undefined);
-      if (family !== undefined && machine !== undefined && !this.#leftOut.has(number)) {
-        trace.count(family);
-        this.done.push({ number, at: this.#simulation.now, family, machine: machine.nodeId });
-        this.#simulation.note(`fault ${number}: ${family} at ${machine.nodeId}`);
-        this.#do(family, machine, new Chance(options.seed, `fault/${number}`));
-      }
+      const machine = order.find(({ process }) => process !== undefined)?.number ?? first;
+      const at = this.#simulation.now - this.#beganAt;
+      if (family !== undefined && !this.#leftOut.has(number)) this.#carryOut({ at, family, machine, number });
       this.#next();
     });
+  }
+
+  /** One event at a time, and one after the last, as when faults are drawn: every event draws its place among those of its instant. */
+  #follow(schedule: readonly PlannedFault[], place: number): void {
+    const fault = schedule[place];
+    this.#simulation.at(this.#beganAt + (fault?.at ?? Number.POSITIVE_INFINITY), () => {
+      if (this.#isOver || fault === undefined) return;
+      this.#carryOut(fault);
+      this.#follow(schedule, place + 1);
+    });
+  }
+
+  #carryOut(fault: PlannedFault): void {
+    const { options, now, machines, trace } = this.#simulation;
+    const { family, number } = fault;
+    this.planned.push(fault);
+    const machine = machines[fault.machine];
+    if (machine?.process === undefined) return;
+    trace.count(family);
+    this.done.push({ number, at: now, family, machine: machine.nodeId });
+    this.#simulation.note(`fault ${number}: ${family} at ${machine.nodeId}`);
+    this.#do(family, machine, new Chance(options.seed, `fault/${number}`));
   }
 
   #do(family: FaultFamily, machine: Machine, chance: Chance): void {

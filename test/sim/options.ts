@@ -32,6 +32,17 @@ export const FAULT_FAMILIES = [
 
 export type FaultFamily = (typeof FAULT_FAMILIES)[number];
 
+/** A fault that somebody has decided on before the run (schedule.ts). */
+export interface PlannedFault {
+  /** Since harm began. */
+  readonly at: number;
+  readonly family: FaultFamily;
+  /** By number; if it does not run then, nothing is done. */
+  readonly machine: number;
+  /** Names the stream of chance that the fault draws from: how long, which halves, when it comes back. */
+  readonly number: number;
+}
+
 export interface NetworkOptions {
   readonly delayMinMs: number;
   readonly delayMeanMs: number;
@@ -82,6 +93,8 @@ export interface SimulationOptions {
   readonly turnDelayMs: number;
   /** Of the faults that the seed draws, by number, those that are left out: how a failing seed is made smaller (shrink.ts). */
   readonly faultsLeftOut: readonly number[];
+  /** These faults, and none that the seed would draw. */
+  readonly schedule: readonly PlannedFault[] | undefined;
 }
 
 export const QUIET_NETWORK: NetworkOptions = {
@@ -119,6 +132,7 @@ export function quietOptions(seed: number, overrides: Partial<SimulationOptions>
     snapshots: undefined,
     turnDelayMs: 0.3,
     faultsLeftOut: [],
+    schedule: undefined,
     ...overrides,
   };
 }
@@ -144,7 +158,7 @@ export function drawOptions(seed: number): SimulationOptions {
   if (hasFiles && disks.isHit(0.35)) faults.push('rot');
   const isLan = chance.isHit(0.6);
   return quietOptions(seed, {
-    voters: 1 + chance.below(7),
+    voters: votersOf(seed, 1 + chance.below(7)),
     nonVoters: chance.isHit(0.5) ? chance.below(4) : 0,
     votersWanted: chance.pick([1, 3, 5, 5, 5, 7]) ?? 5,
     clients: chance.below(5),
@@ -167,4 +181,9 @@ export function drawOptions(seed: number): SimulationOptions {
     snapshots: chance.isHit(0.4) ? { entries: 3 + chance.below(20), trailing: chance.below(8) } : undefined,
     turnDelayMs: chance.isHit(0.8) ? 0.3 : chance.between(0.3, 15),
   });
+}
+
+/** Every 25th seed has a single voter, so that no hundred of them has too few (strata.test.ts). */
+function votersOf(seed: number, drawn: number): number {
+  return seed % 25 === 1 ? 1 : drawn;
 }

@@ -1,6 +1,7 @@
 /** Seeds on several cores: each worker is a process of its own and is given a few seeds at a time. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { ScriptCoverage } from './marks/block-coverage.ts';
 import type { SimulationOptions } from './options.ts';
 import type { RunReport } from './swarm.ts';
 
@@ -19,11 +20,19 @@ export interface SeedJob extends SeedSettings {
   readonly seeds: readonly number[];
 }
 
+/** Of a run with marks: what its process loaded, and what the seed ran. */
+export interface SeedReport extends RunReport {
+  readonly loaded?: readonly ScriptCoverage[] | undefined;
+  readonly ran?: readonly ScriptCoverage[];
+}
+
 export interface ParallelRun {
   readonly from: number;
   readonly workers: number;
   readonly settings: SeedSettings;
-  readonly onReport: (report: RunReport) => void;
+  readonly onReport: (report: SeedReport) => void;
+  /** Reports say which blocks of the cores have run. */
+  readonly hasMarks?: boolean;
   /** No further seed is begun; `begun` of them were. */
   readonly isEnough: (begun: number) => boolean;
 }
@@ -38,7 +47,7 @@ export async function runParallel(run: ParallelRun): Promise<void> {
   };
   const path = fileURLToPath(new URL('seed-worker.js', import.meta.url));
   const workers = Array.from({ length: run.workers }, () =>
-    fork(path, { serialization: 'advanced', execArgv: WORKER_FLAGS }),
+    fork(path, run.hasMarks === true ? ['--marks'] : [], { serialization: 'advanced', execArgv: WORKER_FLAGS }),
   );
   try {
     await Promise.all(workers.map((worker) => employ(worker, run, nextSeeds)));
@@ -57,10 +66,9 @@ function employ(worker: ChildProcess, run: ParallelRun, nextSeeds: () => readonl
     };
     worker.on('error', reject);
     worker.on('exit', (code) => reject(new Error(`a worker ended with ${code} among the seeds ${seeds.join(' ')}`)));
-    worker.on('message', (message: RunReport | 'done') => {
+    worker.on('message', (message: SeedReport | 'done') => {
       if (message === 'done') giveMore();
       else run.onReport(message);
     });
-    giveMore();
   });
 }

@@ -38,23 +38,25 @@ describe('simulated clusters: swarm', () => {
 
   it('makes a failing seed smaller, as long as the same promise is broken', () => {
     const whole = runSeed(14);
-    const culprit = whole.faultsDone[1];
-    assert.ok(culprit !== undefined && whole.faultsDone.length > 3);
+    const culprit = whole.planned[1];
+    assert.ok(culprit !== undefined && whole.planned.length > 3);
     // As if every run failed in which this one fault is done.
     const run = (_seed: number, overrides: Partial<SimulationOptions>): RunReport => {
       const options = { ...whole.options, ...overrides };
-      const leftOut = new Set(options.faultsLeftOut);
-      const faultsDone = whole.faultsDone.filter(({ number }) => !leftOut.has(number));
-      const failure = faultsDone.includes(culprit) ? `v12-3 did harm at ${options.faultsForMs}: again` : undefined;
-      return { ...whole, options, faultsDone, failure };
+      const planned = options.schedule ?? whole.planned;
+      const isHarmed = planned.some(({ number }) => number === culprit.number);
+      const failure = isHarmed ? `v12-3 did harm at ${options.faultsForMs}: again` : undefined;
+      return { ...whole, options, planned, failure };
     };
     const shrunk = shrink(14, {}, run);
-    assert.deepEqual(
-      shrunk?.report.faultsDone.map(({ number }) => number),
-      [culprit.number],
-    );
+    assert.ok(shrunk !== undefined);
+    assert.deepEqual(shrunk.report.planned, [{ ...culprit, at: 0 }]);
+    const { voters, clients, shards } = shrunk.report.options;
+    assert.deepEqual([voters, clients, shards], [1, 0, 3]);
     assert.equal(promiseOf('v12-3 could not leave in order'), promiseOf('vff-0 could not leave in order'));
-    assert.notEqual(promiseOf('I-5: a'), promiseOf('healing: a'));
+    for (const other of ['healing: a', 'I-33: a', 'InvariantError: I-15: a', 'InvariantError: a'])
+      assert.notEqual(promiseOf('I-5: a'), promiseOf(other));
+    assert.equal(promiseOf('I-5: index 7'), promiseOf('InvariantError: I-5: index 8\n    at it'));
   });
 
   it('keeps every promise in the seeds that once broke one', () => {

@@ -7,7 +7,7 @@ import { type ClientFigures, Clients } from './clients.ts';
 import { claimsVote, missing, missingVoters, standings } from './health.ts';
 import { type LogClientFigures, LogClients, NO_LOG_CLIENTS } from './log-clients.ts';
 import { type FaultDone, Nemesis } from './nemesis.ts';
-import { drawOptions, type SimulationOptions } from './options.ts';
+import { drawOptions, type PlannedFault, type SimulationOptions } from './options.ts';
 import { type Machine, Simulation } from './simulation.ts';
 import { Trace } from './trace.ts';
 import { Violation } from './violation.ts';
@@ -45,6 +45,8 @@ export interface RunReport {
   readonly events: number;
   readonly faults: ReadonlyMap<string, number>;
   readonly faultsDone: readonly FaultDone[];
+  /** What a schedule of this run has. */
+  readonly planned: readonly PlannedFault[];
   readonly formedMs: number | undefined;
   readonly healedMs: number | undefined;
   readonly clients: ClientFigures;
@@ -83,6 +85,7 @@ export function runSeed(seed: number, settings: RunSettings = {}): RunReport {
     events: trace.events,
     faults: trace.counts,
     faultsDone: times.nemesis?.done ?? [],
+    planned: times.nemesis?.planned ?? [],
     formedMs: times.formedMs,
     healedMs: times.healedMs,
     clients: times.clients ?? NO_CLIENTS,
