@@ -240,7 +240,10 @@ export class LocalNode implements NodeRunner {
     const shell = { peers: () => links.stats, storage: () => this.#storage?.stats };
     const handle = new LocalNodeHandle(loop, clock, shell);
     this.#loop = loop;
-    this.#opened.watchRoom((room) => loop.post({ kind: 'room', room }));
+    this.#opened.watch({
+      onRoom: (room) => loop.post({ kind: 'room', room }),
+      onFailure: ({ message }) => loop.post({ kind: 'persistFailed', reason: message }),
+    });
     this.#handle = handle;
     this.#shardHooks = new ShardHookCalls(this.#hooks, handle, this.#logger('shards'));
     this.#closers.push(async () => this.#shardHooks?.close());

@@ -16,6 +16,8 @@ export interface LogStore extends AsyncDisposable {
    * waits, unanswered, until there is room.
    */
   onRoom(listener: (room: StorageRoom) => void): void;
+  /** Tells of the first failure, also when nothing waits that could be told: by then nothing is written any more. One listener. */
+  onFailure(listener: (error: Error) => void): void;
   /** Makes the cluster id durable. Only once in the life of a directory. */
   identify(clusterId: ClusterId): Promise<void>;
   /** Resolves when the batch is durable; rejects once, with the first failure, for this and all later batches. */

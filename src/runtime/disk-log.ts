@@ -43,6 +43,7 @@ export class DiskLog implements LogStore {
   #lastBatchSeq = Number.NEGATIVE_INFINITY;
   #room: StorageRoom = 'enough';
   #onRoom: ((room: StorageRoom) => void) | undefined;
+  #onFailure: ((error: Error) => void) | undefined;
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
 
@@ -101,6 +102,11 @@ export class DiskLog implements LogStore {
   onRoom(listener: (room: StorageRoom) => void): void {
     this.#onRoom = listener;
     if (this.#room !== 'enough') listener(this.#room);
+  }
+
+  onFailure(listener: (error: Error) => void): void {
+    this.#onFailure = listener;
+    if (this.#failure !== undefined) listener(this.#failure);
   }
 
   async identify(clusterId: ClusterId): Promise<void> {
@@ -195,10 +201,12 @@ export class DiskLog implements LogStore {
 
   /** The first failure answers everything from now on. */
   #fail(error: Error): void {
+    const isFirst = this.#failure === undefined;
     this.#failure ??= error;
     const failed = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { reject } of failed) reject(this.#failure);
+    if (isFirst) this.#onFailure?.(error);
   }
 }
 

@@ -30,6 +30,8 @@ class MemoryLog implements LogStore {
   /** Memory that runs out ends the process. */
   onRoom(_listener: (room: StorageRoom) => void): void {}
 
+  onFailure(_listener: (error: Error) => void): void {}
+
   async identify(clusterId: ClusterId): Promise<void> {
     this.#refuseClosed();
     if (this.#clusterId !== undefined && this.#clusterId !== clusterId) {

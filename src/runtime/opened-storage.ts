@@ -22,10 +22,16 @@ export interface StorageSettings {
   readonly idPrefix: string;
 }
 
+/** Who hears how much room there is for the log, and that it has failed. */
+export interface LogWatcher {
+  readonly onRoom: (room: StorageRoom) => void;
+  readonly onFailure: (error: Error) => void;
+}
+
 export class OpenedStorage {
   #storage: NodeStorage | undefined;
   #directory: DataDirectory | undefined;
-  #onRoom: (room: StorageRoom) => void = () => undefined;
+  #watcher: LogWatcher = { onRoom: () => undefined, onFailure: () => undefined };
 
   private constructor(storage: NodeStorage, directory: DataDirectory | undefined) {
     this.#storage = storage;
@@ -69,15 +75,16 @@ export class OpenedStorage {
     }
     this.#directory = await this.#directory.startOver(nodeId, dissolved);
     this.#storage = this.#directory;
-    this.#onRoom('enough');
-    this.#directory.log.onRoom(this.#onRoom);
+    this.#watcher.onRoom('enough');
+    this.watch(this.#watcher);
     return this.#directory.stamp;
   }
 
-  /** How much room there is for the log, from now on, whichever is open. */
-  watchRoom(listener: (room: StorageRoom) => void): void {
-    this.#onRoom = listener;
-    this.current.log.onRoom(listener);
+  /** From now on, whichever log is open. */
+  watch(watcher: LogWatcher): void {
+    this.#watcher = watcher;
+    this.current.log.onRoom(watcher.onRoom);
+    this.current.log.onFailure(watcher.onFailure);
   }
 
   async release(): Promise<void> {

@@ -206,13 +206,13 @@ export class Membership {
   }
 
   /**
-   * A datagram came from `from`. If that is one we hold for suspect or dead, it plainly lives, but only it may say so: told what
-   * we believe, it refutes at once. (memberlist leaves it to gossip, which may miss us, and to the next push/pull.)
+   * A datagram came from `from`. If that is one we hold for suspect, dead or left, it plainly lives, but only it may say so: told what
+   * we believe, it refutes at once, unless it is still leaving. (memberlist leaves it to gossip, which may miss us, and to the next push/pull.)
    */
   onContact(from: Endpoint): void {
     const { config, isLeaving, now, table } = this.#context;
     const row = table.at(from);
-    if (row === undefined || row.state === 'alive' || row.state === 'left' || isLeaving) return;
+    if (row === undefined || row.state === 'alive' || isLeaving) return;
     if (now - row.toldAt < config.gossipIntervalMs) return;
     row.toldAt = now;
     const accusation = { incarnation: row.incarnation, node: row.name, from: config.name };

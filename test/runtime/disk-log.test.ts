@@ -1,6 +1,7 @@
 /** What the log gives to the thread that writes is its own to give. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Term } from '../../src/model/ids.ts';
 import type { SnapshotMeta } from '../../src/model/log.ts';
 import { DiskLog, type LogLink } from '../../src/runtime/disk-log.ts';
 import type { LogReply, LogRequest } from '../../src/runtime/disk-log-messages.ts';
@@ -9,6 +10,7 @@ import type { LogReply, LogRequest } from '../../src/runtime/disk-log-messages.t
 class KeptLink implements LogLink {
   readonly posted: { readonly request: LogRequest; readonly transfer: readonly ArrayBuffer[] }[] = [];
   #listener: (reply: LogReply) => void = () => undefined;
+  #onGone: (error: Error) => void = () => undefined;
 
   post(request: LogRequest, transfer: readonly ArrayBuffer[]): void {
     this.posted.push({ request, transfer });
@@ -20,16 +22,38 @@ class KeptLink implements LogLink {
     listener({ kind: 'opened', recovered: {} } as unknown as LogReply);
   }
 
-  onGone(): void {
-    // Never.
+  onGone(listener: (error: Error) => void): void {
+    this.#onGone = listener;
+  }
+
+  say(reply: LogReply): void {
+    this.#listener(reply);
   }
 
   async end(): Promise<void> {
-    // Nothing is open.
+    this.#onGone(new Error('the thread has ended'));
   }
 }
 
 describe('the log’s thread', () => {
+  it('tells that it has failed, once, also when nobody waits for it; and not that it was ended', async () => {
+    const [told, link] = [[] as string[], new KeptLink()];
+    const log = await DiskLog.over(link, undefined);
+    log.onFailure(({ message }) => told.push(message));
+    link.say({ kind: 'failed', failure: { kind: 'disk', operation: 'sync', path: '/wal/1', errno: 'EIO' } });
+    link.say({ kind: 'failed', failure: { kind: 'disk', operation: 'sync', path: '/wal/1', errno: 'EIO' } });
+    assert.equal(told.length, 1);
+    assert.match(told[0] ?? '', /sync of \/wal\/1 failed: EIO/);
+    await assert.rejects(log.persist({ batchSeq: 1, underTerm: 1 as Term }), /EIO/);
+    log.onFailure(({ message }) => told.push(`late: ${message}`));
+    assert.equal(told.length, 2, 'whoever comes later hears it at once');
+
+    const ended = await DiskLog.over(new KeptLink(), undefined);
+    ended.onFailure(({ message }) => told.push(message));
+    await ended.close();
+    assert.equal(told.length, 2);
+  });
+
   it('is given snapshots in memory of their own, also when they came in a Buffer of Node’s pool', async () => {
     const link = new KeptLink();
     const log = await DiskLog.over(link, undefined);

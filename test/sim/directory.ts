@@ -128,6 +128,7 @@ export interface Directory {
 
   /** The process that has it open. */
   onRoom: ((room: StorageRoom) => void) | undefined;
+  onFailure: ((reason: string) => void) | undefined;
   readonly room: StorageRoom;
   setRoom(room: StorageRoom): void;
   /** Writes hang: neither done nor failed, until it goes on. */

@@ -79,6 +79,7 @@ export class DiskDirectory implements Directory {
   #claims: { readonly durable: LogImage; readonly asked: readonly Asked[] } | undefined;
   #timesSetAside = 0;
   onRoom: ((room: StorageRoom) => void) | undefined;
+  onFailure: ((reason: string) => void) | undefined;
   written: LogImage;
   durable: LogImage;
   peers: readonly Endpoint[] = [];
@@ -126,6 +127,7 @@ export class DiskDirectory implements Directory {
   crash(how: Ending): void {
     this.#generation += 1;
     this.onRoom = undefined;
+    this.onFailure = undefined;
     if (this.#actor !== undefined && !this.#isStalled && !this.#hasFailed) this.#goOn(how);
     this.#actor = undefined;
     this.#claims ??= { durable: this.durable, asked: this.#asked };
@@ -381,6 +383,7 @@ export class DiskDirectory implements Directory {
         this.#claims ??= { durable: this.durable.copy(), asked: [...this.#asked] };
         for (const { done } of this.#asked.splice(0))
           done({ kind: 'persistFailed', reason: JSON.stringify(reply.failure) });
+        this.onFailure?.(JSON.stringify(reply.failure));
         return;
     }
   }

@@ -4,7 +4,7 @@
  */
 import { Chance } from './chance.ts';
 import { PartitionNemesis } from './nemesis-network.ts';
-import type { FaultFamily, PlannedFault } from './options.ts';
+import { type FaultFamily, type PlannedFault, SHRINKING } from './options.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { EtcdHarm } from './simulated-etcd.ts';
 import { calm, type Machine, type Simulation } from './simulation.ts';
@@ -255,7 +255,7 @@ export class Nemesis {
    */
   #mayLoseDisks(machine: Machine, count: number): boolean {
     const { options } = this.#simulation;
-    const isShrinking = (['leave', 'churn', 'powerCut'] as const).some((other) => options.faults.includes(other));
+    const isShrinking = SHRINKING.some((family) => options.faults.includes(family));
     const { voters } = this.#simulation.view(machine)?.configuration ?? { voters: [] };
     return !isShrinking && voters.length >= 2 * count + 1;
   }

@@ -43,6 +43,9 @@ export interface PlannedFault {
   readonly number: number;
 }
 
+/** What takes voters away, if only for a while. */
+export const SHRINKING: readonly FaultFamily[] = ['leave', 'churn', 'powerCut'];
+
 export interface NetworkOptions {
   readonly delayMinMs: number;
   readonly delayMeanMs: number;
@@ -155,7 +158,12 @@ export function drawOptions(seed: number): SimulationOptions {
   const hasEtcd = new Chance(seed, 'who keeps the log').isHit(0.08);
   const disks = new Chance(seed, 'disks');
   const hasFiles = disks.isHit(0.8);
-  if (hasFiles && disks.isHit(0.35)) faults.push('rot');
+  if (hasFiles && disks.isHit(0.35)) {
+    // Rot waits for clusters that do not shrink by themselves (nemesis.ts), which would be rare.
+    const isSteady = disks.isHit(0.7);
+    const kept = faults.filter((family) => !(isSteady && SHRINKING.includes(family)));
+    faults.splice(0, faults.length, ...kept, 'rot');
+  }
   const isLan = chance.isHit(0.6);
   return quietOptions(seed, {
     voters: votersOf(seed, 1 + chance.below(7)),

@@ -130,6 +130,7 @@ export class SimulatedProcess {
     const endpoints = new Map([...this.endpoints].map(([name, endpoint]) => [`ep.${name}`, endpoint]));
     this.post({ kind: 'start', tags: this.#tags, endpoints });
     this.directory.onRoom = (room) => this.receive({ kind: 'room', room });
+    this.directory.onFailure = (reason) => this.receive({ kind: 'persistFailed', reason });
     if (this.directory.room !== 'enough') this.receive({ kind: 'room', room: this.directory.room });
     const { peers } = this.directory;
     if (peers.length > 0) this.post({ kind: 'discovered', gossip: peers, searched: false });

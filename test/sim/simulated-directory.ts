@@ -34,6 +34,8 @@ export class SimulatedDirectory implements Directory {
   /** What is first in the queue waits for room, or for the disk to go on. */
   #isHeld = false;
   onRoom: ((room: StorageRoom) => void) | undefined;
+  /** Only writes that somebody waits for fail here. */
+  onFailure: ((reason: string) => void) | undefined;
   written: LogImage;
   durable: LogImage;
   peers: readonly Endpoint[] = [];

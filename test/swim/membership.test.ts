@@ -354,7 +354,7 @@ describe('a suspicion (9.4)', () => {
 });
 
 describe('a sign of life', () => {
-  it('from one that we hold for suspect or dead is answered with what we hold against it, so that it can refute', () => {
+  it('from one that we hold for suspect, dead or left is answered with what we hold against it, so that it can refute', () => {
     const bench = new Bench({ pushPullIntervalMs: 0 }).withMembers(4);
     bench.hear(suspect(2, 3, 'n4'), dead(3, 5, 'n4'), dead(4, 1, 'n4'));
     bench.forget();
@@ -363,6 +363,7 @@ describe('a sign of life', () => {
     assert.deepEqual(bench.sent(), [
       { to: '10.0.0.2', messages: [suspect(2, 3, 'n1')] },
       { to: '10.0.0.3', messages: [dead(3, 5, 'n1')] },
+      { to: '10.0.0.4', messages: [dead(4, 1, 'n1')] },
     ]);
   });
 

@@ -283,6 +283,24 @@ describe('a leave (G-7)', () => {
     const deaths = network.seen.filter(({ event }) => event.kind === 'memberLeft' && event.member.state === 'dead');
     assert.deepEqual(deaths, []);
   });
+
+  it('is over for all when the node is back, though it came through one that had just been started itself', () => {
+    const network = new Network({ seed: 42, settings: { pushPullIntervalMs: 0 } });
+    network.grow(5);
+    for (const one of network.nodes) network.join(one, node(network, 1).endpoint);
+    network.run(5 * SECOND);
+    const [helper, leaver] = [node(network, 4), node(network, 5)];
+    const request = network.leave(leaver);
+    assert.ok(network.runUntil(() => leaver.outcomes.has(request), 6 * SECOND) !== undefined);
+    for (const one of [leaver, helper]) network.kill(one);
+    network.run(3 * SECOND);
+    const [helperAgain, again] = [network.add('n4', 4), network.add('n5', 5)];
+    network.join(again, helperAgain.endpoint);
+    network.run(SECOND);
+    network.join(helperAgain, node(network, 1).endpoint);
+    const back = (): boolean => network.up.every(({ swim }) => swim.member('n5')?.state === 'alive');
+    assert.ok(network.runUntil(back, 8 * SECOND) !== undefined, network.up.map((one) => one.view()).join('\n'));
+  });
 });
 
 describe('two nodes of one name (G-9)', () => {
