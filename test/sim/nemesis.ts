@@ -4,6 +4,7 @@
  */
 import { Chance } from './chance.ts';
 import { PartitionNemesis } from './nemesis-network.ts';
+import { drawSettings } from './nemesis-settings.ts';
 import { type FaultFamily, type PlannedFault, SHRINKING } from './options.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { EtcdHarm } from './simulated-etcd.ts';
@@ -194,6 +195,12 @@ export class Nemesis {
         if (simulation.options.hasEtcd) return;
         this.#churn(machine, chance);
         return;
+      case 'configure': {
+        const nodes = simulation.machines.map(({ nodeId }) => nodeId);
+        const change = drawSettings(chance, nodes, simulation.options.shards);
+        simulation.request(simulation.leader() ?? machine, { kind: 'configureShards', change });
+        return;
+      }
       case 'slowDisk':
         machine.slowness = chance.between(20, 200);
         this.#after(chance.between(500, 5_000), () => {

@@ -22,6 +22,7 @@ export const FAULT_FAMILIES = [
   'stepDown',
   'drain',
   'churn',
+  'configure',
   'newAddress',
   'freshDisk',
   'rot',
@@ -150,7 +151,7 @@ export function drawOptions(seed: number): SimulationOptions {
   const isFoundingDisturbed = chance.isHit(0.25);
   // Both together were left out once: a stream of its own lets all other draws be what they were.
   const families = FAULT_FAMILIES.filter(
-    (family) => family !== 'rot' && !(isFoundingDisturbed && family === 'powerCut'),
+    (family) => family !== 'rot' && family !== 'configure' && !(isFoundingDisturbed && family === 'powerCut'),
   );
   const faults: FaultFamily[] = families.filter(() => chance.isHit(0.35));
   if (isFoundingDisturbed && new Chance(seed, 'powerCut').isHit(0.35)) faults.push('powerCut');
@@ -164,6 +165,10 @@ export function drawOptions(seed: number): SimulationOptions {
     const kept = faults.filter((family) => !(isSteady && SHRINKING.includes(family)));
     faults.splice(0, faults.length, ...kept, 'rot');
   }
+  const wishes = new Chance(seed, 'wishes of operators');
+  const priorities = wishes.isHit(0.2) ? Array.from({ length: 7 }, () => wishes.below(4)) : [];
+  if (wishes.isHit(0.25)) faults.push('configure');
+  const restartGraceMs = wishes.isHit(0.2) ? wishes.between(500, 4_000) : 0;
   const isLan = chance.isHit(0.6);
   return quietOptions(seed, {
     voters: votersOf(seed, 1 + chance.below(7)),
@@ -180,6 +185,8 @@ export function drawOptions(seed: number): SimulationOptions {
     },
     diskMs: chance.isHit(0.7) ? chance.between(0.2, 2) : chance.between(2, 15),
     clockDrift: chance.isHit(0.7) ? 0.02 : 0,
+    priorities,
+    restartGraceMs,
     hasEtcd,
     hasFiles,
     faults: faults.length > 0 ? faults : ['kill'],
