@@ -110,6 +110,8 @@ export class DiskDirectory implements Directory {
 
   setAside(): void {
     // As runtime/data-directory.ts, setDirectoryAside; peers and the cluster that was followed are files of their own, and stay.
+    // Even the note of what is moved needs room: where there is none, the operator makes some first.
+    this.setRoom('enough');
     finishMovingAside(this.#disk, FOLDER);
     moveDataAside(this.#disk, FOLDER, this.#asideName());
     this.#forgetData();
