@@ -145,9 +145,9 @@ export interface Directory {
   readonly isRotten: boolean;
 }
 
-/** `damaged` stays so; when it is `full`, there may be room another time. */
+/** `damaged` stays so; where the disk has `failed`, or was full, it may do better another time. */
 export interface NotOpened {
-  readonly why: 'damaged' | 'full';
+  readonly why: 'damaged' | 'failed';
   readonly text: string;
 }
 

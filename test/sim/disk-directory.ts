@@ -17,9 +17,9 @@ import {
   readDissolutions,
   refuseLostCluster,
 } from '../../src/runtime/data-directory.ts';
-import { DamagedLogError, isDiskFull } from '../../src/runtime/disk-errors.ts';
+import { DamagedLogError, DiskFailedError } from '../../src/runtime/disk-errors.ts';
 import { LogActor } from '../../src/runtime/disk-log-actor.ts';
-import type { LogReply, LogRequest } from '../../src/runtime/disk-log-messages.ts';
+import { failureOf, type LogReply, type LogRequest } from '../../src/runtime/disk-log-messages.ts';
 import { encodePersistBatch } from '../../src/runtime/disk-log-wal.ts';
 import { type Chooser, KEEP_ALL, LOSE_ALL, PowerCut, SimulatedDisk } from '../storage/simulated-disk.ts';
 import type { Chance } from './chance.ts';
@@ -103,7 +103,7 @@ export class DiskDirectory implements Directory {
     } catch (error) {
       this.#generation += 1;
       this.#actor = undefined;
-      if (isDiskFull(error)) return { why: 'full', text: error.message };
+      if (error instanceof DiskFailedError) return { why: 'failed', text: error.message };
       return { why: 'damaged', text: this.#refusalOf(error) };
     }
   }
@@ -231,7 +231,7 @@ export class DiskDirectory implements Directory {
     try {
       this.#open();
     } catch (error) {
-      if (!(error instanceof PowerCut || error instanceof DamagedLogError || isDiskFull(error))) throw error;
+      if (![PowerCut, DamagedLogError, DiskFailedError].some((type) => error instanceof type)) throw error;
     }
     this.#generation += 1;
     this.#actor = undefined;
@@ -322,16 +322,22 @@ export class DiskDirectory implements Directory {
     const head = this.#asked[0];
     if (head?.effect.kind !== 'resetLog' || !actor.isClosed) return actor.step();
     this.#startOver(head, head.effect);
-    return true;
+    return !this.#hasFailed;
   }
 
   /** As runtime/data-directory.ts does it, once the log is closed. */
   #startOver(operation: Asked, { dissolved }: Extract<DiskEffect, { kind: 'resetLog' }>): void {
     const dissolutions = dissolved === undefined ? [] : [...this.durable.dissolutions, dissolved];
-    beginAside(this.#disk, FOLDER, this.#asideName(), dissolutions);
-    this.durable.apply(operation.effect, operation.freshStamp);
-    const { member } = this.#openLog(operation.freshStamp);
-    if (stampOf(member) !== operation.freshStamp) throw new Violation(`${member} was to begin anew`);
+    try {
+      beginAside(this.#disk, FOLDER, this.#asideName(), dissolutions);
+      this.durable.apply(operation.effect, operation.freshStamp);
+      const { member } = this.#openLog(operation.freshStamp);
+      if (stampOf(member) !== operation.freshStamp) throw new Violation(`${member} was to begin anew`);
+    } catch (error) {
+      if (!(error instanceof DiskFailedError)) throw error;
+      this.#onReply({ kind: 'failed', failure: failureOf(error) });
+      return;
+    }
     this.#asked.shift();
     this.#isRotten = false;
     operation.done(answerTo(operation));

@@ -198,13 +198,13 @@ export class Simulation implements ProcessHost {
     this.discovery.join(process);
   }
 
-  /** An operator replaces who refuses what it finds (R-1); who finds no room is started again by whoever looks after it. */
+  /** An operator replaces who refuses what it finds (R-1); whose disk fails, or is full, is started again by whoever looks after it. */
   #open(machine: Machine): RecoveredLog | undefined {
     const { nodeId, directory } = machine;
     const found = directory.open();
     if (!('why' in found)) return found;
     this.note(`${nodeId} does not start: ${found.text}`);
-    if (found.why === 'full') {
+    if (found.why === 'failed') {
       this.#startAgain(machine);
       return undefined;
     }
