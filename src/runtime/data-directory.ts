@@ -35,6 +35,7 @@ import {
   DamagedLogError,
   DataLostError,
   DirectoryLockedError,
+  DiskFailedError,
   DirectoryUnusableError,
   IdentityMismatchError,
 } from './disk-errors.ts';
@@ -157,15 +158,41 @@ export function holdsNode(folder: string): boolean {
   return hasLog(disk, folder) || ['IDENTITY', 'CLUSTER'].some((name) => disk.exists(`${folder}/${name}`));
 }
 
-/** Moves all data, whole or damaged, into `quarantine/`; where it went. Rejects with `DirectoryLockedError` while the node runs. */
-export async function setDirectoryAside(folder: string): Promise<string> {
+export interface SetAside {
+  /** Where the data went. */
+  readonly path: string;
+  /** What the next member on the directory is called; undefined when the name could not be read. */
+  readonly nodeId: NodeId | undefined;
+}
+
+/** Moves all data, whole or damaged, into `quarantine/`, but keeps the name. Rejects with `DirectoryLockedError` while the node runs. */
+export async function setDirectoryAside(folder: string): Promise<SetAside> {
   const lock = await lockFolder(folder);
   try {
     const disk = new SystemDisk();
     finishMovingAside(disk, folder);
-    return moveDataAside(disk, folder, quarantineName(Date.now()));
+    return setDataAside(disk, folder, quarantineName(Date.now()));
   } finally {
     lock.release();
+  }
+}
+
+/** The same where no lock is needed. */
+export function setDataAside(disk: DiskPort, folder: string, name: string, options?: DataDirectoryOptions): SetAside {
+  const nodeId = readableName(disk, folder);
+  const path = moveDataAside(disk, folder, name);
+  // An identity without a log has promised nothing: its name is kept, and its stamp is not.
+  if (nodeId !== undefined) writeIdentity(disk, folder, { ...options, nodeId }, undefined);
+  return { path, nodeId };
+}
+
+function readableName(disk: DiskPort, folder: string): NodeId | undefined {
+  try {
+    return readIdentity(disk, folder)?.nodeId;
+  } catch (error) {
+    if ([DamagedLogError, DiskFailedError, IdentityMismatchError].some((type) => error instanceof type))
+      return undefined;
+    throw error;
   }
 }
 
@@ -199,6 +226,8 @@ export function prepareDirectory(disk: DiskPort, folder: string, options: DataDi
     const owner = `data directory ${folder} belongs to node ${found.nodeId}`;
     throw new IdentityMismatchError(`${owner}, not to ${options.nodeId}`);
   }
+  // Before anything is changed: who has lost the name of its cluster is left as it is.
+  if (isUsed && clusterId === undefined) readDirectory(folder, disk);
   for (const name of ['wal', 'snap', 'quarantine']) disk.makeFolder(`${folder}/${name}`);
   // Whoever has an identity and no log may have lost one before it belonged to a cluster: a new stamp has promised nothing.
   const identity = found !== undefined && isUsed ? found : writeIdentity(disk, folder, options, found);

@@ -16,6 +16,7 @@ import {
   quarantineName,
   holdsNode,
   readDirectory,
+  type SetAside,
   setDirectoryAside,
 } from './data-directory.ts';
 import { DirectoryUnusableError, StorageError } from './disk-errors.ts';
@@ -70,8 +71,8 @@ export function refuseWithoutNode(folder: string): void {
   if (!holdsNode(folder)) throw new NothingToRecoverError(`${folder} holds no node`);
 }
 
-/** Where the data went. The next start is that of a new member, under the same name when that is told (`--node-id`) or was readable. */
-export async function setAside(folder: string): Promise<string> {
+/** The next start is that of a new member, under the same name when that was readable, or is told (`--node-id`). */
+export async function setAside(folder: string): Promise<SetAside> {
   refuseWithoutNode(folder);
   return await setDirectoryAside(folder);
 }
@@ -171,7 +172,8 @@ function isOf(folder: string, clusterId: ClusterId): boolean {
 
 function refuseData(folder: string): void {
   const found = existsSync(folder) ? readdirSync(folder).filter((name) => !NO_DATA.includes(name)) : [];
-  if (found.length === 0) return;
+  // A name alone is none: what belonged to it was set aside.
+  if (found.every((name) => name === 'IDENTITY')) return;
   const advice = 'name an empty directory, or set the data aside first (funknode recover rejoin)';
   throw new DirectoryUnusableError(folder, `it holds ${found.join(', ')}, and a restore overwrites nothing: ${advice}`);
 }

@@ -8,7 +8,7 @@ import type { Endpoint } from '../../src/model/endpoint.ts';
 import { type ClusterId, type MemberId, memberId, type Stamp, stampOf } from '../../src/model/ids.ts';
 import { EMPTY_RECOVERED_LOG, type RecoveredLog } from '../../src/model/log.ts';
 import type { StorageRoom } from '../../src/model/storage-room.ts';
-import { finishMovingAside, moveDataAside } from '../../src/runtime/data-aside.ts';
+import { finishMovingAside } from '../../src/runtime/data-aside.ts';
 import {
   beginAside,
   prepareDirectory,
@@ -16,6 +16,7 @@ import {
   readDirectory,
   readDissolutions,
   refuseLostCluster,
+  setDataAside,
 } from '../../src/runtime/data-directory.ts';
 import { DamagedLogError, DiskFailedError } from '../../src/runtime/disk-errors.ts';
 import { LogActor } from '../../src/runtime/disk-log-actor.ts';
@@ -113,7 +114,11 @@ export class DiskDirectory implements Directory {
     // Even the note of what is moved needs room: where there is none, the operator makes some first.
     this.setRoom('enough');
     finishMovingAside(this.#disk, FOLDER);
-    moveDataAside(this.#disk, FOLDER, this.#asideName());
+    const stamp = this.#mintStamp();
+    setDataAside(this.#disk, FOLDER, this.#asideName(), {
+      randomBytes: () => Buffer.from(stamp, 'hex'),
+      now: () => 0,
+    });
     this.#forgetData();
   }
 

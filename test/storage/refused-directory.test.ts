@@ -1,6 +1,6 @@
 /** Directories in which a part is gone, or that are another cluster's: refused, and what then. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -54,16 +54,23 @@ describe('a data directory', () => {
       await writeMember(path, 'a');
       if (damage === 'gone') rmSync(join(path, part));
       else writeFileSync(join(path, part), 'garbage');
+      const before = readdirSync(join(path, 'wal')).map((name) => statSync(join(path, 'wal', name)).size);
       for (let i = 0; i < 2; i++) {
         const error = await refusal(openDataDirectory(path), DamagedLogError);
         assert.match(error.message, new RegExp(`${part} is damaged.*set the data aside`));
       }
+      const after = readdirSync(join(path, 'wal')).map((name) => statSync(join(path, 'wal', name)).size);
+      assert.deepEqual(after, before);
       assert.throws(() => inspectDirectory(path), DamagedLogError);
       refuseWithoutNode(path);
+      const wal = readdirSync(join(path, 'wal')).map((name) => readFileSync(join(path, 'wal', name)));
       const aside = await setAside(path);
-      assert.ok(existsSync(join(aside, 'wal')));
-      const again = await openDataDirectory(path, { nodeId: 'n1' as NodeId });
-      assert.ok(again.isNew && again.nodeId === 'n1');
+      assert.equal(aside.nodeId, part === 'IDENTITY' ? undefined : 'n1');
+      const moved = readdirSync(join(aside.path, 'wal')).map((name) => readFileSync(join(aside.path, 'wal', name)));
+      assert.deepEqual(moved, wal);
+      const named = part === 'IDENTITY' ? { nodeId: 'n1' as NodeId } : {};
+      const again = await openDataDirectory(path, named);
+      assert.ok(again.isNew && again.nodeId === 'n1', 'under the name that was readable, or is told');
       await again.release();
       await assert.rejects(setAside(newPath()));
     });

@@ -106,7 +106,7 @@ export function inspectionLines(found: Inspection): string[] {
     `committed    ${Math.max(found.commitHint, found.snapshotIndex ?? 0)} or more; ${found.uncertain} entries are uncertain`,
     `term         ${found.term}`,
     `snapshot     ${found.snapshotIndex ?? 'none'}`,
-    `shard map    ${found.shardMapVersion === 0 ? 'none' : found.shardMapVersion}`,
+    `shard map    ${found.shardMapVersion === 0 ? 'none' : `version ${found.shardMapVersion}`}`,
     `voters       ${list(configuration.voters)}`,
     `learners     ${list(configuration.learners)}`,
   ];
@@ -119,7 +119,7 @@ function backupLines(backup: Backup): string[] {
     `taken of     ${takenBy} at ${new Date(takenAt).toISOString()}, ${led}`,
     `cluster      ${backup.clusterName} ${meta.clusterId}`,
     `last entry   ${meta.lastLog.index} of term ${meta.lastLog.term}; ${uncertain} entries are uncertain`,
-    `shard map    ${backup.mapVersion === 0 ? 'none' : backup.mapVersion} of ${backup.shardCount} shards`,
+    `shard map    ${backup.mapVersion === 0 ? 'none' : `version ${backup.mapVersion}`}, ${backup.shardCount} shards`,
     `voters       ${list(meta.configuration.voters)}`,
     `state        ${backup.image.length} bytes`,
   ];

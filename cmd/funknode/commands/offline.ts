@@ -161,6 +161,9 @@ async function rejoinAfter(folder: string, { yes }: Options): Promise<number> {
       `The data in ${folder} will be moved into its quarantine/ and the node will come back as a new member. What only this node holds is lost to the cluster.`,
     );
   }
-  say(`the data is in ${await setAside(folder)}; the next start is that of a new member`);
+  const { path, nodeId } = await setAside(folder);
+  const name =
+    nodeId === undefined ? 'give it its name with --node-id, which could not be read' : `called ${nodeId} as before`;
+  say(`the data is in ${path}; the next start is that of a new member: ${name}`);
   return EXIT_DONE;
 }
