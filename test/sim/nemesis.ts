@@ -220,7 +220,7 @@ export class Nemesis {
   #fillDisk({ directory }: Machine, chance: Chance): void {
     directory.setRoom('low');
     this.#after(chance.between(100, 2_000), () => {
-      if (directory.room === 'low') directory.setRoom('full');
+      if (directory.room === 'low' && !this.#isOver) directory.setRoom('full');
     });
     this.#after(chance.between(1_000, 8_000), () => directory.setRoom('enough'));
   }
