@@ -14,7 +14,7 @@ const SILENT_MS = 180;
 const FIRST_ANSWER_MS = 500;
 /** A follower that was not heard for this long is forgotten; it asks again when it lives. */
 const FOLLOWER_FORGOTTEN_MS = 1_000;
-/** Unacknowledged entries are sent again after this long. */
+/** To a follower that takes nothing in, what it lacks is sent again after this long. */
 const RESEND_MS = 200;
 /** Who has never been answered does not know who votes: it asks one after the other, about a round trip apart. */
 const SEEK_INTERVAL_MS = 30;
@@ -28,7 +28,8 @@ const PUSH_BYTES_MAX = 512 * 1024;
 interface Follower {
   appliedIndex: LogIndex;
   sentIndex: LogIndex;
-  sentAt: MonotonicMs;
+  /** When it last had nothing outstanding, took something in, or was sent what it lacks again. What is pushed meanwhile does not count. */
+  progressAt: MonotonicMs;
   heardAt: MonotonicMs;
 }
 
@@ -62,12 +63,17 @@ export class FollowServer {
     const known = this.#followers.get(from);
     if (known !== undefined) {
       known.heardAt = now;
-      if (appliedIndex > known.appliedIndex) known.appliedIndex = appliedIndex;
-      if (appliedIndex >= known.sentIndex || now - known.sentAt >= RESEND_MS) known.sentIndex = appliedIndex;
+      if (appliedIndex > known.appliedIndex) {
+        known.appliedIndex = appliedIndex;
+        known.progressAt = now;
+      }
+      if (appliedIndex < known.sentIndex && now - known.progressAt < RESEND_MS) return true;
+      known.sentIndex = appliedIndex;
+      known.progressAt = now;
       return true;
     }
     if (this.#followers.size >= FOLLOWERS_MAX && this.present(now).length >= FOLLOWERS_MAX) return false;
-    this.#followers.set(from, { appliedIndex, sentIndex: appliedIndex, sentAt: now, heardAt: now });
+    this.#followers.set(from, { appliedIndex, sentIndex: appliedIndex, progressAt: now, heardAt: now });
     return true;
   }
 
@@ -86,8 +92,8 @@ export class FollowServer {
       entries.push(entry);
       bytes += entry.data.length;
     }
+    if (follower.sentIndex <= follower.appliedIndex) follower.progressAt = now;
     follower.sentIndex = entries.at(-1)?.index ?? follower.sentIndex;
-    follower.sentAt = now;
     return entries;
   }
 

@@ -105,3 +105,25 @@ describe('a voter that is followed', () => {
     assert.equal(server.onFollow(SELF, 0 as LogIndex, 1_500), true);
   });
 });
+
+describe('a follower that missed a word', () => {
+  it('is sent it again within 200 ms or so, however much is pushed to it meanwhile', () => {
+    const server = new FollowServer();
+    const log = entries().slice(0, 60);
+    const sent: number[] = [];
+    let applied = 0;
+    server.onFollow(SELF, applied as LogIndex, 0);
+    for (const [i, entry] of log.entries()) {
+      const now = i * 20;
+      server.remember(entry);
+      const pushed = server.take(SELF, entry.index, now) ?? [];
+      sent.push(...pushed.map(({ index }) => index));
+      // The tenth push is lost, so whatever comes after it does not continue what the follower has.
+      if (i !== 9 && pushed[0]?.index === applied + 1) applied = pushed.at(-1)?.index ?? applied;
+      if (i % 5 === 4) server.onFollow(SELF, applied as LogIndex, now);
+    }
+    assert.equal(applied, 60);
+    assert.equal(sent.filter((index) => index === 1).length, 1, 'what was taken in is not sent again');
+    assert.equal(sent.filter((index) => index === 10).length, 2);
+  });
+});
