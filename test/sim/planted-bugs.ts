@@ -43,7 +43,7 @@ const RAFT_BUGS: readonly PlantedBug[] = [
     rule: 'const commit = Math.min(message.commit, end);',
     broken:
       'const commit = Math.min(message.commit, end); if (end < state.log.lastIndex) truncateFrom(state, end + 1);',
-    foundBy: /I-4|I-13|I-14|I-5|I-27|durable here/,
+    foundBy: /I-4|I-13|I-14|I-5|I-27|durable here|what waits for a write/,
     seeds: 500,
   },
   {
