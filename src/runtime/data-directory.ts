@@ -255,12 +255,6 @@ async function openLocked(folder: string, lock: DirectoryLock, options: DataDire
   const disk = new SystemDisk();
   const { identity, isNew, opening } = prepareDirectory(disk, folder, options);
   const log = await DiskLog.open(opening);
-  try {
-    refuseLostCluster(folder, opening.clusterId, log.recovered);
-  } catch (error) {
-    await log.close();
-    throw error;
-  }
   const member = memberId(identity.nodeId, identity.stamp);
   const dissolutions = readDissolutions(disk, folder, member);
   return {
@@ -305,7 +299,7 @@ function examine(
 }
 
 /** Whoever belongs to no cluster has promised nothing yet: a log that says otherwise has lost the file that names its cluster. */
-export function refuseLostCluster(folder: string, clusterId: ClusterId | undefined, log: RecoveredLog): void {
+function refuseLostCluster(folder: string, clusterId: ClusterId | undefined, log: RecoveredLog): void {
   const { hardState, entries, snapshot } = log;
   if (clusterId !== undefined || (hardState.term === 0 && entries.length === 0 && snapshot === undefined)) return;
   throw new DamagedLogError(`${folder}/CLUSTER`, 0, 'it is missing, though the log is that of a member of a cluster');

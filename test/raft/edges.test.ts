@@ -5,38 +5,16 @@ import { encodeConfiguration, entrySize } from '../../src/wire/raft/entry.ts';
 import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts';
 import { EMPTY_RECOVERED_LOG, type SnapshotMeta } from '../../src/model/log.ts';
 import { DEFAULT_RAFT_CONFIG, type RaftConfig, validateRaftConfig } from '../../src/raft/config.ts';
-import { at, entry, logOf, N2, N3, N4, SingleCore } from './single-core.ts';
+import { at, codeOf, entry, followingCore, leadingCore, logOf, N2, N3, N4, SingleCore, THREE } from './single-core.ts';
 import { configurationOf, WORLD_CLUSTER } from './world.ts';
 
-const THREE: readonly string[] = ['n1', 'n2', 'n3'];
-
 function leading(config: Partial<RaftConfig> = {}, terms: readonly number[] = []): SingleCore {
-  const core = new SingleCore(logOf(THREE, terms), { config });
-  core.elect([N2, N3]);
-  core.acknowledge(N2);
-  core.acknowledge(N3);
-  core.take();
-  assert.ok(core.raft.isReady);
-  return core;
-}
-
-/** Heard its leader N2 in term 2, long enough ago since its start. */
-function following(): SingleCore {
-  const core = new SingleCore(logOf(THREE, []));
-  core.pass(400);
-  core.heartbeat(N2, 2);
-  core.take();
-  return core;
+  return leadingCore({ terms, config });
 }
 
 function meta(term: number, index: number): SnapshotMeta {
   const configuration = configurationOf(THREE);
   return { clusterId: WORLD_CLUSTER, lastLog: at(term, index), configuration, configurationIndex: 1 as LogIndex };
-}
-
-function code(core: SingleCore, requestId: RequestId): string {
-  const outcome = core.outcome(requestId);
-  return outcome?.kind === 'refused' ? outcome.code : (outcome?.kind ?? 'waits');
 }
 
 function learn(core: SingleCore, member: MemberId): RequestId {
@@ -45,7 +23,7 @@ function learn(core: SingleCore, member: MemberId): RequestId {
 
 describe('edges of following', () => {
   it('who claims to lead a term that has a leader is not believed, by a follower or by the leader itself', () => {
-    const core = following();
+    const core = followingCore();
     const dropped = core.raft.stats.messagesDropped;
     core.heartbeat(N3, 2);
     core.append(N3, 2, at(1, 1), [entry(2, 2)]);
@@ -57,7 +35,7 @@ describe('edges of following', () => {
   });
 
   it('11.6: a full disk takes no entries, and acknowledges appends without any', () => {
-    const core = following();
+    const core = followingCore();
     core.input({ kind: 'room', room: 'full' });
     core.append(N2, 2, at(1, 1), [entry(2, 2)]);
     assert.deepEqual([core.take(), core.raft.lastIndex], [[], 1]);
@@ -70,7 +48,7 @@ describe('edges of following', () => {
 
   it('P-73: of cancelled transfers the highest counts: one more in the same term, and no late word of an earlier one', () => {
     const told = (cancelled: readonly number[], seq: number): string => {
-      const core = following();
+      const core = followingCore();
       for (const one of cancelled) core.heartbeat(N2, 2, { cancelled: one });
       core.receive(N2, { kind: 'timeoutNow', term: 2 as Term, transferSeq: seq });
       return core.raft.role;
@@ -115,7 +93,7 @@ describe('edges of following', () => {
   });
 
   it('R-2: whose disk has lost something stops, and says nothing more', () => {
-    const core = following();
+    const core = followingCore();
     core.heartbeat(N2, 2, { commit: 9 });
     assert.deepEqual(
       core.others.map(({ kind }) => kind),
@@ -128,7 +106,7 @@ describe('edges of following', () => {
   });
 
   it('the times of the cluster count from when they are heard: the own timer is drawn anew', () => {
-    const core = following();
+    const core = followingCore();
     const { clockDrift } = DEFAULT_RAFT_CONFIG;
     core.input({ kind: 'timing', timing: { leaseMs: 9_000, clockDrift, heartbeatMs: 400, electionMs: 4_000 } });
     core.pass(3_900);
@@ -226,7 +204,7 @@ describe('edges of following', () => {
     fresh.hasFastDisk = false;
     fresh.append(N2, 2, at(1, 1), [entry(2, 2)]);
     assert.equal(fresh.batches[0]?.batchSeq, 1, 'a start writes nothing');
-    const core = following();
+    const core = followingCore();
     core.hasFastDisk = false;
     core.append(N2, 2, at(1, 1), [entry(2, 2)]);
     const [entries] = core.batches.splice(0);
@@ -237,7 +215,7 @@ describe('edges of following', () => {
   });
 
   it('12.4: since when the disk has been owing something is known, and that it owes nothing', () => {
-    const core = following();
+    const core = followingCore();
     assert.equal(core.raft.unsyncedSince, undefined);
     core.hasFastDisk = false;
     const since = core.now;
@@ -304,9 +282,9 @@ describe('edges of leading', () => {
       requestId,
       change: { kind: 'remove', member: N4 },
     }));
-    assert.deepEqual([code(core, first), code(core, second)], ['waits', 'CONFIG_PENDING']);
+    assert.deepEqual([codeOf(core, first), codeOf(core, second)], ['waits', 'CONFIG_PENDING']);
     core.sync();
-    assert.equal(code(core, first), 'changed');
+    assert.equal(codeOf(core, first), 'changed');
   });
 
   it('10.4: a snapshot stream of which nothing is heard is given up, and another begun', () => {
@@ -342,7 +320,7 @@ describe('edges of leading', () => {
 
 describe('what is counted', () => {
   it('nothing at first; an election once, whether a timer or a transfer began it', () => {
-    const core = following();
+    const core = followingCore();
     const fresh = new SingleCore(logOf(THREE, [])).raft.stats;
     assert.deepEqual(
       [fresh.electionsStarted, fresh.electionsWon, fresh.stepDowns, fresh.messagesSent, fresh.messagesReceived],
@@ -373,7 +351,7 @@ describe('what is counted', () => {
     core.input({ kind: 'room', room: 'full' });
     core.propose('c');
     assert.equal(core.raft.stats.proposalsRefused, 1);
-    const follower = following();
+    const follower = followingCore();
     follower.propose('c');
     assert.equal(follower.raft.stats.proposalsRefused, 1);
   });

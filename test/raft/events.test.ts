@@ -4,10 +4,8 @@ import { describe, it } from 'node:test';
 import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts';
 import type { SnapshotMeta } from '../../src/model/log.ts';
 import type { RaftEvent } from '../../src/raft/messages.ts';
-import { at, entry, logOf, N1, N2, N3, N4, SingleCore } from './single-core.ts';
+import { at, codeOf, entry, logOf, N1, N2, N3, N4, SingleCore, THREE } from './single-core.ts';
 import { configurationOf, WORLD_CLUSTER } from './world.ts';
-
-const THREE: readonly string[] = ['n1', 'n2', 'n3'];
 
 function meta(term: number, index: number, configurationIndex = 1): SnapshotMeta {
   return {
@@ -42,11 +40,6 @@ function leading(): SingleCore {
   core.take();
   told(core);
   return core;
-}
-
-function code(core: SingleCore, requestId: RequestId): string {
-  const outcome = core.outcome(requestId);
-  return outcome?.kind === 'refused' ? outcome.code : (outcome?.kind ?? 'waits');
 }
 
 function receive(core: SingleCore, term: number, snapshot: SnapshotMeta, from: MemberId = N2): void {
@@ -183,7 +176,7 @@ describe('transfers that are not wanted, or take long', () => {
   it('who is not ready hands nothing over', () => {
     const core = new SingleCore(logOf(THREE, []));
     core.elect([N2]);
-    assert.equal(code(core, transfer(core, { target: N2 })), 'NOT_READY');
+    assert.equal(codeOf(core, transfer(core, { target: N2 })), 'NOT_READY');
   });
 
   it('who is to be avoided is taken only when there is no other', () => {
@@ -201,7 +194,7 @@ describe('transfers that are not wanted, or take long', () => {
       core.pass(50);
       heard(core, [N3]);
     }
-    assert.equal(code(core, transfer(core, { target: N2 })), 'INVALID_CHANGE');
+    assert.equal(codeOf(core, transfer(core, { target: N2 })), 'INVALID_CHANGE');
     transfer(core, {});
     assert.equal(core.takeKind('timeoutNow')[0]?.to, N3);
   });
@@ -211,9 +204,9 @@ describe('transfers that are not wanted, or take long', () => {
       const core = leading();
       const asked = transfer(core, { target: N2 });
       core.voteReq(N2, 3, at(2, 2), 1);
-      assert.deepEqual([core.raft.role, code(core, asked)], ['follower', 'waits']);
+      assert.deepEqual([core.raft.role, codeOf(core, asked)], ['follower', 'waits']);
       end(core);
-      return code(core, asked);
+      return codeOf(core, asked);
     };
     assert.equal(
       told((core) => core.heartbeat(N2, 3)),
@@ -263,6 +256,6 @@ describe('transfers that are not wanted, or take long', () => {
         core.receive(id, { kind: 'heartbeatResp', term: 2 as Term, readSeq: message.readSeq, durableLast });
       assert.ok(core.raft.leaderLeaseUntil > core.now);
     }
-    assert.equal(code(core, asked), 'TIMED_OUT');
+    assert.equal(codeOf(core, asked), 'TIMED_OUT');
   });
 });

@@ -4,19 +4,12 @@ import { describe, it } from 'node:test';
 import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts';
 import { DEFAULT_RAFT_CONFIG, leaderLeaseMs } from '../../src/raft/config.ts';
 import type { MemberStep } from '../../src/raft/messages.ts';
-import { N1, N2, N3, N4, SingleCore, at, entry, granted, logOf } from './single-core.ts';
+import { at, codeOf, entry, granted, leadingCore, logOf, N1, N2, N3, N4, SingleCore, THREE } from './single-core.ts';
 
-const THREE: readonly string[] = ['n1', 'n2', 'n3'];
 const LEASE_MS: number = leaderLeaseMs(DEFAULT_RAFT_CONFIG);
 
 function leading(voters: readonly string[] = THREE, terms: readonly number[] = []): SingleCore {
-  const core = new SingleCore(logOf(voters, terms));
-  core.elect([N2, N3]);
-  core.acknowledge(N2);
-  core.acknowledge(N3);
-  core.take();
-  assert.ok(core.raft.isReady);
-  return core;
+  return leadingCore({ voters, terms });
 }
 
 function echo(core: SingleCore, from: MemberId, readSeq: number): void {
@@ -25,11 +18,6 @@ function echo(core: SingleCore, from: MemberId, readSeq: number): void {
 
 function change(core: SingleCore, kind: MemberStep, id: MemberId): RequestId {
   return core.ask((requestId) => ({ kind: 'changeMembers', requestId, change: { kind, member: id } }));
-}
-
-function code(core: SingleCore, requestId: RequestId): string {
-  const outcome = core.outcome(requestId);
-  return outcome?.kind === 'refused' ? outcome.code : (outcome?.kind ?? 'waits');
 }
 
 function newestSeq(core: SingleCore): number {
@@ -81,12 +69,12 @@ describe('ReadIndex', () => {
     const first = newestSeq(core);
     echo(core, N2, first);
     assert.deepEqual(
-      reads.map((read) => code(core, read)),
+      reads.map((read) => codeOf(core, read)),
       ['readReady', 'waits', 'waits'],
     );
     echo(core, N2, newestSeq(core));
     assert.deepEqual(
-      reads.map((read) => code(core, read)),
+      reads.map((read) => codeOf(core, read)),
       ['readReady', 'readReady', 'readReady'],
     );
   });
@@ -110,10 +98,10 @@ describe('ReadIndex', () => {
         core.heartbeat(N2, 2);
         core.pass(100);
       }
-      assert.equal(code(core, lost), 'TIMED_OUT');
+      assert.equal(codeOf(core, lost), 'TIMED_OUT');
       const orphan = core.ask((requestId) => ({ kind: 'readIndex', requestId }));
       core.heartbeat(N3, 3);
-      assert.equal(code(core, orphan), 'NOT_LEADER');
+      assert.equal(codeOf(core, orphan), 'NOT_LEADER');
       return message.id;
     });
     assert.notEqual(asked[0], asked[1]);
@@ -225,7 +213,7 @@ describe('transfer', () => {
     core.take();
     const requestId = transfer(core, N2);
     assert.deepEqual(core.takeKind('timeoutNow'), [], 'H-29: it lacks an entry');
-    assert.equal(code(core, core.propose('y')), 'TRANSFER_IN_PROGRESS');
+    assert.equal(codeOf(core, core.propose('y')), 'TRANSFER_IN_PROGRESS');
     core.acknowledge(N2);
     assert.deepEqual(
       core.takeKind('timeoutNow').map(({ to, message }) => [to, message.transferSeq]),
@@ -243,8 +231,8 @@ describe('transfer', () => {
     core.propose('x');
     core.acknowledge(N3);
     core.take();
-    assert.equal(code(core, transfer(core, N1)), 'INVALID_CHANGE');
-    assert.equal(code(core, transfer(core, N4)), 'INVALID_CHANGE');
+    assert.equal(codeOf(core, transfer(core, N1)), 'INVALID_CHANGE');
+    assert.equal(codeOf(core, transfer(core, N4)), 'INVALID_CHANGE');
     transfer(core);
     assert.deepEqual(
       core.takeKind('timeoutNow').map(({ to }) => to),
@@ -253,9 +241,9 @@ describe('transfer', () => {
     const again = transfer(core, N3);
     assert.deepEqual(core.takeKind('timeoutNow'), [], 'the same target again changes nothing');
     const other = transfer(core, N2);
-    assert.equal(code(core, again), 'TRANSFER_IN_PROGRESS', 'another target replaces it');
-    assert.equal(code(core, other), 'waits');
-    assert.equal(code(core, change(core, 'addLearner', N4)), 'TRANSFER_IN_PROGRESS');
+    assert.equal(codeOf(core, again), 'TRANSFER_IN_PROGRESS', 'another target replaces it');
+    assert.equal(codeOf(core, other), 'waits');
+    assert.equal(codeOf(core, change(core, 'addLearner', N4)), 'TRANSFER_IN_PROGRESS');
   });
 
   it('P-73: given up after 2 E, stays given up, and the lease returns only with echoes of later messages', () => {
@@ -266,19 +254,19 @@ describe('transfer', () => {
       core.pass(50);
       const heartbeats = core.takeKind('heartbeat');
       const seq = heartbeats.at(-1)?.message.readSeq ?? 0;
-      if (code(core, requestId) === 'waits') before = seq;
+      if (codeOf(core, requestId) === 'waits') before = seq;
       echo(core, N3, seq);
-      if (code(core, requestId) !== 'waits') break;
+      if (codeOf(core, requestId) !== 'waits') break;
       assert.equal(core.raft.leaderLeaseUntil, Number.NEGATIVE_INFINITY);
     }
-    assert.equal(code(core, requestId), 'TIMED_OUT');
+    assert.equal(codeOf(core, requestId), 'TIMED_OUT');
     echo(core, N2, before);
     core.pass(51);
     const { message } = core.takeKind('heartbeat').at(-1) ?? assert.fail('a heartbeat');
     assert.equal(message.cancelledTransfers, 1);
     echo(core, N3, message.readSeq);
     assert.ok(core.raft.leaderLeaseUntil > core.now);
-    assert.equal(code(core, core.propose('z')), 'waits');
+    assert.equal(codeOf(core, core.propose('z')), 'waits');
   });
 
   it('a live transfer overrides the bond to the leader; a cancelled one does not', () => {

@@ -5,26 +5,16 @@ import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts
 import type { SnapshotMeta } from '../../src/model/log.ts';
 import { DEFAULT_RAFT_CONFIG, leaderLeaseMs, type RaftConfig } from '../../src/raft/config.ts';
 import { entrySize } from '../../src/wire/raft/entry.ts';
-import { at, entry, logOf, N1, N2, N3, N4, N5, SingleCore } from './single-core.ts';
+import { at, codeOf, entry, leadingCore, logOf, N1, N2, N3, N4, N5, SingleCore, THREE } from './single-core.ts';
 import { configurationOf, WORLD_CLUSTER } from './world.ts';
 
-const THREE: readonly string[] = ['n1', 'n2', 'n3'];
 const LEASE_MS: number = leaderLeaseMs(DEFAULT_RAFT_CONFIG);
 
 function leading(config: Partial<RaftConfig> = {}, terms: readonly number[] = []): SingleCore {
-  const core = new SingleCore(logOf(THREE, terms), { config });
-  core.elect([N2, N3]);
-  core.acknowledge(N2);
-  core.acknowledge(N3);
+  const core = leadingCore({ terms, config });
   core.input({ kind: 'applied', index: core.raft.commitIndex });
   core.take();
-  assert.ok(core.raft.isReady);
   return core;
-}
-
-function code(core: SingleCore, requestId: RequestId): string {
-  const outcome = core.outcome(requestId);
-  return outcome?.kind === 'refused' ? outcome.code : (outcome?.kind ?? 'waits');
 }
 
 function read(core: SingleCore): RequestId {
@@ -41,12 +31,12 @@ function echo(core: SingleCore, from: MemberId, readSeq: number): void {
 
 describe('I-24: room for proposals', () => {
   const codes = (core: SingleCore, texts: readonly string[]): string[] =>
-    texts.map((text) => code(core, core.propose(text)));
+    texts.map((text) => codeOf(core, core.propose(text)));
 
   it('a command may have so many bytes, and no more', () => {
     assert.deepEqual(codes(leading({ commandBytesMax: 3 }), ['abc', 'abcd']), ['waits', 'TOO_LARGE']);
     const mixed = leading({ commandBytesMax: 3 });
-    assert.equal(code(mixed, mixed.propose('a', 'abcd')), 'TOO_LARGE');
+    assert.equal(codeOf(mixed, mixed.propose('a', 'abcd')), 'TOO_LARGE');
   });
 
   it('so many proposals may wait', () => {
@@ -58,10 +48,10 @@ describe('I-24: room for proposals', () => {
 
   it('so many entries may be uncommitted, those of the proposal included', () => {
     const core = leading({ uncommittedEntriesMax: 3 });
-    assert.equal(code(core, core.propose('a', 'b')), 'waits');
-    assert.equal(code(core, core.propose('c', 'd')), 'BUSY');
-    assert.equal(code(core, core.propose('c')), 'waits');
-    assert.equal(code(core, core.propose('d')), 'BUSY');
+    assert.equal(codeOf(core, core.propose('a', 'b')), 'waits');
+    assert.equal(codeOf(core, core.propose('c', 'd')), 'BUSY');
+    assert.equal(codeOf(core, core.propose('c')), 'waits');
+    assert.equal(codeOf(core, core.propose('d')), 'BUSY');
   });
 
   it('so many bytes may be uncommitted, and so many committed and not applied', () => {
@@ -82,21 +72,24 @@ describe('I-24: room for proposals', () => {
     const core = leading({ learnersMax: 1 });
     learn(core, N4);
     core.acknowledge(N2);
-    assert.equal(code(core, learn(core, N5)), 'INVALID_CHANGE');
+    assert.equal(codeOf(core, learn(core, N5)), 'INVALID_CHANGE');
   });
 
   it('who is no member can be neither promoted nor demoted', () => {
     const core = leading();
     for (const kind of ['promote', 'demote'] as const) {
       const asked = core.ask((requestId) => ({ kind: 'changeMembers', requestId, change: { kind, member: N5 } }));
-      assert.equal(code(core, asked), 'INVALID_CHANGE');
+      assert.equal(codeOf(core, asked), 'INVALID_CHANGE');
     }
   });
 
   it('11.6: a full disk takes neither commands nor changes of members', () => {
     const core = leading();
     core.input({ kind: 'room', room: 'full' });
-    assert.deepEqual([code(core, core.propose('a')), code(core, learn(core, N4))], ['STORAGE_FULL', 'STORAGE_FULL']);
+    assert.deepEqual(
+      [codeOf(core, core.propose('a')), codeOf(core, learn(core, N4))],
+      ['STORAGE_FULL', 'STORAGE_FULL'],
+    );
   });
 });
 
@@ -104,21 +97,21 @@ describe('I-24: room for reads', () => {
   it('so many reads may wait at the leader; a follower is told no as well', () => {
     const core = leading({ waitingRequestsMax: 1 });
     const first = read(core);
-    assert.deepEqual([code(core, first), code(core, read(core))], ['waits', 'BUSY']);
+    assert.deepEqual([codeOf(core, first), codeOf(core, read(core))], ['waits', 'BUSY']);
     const seq = core.takeKind('heartbeat').at(-1)?.message.readSeq ?? 0;
     core.receive(N2, { kind: 'readIndexReq', term: 2 as Term, id: 40 });
     assert.deepEqual(core.takeKind('readIndexResp'), [
       { to: N2, message: { kind: 'readIndexResp', term: 2, id: 40, index: 0, ok: false } },
     ]);
     echo(core, N2, seq);
-    assert.deepEqual([code(core, first), code(core, read(core))], ['readReady', 'waits'], 'there is room again');
-    assert.equal(code(core, read(core)), 'BUSY', 'for one');
+    assert.deepEqual([codeOf(core, first), codeOf(core, read(core))], ['readReady', 'waits'], 'there is room again');
+    assert.equal(codeOf(core, read(core)), 'BUSY', 'for one');
   });
 
   it('so many may be on their way to the leader', () => {
     const core = new SingleCore(logOf(THREE, []), { config: { waitingRequestsMax: 1 } });
     core.heartbeat(N2, 2);
-    assert.deepEqual([code(core, read(core)), code(core, read(core))], ['waits', 'BUSY']);
+    assert.deepEqual([codeOf(core, read(core)), codeOf(core, read(core))], ['waits', 'BUSY']);
   });
 
   it('a leader that cannot confirm a read of a follower says no, and the follower says so', () => {
@@ -128,7 +121,7 @@ describe('I-24: room for reads', () => {
     const asked = read(core);
     const id = core.takeKind('readIndexReq')[0]?.message.id ?? 0;
     core.receive(N2, { kind: 'readIndexResp', term: 2 as Term, id, index: 0 as LogIndex, ok: false });
-    assert.equal(code(core, asked), 'NOT_LEADER');
+    assert.equal(codeOf(core, asked), 'NOT_LEADER');
   });
 
   it('who does not lead tells a follower so; who leads no more answers what waited', () => {
@@ -140,14 +133,14 @@ describe('I-24: room for reads', () => {
     const leader = leading();
     const [local, waiting] = [read(leader), leader.propose('a')];
     leader.heartbeat(N3, 3);
-    assert.deepEqual([code(leader, local), code(leader, waiting)], ['NOT_LEADER', 'unknown']);
+    assert.deepEqual([codeOf(leader, local), codeOf(leader, waiting)], ['NOT_LEADER', 'unknown']);
   });
 
   it('the only voter reads and holds its lease without asking anybody (C-15)', () => {
     const core = new SingleCore(logOf(['n1'], []));
     core.pass(30);
     assert.equal(core.raft.leaderLeaseUntil, core.now + LEASE_MS);
-    assert.equal(code(core, read(core)), 'readReady');
+    assert.equal(codeOf(core, read(core)), 'readReady');
   });
 });
 

@@ -6,20 +6,27 @@ import { EMPTY_RECOVERED_LOG } from '../../src/model/log.ts';
 import type { SnapshotMeta } from '../../src/model/log.ts';
 import { DEFAULT_RAFT_CONFIG, STEADY_RAFT_CONFIG, leaderLeaseMs, validateRaftConfig } from '../../src/raft/config.ts';
 import type { MemberStep } from '../../src/raft/messages.ts';
-import { N1, N2, N3, N4, N5, SingleCore, at, entry, granted, logOf } from './single-core.ts';
+import {
+  at,
+  codeOf,
+  entry,
+  granted,
+  leadingCore,
+  logOf,
+  N1,
+  N2,
+  N3,
+  N4,
+  N5,
+  SingleCore,
+  THREE,
+} from './single-core.ts';
 import { WORLD_CLUSTER, configurationOf, foundingEntry, member } from './world.ts';
 
-const THREE: readonly string[] = ['n1', 'n2', 'n3'];
 const LEASE_MS: number = leaderLeaseMs(DEFAULT_RAFT_CONFIG);
 
 function leading(voters: readonly string[] = THREE, terms: readonly number[] = []): SingleCore {
-  const core = new SingleCore(logOf(voters, terms));
-  core.elect([N2, N3]);
-  core.acknowledge(N2);
-  core.acknowledge(N3);
-  core.take();
-  assert.ok(core.raft.isReady);
-  return core;
+  return leadingCore({ voters, terms });
 }
 
 function echo(core: SingleCore, from: MemberId, readSeq: number): void {
@@ -47,20 +54,15 @@ function jointLog(incoming: readonly string[], outgoing: readonly string[]): Sin
   return new SingleCore({ ...EMPTY_RECOVERED_LOG, hardState, entries: [...entries, entered] });
 }
 
-function code(core: SingleCore, requestId: RequestId): string {
-  const outcome = core.outcome(requestId);
-  return outcome?.kind === 'refused' ? outcome.code : (outcome?.kind ?? 'waits');
-}
-
 describe('members', () => {
   it('P-32: no change before an entry of the own term is committed, and one at a time', () => {
     const core = new SingleCore(logOf(THREE, []));
     core.elect([N2]);
-    assert.equal(code(core, change(core, 'addLearner', N4)), 'NOT_READY');
+    assert.equal(codeOf(core, change(core, 'addLearner', N4)), 'NOT_READY');
     core.acknowledge(N2);
     const added = change(core, 'addLearner', N4);
     assert.deepEqual(core.raft.configuration.learners, [N4], 'it counts from when it is appended');
-    assert.equal(code(core, change(core, 'remove', N3)), 'CONFIG_PENDING', 'E-6');
+    assert.equal(codeOf(core, change(core, 'remove', N3)), 'CONFIG_PENDING', 'E-6');
     core.acknowledge(N2);
     assert.deepEqual(core.outcome(added), { kind: 'changed', configuration: configurationOf(THREE, ['n4']) });
   });
@@ -72,7 +74,7 @@ describe('members', () => {
       core.acknowledge(N2);
     }
     assert.equal(core.raft.role, 'leader', 'two of three are enough');
-    assert.equal(code(core, change(core, 'remove', N2)), 'NOT_READY');
+    assert.equal(codeOf(core, change(core, 'remove', N2)), 'NOT_READY');
     assert.deepEqual(core.raft.configuration, configurationOf(THREE));
     change(core, 'remove', N3);
     assert.deepEqual(core.raft.configuration, configurationOf(['n1', 'n2']), 'who is silent can be spared');
@@ -83,7 +85,7 @@ describe('members', () => {
     change(core, 'addLearner', N4);
     core.acknowledge(N2);
     core.acknowledge(N3);
-    assert.equal(code(core, change(core, 'promote', N4)), 'NOT_READY');
+    assert.equal(codeOf(core, change(core, 'promote', N4)), 'NOT_READY');
     core.acknowledge(N4);
     assert.ok(core.events.some((event) => event.kind === 'learnerCaughtUp' && event.member === N4));
     change(core, 'promote', N4);
@@ -129,11 +131,11 @@ describe('members', () => {
     core.acknowledge(N4);
     core.acknowledge(N5);
     assert.ok(core.raft.commitIndex < entered, 'three of the incoming half, one of the outgoing: not committed');
-    assert.equal(code(core, exchange(core, [], [N3])), 'CONFIG_PENDING');
+    assert.equal(codeOf(core, exchange(core, [], [N3])), 'CONFIG_PENDING');
     core.acknowledge(N2);
     assert.equal(core.raft.commitIndex, entered);
     assert.deepEqual(core.raft.configuration, configurationOf(['n1', 'n3', 'n4', 'n5']), 'it is being left');
-    assert.equal(code(core, asked), 'waits', 'the change is not done before it is left');
+    assert.equal(codeOf(core, asked), 'waits', 'the change is not done before it is left');
     core.acknowledge(N4);
     core.acknowledge(N5);
     assert.deepEqual(core.outcome(asked), {

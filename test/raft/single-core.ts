@@ -1,4 +1,5 @@
 /** One core alone, its disk as fast or slow as the test wants, and everything it says in a list. For step tests: input, then exact effects. */
+import assert from 'node:assert/strict';
 import { SeededRandom } from '../../src/base/random.ts';
 import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts';
 import { EMPTY_RECOVERED_LOG } from '../../src/model/log.ts';
@@ -30,6 +31,8 @@ export function logOf(voters: readonly string[], terms: readonly number[], hardT
   const term = (hardTerm ?? terms.at(-1) ?? 1) as Term;
   return { ...EMPTY_RECOVERED_LOG, hardState: { term, vote: null }, entries };
 }
+
+export const THREE: readonly string[] = ['n1', 'n2', 'n3'];
 
 export class SingleCore {
   readonly raft: Raft;
@@ -200,4 +203,37 @@ export function granted(message: RaftMessage | undefined): boolean {
 
 export function joined(base: Configuration, outgoing: readonly MemberId[]): Configuration {
   return { ...base, votersOutgoing: [...outgoing].sort() };
+}
+
+export interface Beginning {
+  readonly voters?: readonly string[];
+  /** Of the entries before its own. */
+  readonly terms?: readonly number[];
+  readonly config?: Partial<RaftConfig>;
+}
+
+/** N1 leads, and N2 and N3 hold all that it has written. */
+export function leadingCore({ voters = THREE, terms = [], config = {} }: Beginning = {}): SingleCore {
+  const core = new SingleCore(logOf(voters, terms), { config });
+  core.elect([N2, N3]);
+  core.acknowledge(N2);
+  core.acknowledge(N3);
+  core.take();
+  assert.ok(core.raft.isReady);
+  return core;
+}
+
+/** N1 has heard its leader N2 in term 2, long enough after its start. */
+export function followingCore(): SingleCore {
+  const core = new SingleCore(logOf(THREE, []));
+  core.pass(400);
+  core.heartbeat(N2, 2);
+  core.take();
+  return core;
+}
+
+/** Why it was refused, or what became of it. */
+export function codeOf(core: SingleCore, requestId: RequestId): string {
+  const outcome = core.outcome(requestId);
+  return outcome?.kind === 'refused' ? outcome.code : (outcome?.kind ?? 'waits');
 }

@@ -5,33 +5,13 @@ import type { LogIndex, MemberId, RequestId, Term } from '../../src/model/ids.ts
 import type { SnapshotMeta } from '../../src/model/log.ts';
 import type { RaftConfig } from '../../src/raft/config.ts';
 import type { MemberStep } from '../../src/raft/messages.ts';
-import { at, entry, logOf, N2, N3, N4, SingleCore } from './single-core.ts';
+import { at, codeOf, entry, followingCore, leadingCore, logOf, N2, N3, N4, SingleCore, THREE } from './single-core.ts';
 import { configurationOf, WORLD_CLUSTER } from './world.ts';
 
-const THREE: readonly string[] = ['n1', 'n2', 'n3'];
 const ELECTION_MS = 250;
 
 function leading(config: Partial<RaftConfig> = {}): SingleCore {
-  const core = new SingleCore(logOf(THREE, []), { config });
-  core.elect([N2, N3]);
-  core.acknowledge(N2);
-  core.acknowledge(N3);
-  core.take();
-  assert.ok(core.raft.isReady);
-  return core;
-}
-
-function following(): SingleCore {
-  const core = new SingleCore(logOf(THREE, []));
-  core.pass(400);
-  core.heartbeat(N2, 2);
-  core.take();
-  return core;
-}
-
-function code(core: SingleCore, requestId: RequestId): string {
-  const outcome = core.outcome(requestId);
-  return outcome?.kind === 'refused' ? outcome.code : (outcome?.kind ?? 'waits');
+  return leadingCore({ config });
 }
 
 function read(core: SingleCore): RequestId {
@@ -112,7 +92,7 @@ describe('writes that end late', () => {
   });
 
   it('after each input a turn is due at once, and after the turn none', () => {
-    const core = following();
+    const core = followingCore();
     core.raft.step({ kind: 'room', room: 'enough' }, core.now, []);
     assert.equal(core.raft.nextDeadline(), core.now);
     core.tick();
@@ -127,7 +107,7 @@ describe('writes that end late', () => {
       configuration,
       configurationIndex: 1 as LogIndex,
     };
-    const core = following();
+    const core = followingCore();
     core.input({ kind: 'snapshotReceived', from: N2, term: 2 as Term, meta });
     core.append(N2, 2, at(1, 1), [entry(2, 2)]);
     core.heartbeat(N2, 2, { commit: 1 });
@@ -147,47 +127,53 @@ describe('who stops', () => {
     core.acknowledge(N2);
     core.acknowledge(N3);
     const open = core.propose('b');
-    assert.deepEqual([code(core, added), code(core, proposed)], ['waits', 'waits']);
+    assert.deepEqual([codeOf(core, added), codeOf(core, proposed)], ['waits', 'waits']);
     core.heartbeat(N3, 3);
-    assert.deepEqual([code(core, added), code(core, proposed), code(core, open)], ['changed', 'committed', 'unknown']);
+    assert.deepEqual(
+      [codeOf(core, added), codeOf(core, proposed), codeOf(core, open)],
+      ['changed', 'committed', 'unknown'],
+    );
     const exact = leading();
     exact.hasFastDisk = false;
     const last = change(exact, 'addLearner', N4);
     exact.acknowledge(N2);
     exact.acknowledge(N3);
     exact.heartbeat(N3, 3);
-    assert.equal(code(exact, last), 'changed');
+    assert.equal(codeOf(exact, last), 'changed');
   });
 
   it('11.6: by a write that failed: who waits is answered, and nothing is written any more', () => {
     const core = leading();
     const [proposed, asked] = [core.propose('a'), read(core)];
     core.input({ kind: 'persistFailed', reason: 'EIO' });
-    assert.deepEqual([code(core, proposed), code(core, asked), core.raft.role], ['unknown', 'NOT_LEADER', 'follower']);
+    assert.deepEqual(
+      [codeOf(core, proposed), codeOf(core, asked), core.raft.role],
+      ['unknown', 'NOT_LEADER', 'follower'],
+    );
     assert.deepEqual(core.others, [{ kind: 'stop', reason: 'EIO' }]);
-    assert.equal(code(core, core.propose('b')), 'STOPPED');
-    const follower = following();
+    assert.equal(codeOf(core, core.propose('b')), 'STOPPED');
+    const follower = followingCore();
     const forwarded = read(follower);
     follower.input({ kind: 'persistFailed', reason: 'EIO' });
-    assert.equal(code(follower, forwarded), 'STOPPED');
+    assert.equal(codeOf(follower, forwarded), 'STOPPED');
   });
 
   it('R-2: by the word of a leader of a newer term: that term is not written any more', () => {
-    const core = following();
+    const core = followingCore();
     core.hasFastDisk = false;
     core.heartbeat(N2, 3, { commit: 9 });
     assert.deepEqual([core.others.length, core.batches], [1, []]);
-    const asked = following();
+    const asked = followingCore();
     const forwarded = read(asked);
     asked.heartbeat(N2, 2, { commit: 9 });
-    assert.equal(code(asked, forwarded), 'STOPPED');
+    assert.equal(codeOf(asked, forwarded), 'STOPPED');
   });
 });
 
 describe('words that come too late, or from nobody', () => {
   it('the word to campaign counts from the leader alone, and from one of a newer term', () => {
     const told = (from: MemberId, term: number): string => {
-      const core = following();
+      const core = followingCore();
       core.receive(from, { kind: 'timeoutNow', term: term as Term, transferSeq: 1 });
       return `${core.raft.role} ${core.raft.term}`;
     };
@@ -201,11 +187,11 @@ describe('words that come too late, or from nobody', () => {
     const core = leading();
     const asked = core.ask((requestId) => ({ kind: 'transferLeader', requestId, target: N2 }));
     let last = 0;
-    for (let i = 0; i < 20 && code(core, asked) === 'waits'; i++) {
+    for (let i = 0; i < 20 && codeOf(core, asked) === 'waits'; i++) {
       core.take();
       core.pass(50);
       const { message } = core.takeKind('heartbeat').at(-1) ?? assert.fail('a heartbeat');
-      if (code(core, asked) === 'waits') {
+      if (codeOf(core, asked) === 'waits') {
         last = message.readSeq;
         for (const id of [N2, N3])
           core.receive(id, { kind: 'heartbeatResp', term: 2 as Term, readSeq: last, durableLast: 2 as LogIndex });
@@ -222,18 +208,18 @@ describe('words that come too late, or from nobody', () => {
       });
       assert.ok(core.raft.leaderLeaseUntil > core.now);
     }
-    assert.equal(code(core, asked), 'TIMED_OUT');
+    assert.equal(codeOf(core, asked), 'TIMED_OUT');
   });
 
   it('P-13: a vote that is asked for within the bond is dropped, and counted so', () => {
-    const core = following();
+    const core = followingCore();
     const { messagesDropped } = core.raft.stats;
     assert.equal(core.voteReq(N3, 9, at(9, 9)), undefined);
     assert.equal(core.raft.stats.messagesDropped, messagesDropped + 1);
   });
 
   it('who does not lead has no commit index to offer, no lease to shorten, and refuses no proposal by refusing a read', () => {
-    const core = following();
+    const core = followingCore();
     core.receive(N3, { kind: 'readIndexReq', term: 2 as Term, id: 7 });
     assert.deepEqual(
       core.takeKind('readIndexResp').map(({ message }) => message),
@@ -243,13 +229,13 @@ describe('words that come too late, or from nobody', () => {
     core.input({ kind: 'peerUnreachable', peer: N2 });
     core.input({ kind: 'snapshotStatus', peer: N2, ok: true });
     core.pass(700);
-    assert.equal(code(core, read(core)), 'NOT_LEADER');
+    assert.equal(codeOf(core, read(core)), 'NOT_LEADER');
     assert.equal(core.raft.stats.proposalsRefused, 0);
   });
 
   it('12.3: a loop that is on time shortens nobody’s patience, one that is late stretches it', () => {
     const afterDelay = (p99Ms: number): string => {
-      const core = following();
+      const core = followingCore();
       core.input({ kind: 'loopDelay', p99Ms });
       core.heartbeat(N2, 2);
       core.pass(ELECTION_MS - 10);
@@ -298,25 +284,25 @@ describe('peers that are level, behind, or gone', () => {
     soon.propose('a');
     soon.acknowledge(N2);
     passHeard(soon, 100, [N2, N3, N4]);
-    assert.equal(code(soon, change(soon, 'promote', N4)), 'waits');
+    assert.equal(codeOf(soon, change(soon, 'promote', N4)), 'waits');
     const late = learner();
     late.propose('a');
     late.acknowledge(N2);
     passHeard(late, 400, [N2, N3, N4]);
-    assert.equal(code(late, change(late, 'promote', N4)), 'NOT_READY');
+    assert.equal(codeOf(late, change(late, 'promote', N4)), 'NOT_READY');
     late.acknowledge(N4);
     late.acknowledge(N4);
     passHeard(late, 100, [N2, N3, N4]);
-    assert.equal(code(late, change(late, 'promote', N4)), 'waits');
+    assert.equal(codeOf(late, change(late, 'promote', N4)), 'waits');
   });
 
   it('9.3: a learner that was level and is not heard any more is not promoted', () => {
     const core = learner();
     passHeard(core, 200, [N2, N3]);
-    assert.equal(code(core, change(core, 'promote', N4)), 'waits', 'within an election timeout');
+    assert.equal(codeOf(core, change(core, 'promote', N4)), 'waits', 'within an election timeout');
     const silent = learner();
     passHeard(silent, 300, [N2, N3]);
-    assert.equal(code(silent, change(silent, 'promote', N4)), 'NOT_READY');
+    assert.equal(codeOf(silent, change(silent, 'promote', N4)), 'NOT_READY');
   });
 
   it('9.3: who is a learner once more has to catch up once more', () => {
@@ -326,7 +312,7 @@ describe('peers that are level, behind, or gone', () => {
     assert.equal(core.raft.configuration.voters.length, 4);
     change(core, 'demote', N4);
     for (const id of [N2, N3]) core.acknowledge(id);
-    assert.equal(code(core, change(core, 'promote', N4)), 'NOT_READY');
+    assert.equal(codeOf(core, change(core, 'promote', N4)), 'NOT_READY');
   });
 
   it('a member that was removed and says nothing is told so for four election timeouts', () => {

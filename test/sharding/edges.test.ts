@@ -4,18 +4,7 @@ import { describe, it } from 'node:test';
 import type { Term } from '../../src/model/ids.ts';
 import { DEFAULT_SHARD_SETTINGS } from '../../src/model/shard-settings.ts';
 import { countLoads, type Plan, type PlanRequest, planShards } from '../../src/sharding/distribution.ts';
-import { boot, node, ownersOf, Rig, type RigOptions } from './rig.ts';
-
-const AB = [
-  ['a', 1],
-  ['b', 1],
-] as const;
-
-function leaderOfTwo(config: RigOptions['config'] = {}): Rig {
-  const rig = new Rig({ config });
-  rig.propose(AB, [0, 0, 0, 1, 1, 1]).commit();
-  return rig.lead().hear('b');
-}
+import { boot, leaderOfTwo, node, ownersOf, Rig } from './rig.ts';
 
 describe('sharding: edges of the holder', () => {
   it('renewals have rising numbers, and tell the newest answer, not the one that came last', () => {

@@ -264,3 +264,15 @@ export function ownersOf(command: ShardCommand | undefined): string {
   if (command?.kind !== 'shardPropose') return '';
   return Array.from(command.ownerOf, (owner) => command.owners[owner]?.node ?? '?').join('');
 }
+
+export const AB = [
+  ['a', 1],
+  ['b', 1],
+] as const;
+
+/** Leads; the map gives `a` and `b` three of six shards each, and `b` renews. */
+export function leaderOfTwo(config: RigOptions['config'] = {}): Rig {
+  const rig = new Rig({ config });
+  rig.propose(AB, [0, 0, 0, 1, 1, 1]).commit();
+  return rig.lead().hear('b');
+}

@@ -7,20 +7,9 @@ import type { ShardSettings } from '../../src/model/shard-settings.ts';
 import { leaderWaitMs, shardingConfig, validateShardingConfig, warnShardingConfig } from '../../src/sharding/config.ts';
 import { ClockRates } from '../../src/sharding/clock-rates.ts';
 import { Chance } from '../sim/chance.ts';
-import { node, ownersOf, Rig, type RigOptions } from './rig.ts';
+import { leaderOfTwo, node, ownersOf, Rig } from './rig.ts';
 
 const W = leaderWaitMs(shardingConfig());
-const AB = [
-  ['a', 1],
-  ['b', 1],
-] as const;
-
-/** Leads; the map gives `a` and `b` three of six shards each, and `b` renews. */
-function leaderOfTwo(config: RigOptions['config'] = {}): Rig {
-  const rig = new Rig({ config });
-  rig.propose(AB, [0, 0, 0, 1, 1, 1]).commit();
-  return rig.lead().hear('b');
-}
 
 function configure(rig: Rig, fields: Partial<ShardSettings>): void {
   const { settings } = rig.machine;

@@ -15,7 +15,6 @@ import {
   quarantineName,
   readDirectory,
   readDissolutions,
-  refuseLostCluster,
   setDataAside,
 } from '../../src/runtime/data-directory.ts';
 import { DamagedLogError, DiskFailedError } from '../../src/runtime/disk-errors.ts';
@@ -196,7 +195,6 @@ export class DiskDirectory implements Directory {
 
   #open(): RecoveredLog {
     const { member, clusterId, recovered } = this.#openLog(this.#mintStamp());
-    refuseLostCluster(FOLDER, clusterId, recovered);
     const image = imageOf(recovered, stampOf(member), clusterId);
     image.dissolutions = readDissolutions(this.#disk, FOLDER, member);
     this.#judge(image);
